@@ -1,0 +1,122 @@
+"""`Elman`: the plain recurrent network that the LSTM is compared with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from unrolled.layout import enter
+
+__all__ = ["Elman"]
+
+_ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
+
+
+class Elman(nn.Module):
+    """h_t = s(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh): no gates, no cell.
+
+    Elman 1990; document 001's adder is this with a sigmoid and no bias.  Parameters are named and
+    drawn as in `torch.nn.RNN`, which has no sigmoid.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    activation : {"tanh", "sigmoid", "relu"}
+    bias, batch_first, device, dtype
+        As in `torch.nn.RNN`.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or the activation is not known.
+    """
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        activation: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size)):
+            if value < 1:
+                raise ValueError(f"{name}={value} is too small: expected 1 or more.")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"activation={activation!r} is not known: use one of {', '.join(_ACTIVATIONS)}."
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.activation = activation
+        self.bias = bias
+        self.batch_first = batch_first
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih_l0": (hidden_size, input_size),
+            "weight_hh_l0": (hidden_size,) * 2,
+        }
+        if bias:
+            shapes |= {"bias_ih_l0": (hidden_size,), "bias_hh_l0": (hidden_size,)}
+        for name, shape in shapes.items():
+            weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            self.register_parameter(name, weight)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform in ±1/√H, as `torch.nn.RNN`."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -bound, bound)
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Run over a sequence.
+
+        Parameters
+        ----------
+        input : Tensor
+            [T, B, I]; [B, T, I] with ``batch_first``; [T, I] for one sequence.
+        hx : Tensor, [1, B, H] or [1, H], optional
+            The state to start from; zero if left out.
+
+        Returns
+        -------
+        output : Tensor
+            h at every step, as the input lies.
+        h_n : Tensor, shaped like hx
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            For shapes and types that do not fit, in one sentence.
+        """
+        layout, x, _ = enter(input, self.input_size, self.batch_first, self.weight_ih_l0.dtype)
+        h = x.new_zeros(x.size(1), self.hidden_size)
+        if hx is not None:
+            expected = (1, *h.shape) if layout.batched else (1, self.hidden_size)
+            if tuple(hx.shape) != expected:
+                raise RuntimeError(f"hx is {list(hx.shape)}, expected {list(expected)}.")
+            h = hx[0] if layout.batched else hx
+        b_ih, b_hh = (self.bias_ih_l0, self.bias_hh_l0) if self.bias else (None, None)
+        s = _ACTIVATIONS[self.activation]
+        ys = []
+        for a_x in linear(x, self.weight_ih_l0, b_ih):
+            h = s(a_x + linear(h, self.weight_hh_l0, b_hh))
+            ys.append(h)
+        return layout.outward(torch.stack(ys)), layout.state(h[None])
+
+    def extra_repr(self) -> str:
+        """The sizes and the activation."""
+        said = f"{self.input_size}, {self.hidden_size}, activation={self.activation!r}"
+        return said if self.bias else f"{said}, bias=False"

@@ -1,0 +1,159 @@
+"""Engines: ways of running one layer in one direction, and the choice between them.
+
+An engine is a module with ``forward``, ``backward`` and ``supports``.  It declines what it cannot
+do, with its reason, and never does something else instead.  It keeps no state between calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from unrolled.equations import Cell
+from unrolled.masks import StateMasks
+
+__all__ = [
+    "Choice",
+    "Declined",
+    "Engine",
+    "Forward",
+    "Gradients",
+    "Inputs",
+    "Request",
+    "choose",
+    "engine_names",
+]
+
+
+class Inputs(NamedTuple):
+    """What one layer and direction reads, in the order in which gradients are given back."""
+
+    x: Tensor  # [T, B, I]
+    h_0: Tensor  # [B, P]; P = H where there is no projection
+    c_0: Tensor  # [B, H]
+    w_ih: Tensor  # [G·H, I]; G gates, those of cell.gates
+    w_hh: Tensor  # [G·H, P]
+    b_ih: Tensor | None  # [G·H]
+    b_hh: Tensor | None  # [G·H]
+    p: Tensor | None  # [3, H] or [2, H]: the peepholes of cell.peepholes
+    w_hr: Tensor | None  # [P, H]: the projection
+
+
+class Forward(NamedTuple):
+    """What one layer and direction gives.  ``gates`` and ``c`` are there when asked for."""
+
+    y: Tensor  # [T, B, P]: h after every step
+    h_n: Tensor  # [B, P]
+    c_n: Tensor  # [B, H]
+    gates: Tensor | None = None  # [T, B, 4, H]: i, f, g, o, always four
+    c: Tensor | None = None  # [T, B, H]: c after every step
+
+
+class Gradients(NamedTuple):
+    """The gradient that reaches each output of `Forward`; None is zero."""
+
+    y: Tensor | None
+    h_n: Tensor | None
+    c_n: Tensor | None
+    gates: Tensor | None
+    c: Tensor | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an engine, in the words in which it may decline."""
+
+    cell: Cell
+    masks: tuple[str, ...]
+    dtype: torch.dtype
+    device: str
+    projected: bool = False
+    trace: bool = False
+
+
+class Engine(Protocol):
+    """What a module in this folder provides."""
+
+    def supports(self, request: Request) -> str | None:
+        """None, or the reason why not."""
+
+    def forward(
+        self, cell: Cell, inputs: Inputs, masks: StateMasks, *, save: bool, trace: bool
+    ) -> tuple[Forward, Any]:
+        """Run; ``save`` what `backward` wants (the second value is handed to it as it is)."""
+
+    def backward(
+        self,
+        cell: Cell,
+        inputs: Inputs,
+        masks: StateMasks,
+        out: Forward,
+        saved: Any,
+        d: Gradients,
+        needs: tuple[bool, ...],
+    ) -> list[Tensor | None]:
+        """The gradient of each of ``inputs``; None where ``needs`` is False."""
+
+
+class Declined(RuntimeError):
+    """An engine that was asked for by name cannot do what was asked."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which engine runs, and why those before it do not."""
+
+    engine: str
+    declined: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        why = "".join(f"; {name} declined: {reason}" for name, reason in self.declined)
+        return f"{self.engine}{why}"
+
+
+def _engines() -> dict[str, Engine]:
+    from unrolled.engines import aten, reference
+
+    # In the order in which "auto" tries them.
+    return {"aten": aten, "reference": reference}
+
+
+def engine_names() -> tuple[str, ...]:
+    """The engines in the order in which ``"auto"`` tries them."""
+    return tuple(_engines())
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of that name."""
+    return _engines()[name]
+
+
+def choose(name: str, request: Request) -> Choice:
+    """The engine for a request.
+
+    Raises
+    ------
+    ValueError
+        If there is no engine of that name.
+    Declined
+        If the engine was asked for by name and does not support the request.
+    """
+    engines = _engines()
+    if name != "auto":
+        if name not in engines:
+            known = ", ".join(repr(n) for n in ("auto", *engines))
+            raise ValueError(f"engine={name!r} is not an engine: use one of {known}.")
+        reason = engines[name].supports(request)
+        if reason is not None:
+            raise Declined(f"engine={name!r} declined: {reason}; engine='auto' takes another.")
+        return Choice(name)
+    declined: list[tuple[str, str]] = []
+    for known, engine in engines.items():
+        reason = engine.supports(request)
+        if reason is None:
+            return Choice(known, tuple(declined))
+        declined.append((known, reason))
+    raise Declined("no engine takes this: " + "; ".join(f"{n}: {r}" for n, r in declined) + ".")

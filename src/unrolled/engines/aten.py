@@ -1,0 +1,83 @@
+"""torch's own LSTM (oneDNN, cuDNN): the vanilla cell, no masks, no view of the gates.
+
+The baseline that the native engines are compared with.  Its backward pass is torch's: the forward
+pass is recorded when it is to be saved, and run again when the record was not kept (under
+``torch.compile``, where only tensors travel from one pass to the other).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unrolled.engines import Forward, Gradients, Inputs, Request
+from unrolled.equations import Cell
+from unrolled.masks import StateMasks
+
+__all__ = ["backward", "forward", "supports"]
+
+
+def supports(request: Request) -> str | None:
+    """Vanilla, without masks, without a trace."""
+    if request.cell != Cell():
+        return "torch has the vanilla cell only"
+    if request.masks:
+        return f"torch has no masks inside the loop ({', '.join(request.masks)})"
+    if request.trace:
+        return "torch does not show its gates"
+    if request.device not in ("cpu", "cuda"):
+        return f"not tried on device {request.device!r}"
+    return None
+
+
+def _run(inputs: Inputs) -> Forward:
+    x, h_0, c_0, *weights = inputs
+    params = [w for w in weights if w is not None]
+    # Arguments: biases, layers, dropout, training, both directions, batch first.
+    y, h_n, c_n = torch.lstm(
+        x, (h_0[None], c_0[None]), params, inputs.b_ih is not None, 1, 0.0, False, False, False
+    )
+    return Forward(y, h_n[0], c_n[0])
+
+
+def _record(inputs: Inputs) -> tuple[list[Tensor | None], Forward]:
+    with torch.enable_grad():
+        leaves = [None if t is None else t.detach().requires_grad_() for t in inputs]
+        return leaves, _run(Inputs(*leaves))  # type: ignore[arg-type]
+
+
+def forward(
+    cell: Cell, inputs: Inputs, masks: StateMasks, *, save: bool = False, trace: bool = False
+) -> tuple[Forward, Any]:
+    """One call of torch; see `unrolled.engines.Engine`."""
+    if not save:
+        return _run(inputs), None
+    leaves, out = _record(inputs)
+    return Forward(*(None if t is None else t.detach() for t in out)), (leaves, out)  # type: ignore[arg-type]
+
+
+def backward(
+    cell: Cell,
+    inputs: Inputs,
+    masks: StateMasks,
+    out: Forward,
+    saved: Any,
+    d: Gradients,
+    needs: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """Torch's backward pass; see `unrolled.engines.Engine`."""
+    leaves, recorded = saved if saved is not None else _record(inputs)
+    wanted = [leaf for leaf, need in zip(leaves, needs, strict=True) if need]
+    pairs = [(t, g) for t, g in zip(recorded, d, strict=True) if g is not None]
+    found = iter(
+        torch.autograd.grad(
+            [t for t, _ in pairs],
+            wanted,
+            [g for _, g in pairs],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if need else None for need in needs]

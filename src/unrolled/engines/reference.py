@@ -1,0 +1,160 @@
+"""The loop over `unrolled.equations`: every cell, mask, dtype and device.
+
+``forward`` is plain torch, so autograd, ``vmap`` and ``jvp`` go through it any number of times;
+``backward`` is derived by hand and is what the other engines are held against.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from unrolled import equations
+from unrolled.engines import Forward, Gradients, Inputs, Request
+from unrolled.equations import Cell, Gates
+from unrolled.masks import StateMasks
+
+__all__ = ["backward", "forward", "supports"]
+
+
+def supports(request: Request) -> str | None:
+    """Everything."""
+    return None
+
+
+class _Step:
+    """The masks of one step, rows as [B, 1]."""
+
+    def __init__(self, masks: StateMasks, t: int) -> None:
+        self.carry = None if masks.carry is None else masks.carry[t][..., None]
+        self.live = None if masks.live is None else masks.live[t][..., None]
+        self.update = None if masks.update is None else masks.update[t]
+        self.keep_h = None if masks.keep_h is None else masks.keep_h[t]
+        self.keep_c = None if masks.keep_c is None else masks.keep_c[t]
+        self.recur = masks.recur
+
+
+def forward(
+    cell: Cell, inputs: Inputs, masks: StateMasks, *, save: bool = False, trace: bool = False
+) -> tuple[Forward, None]:
+    """All steps of one layer and direction; see `unrolled.engines.Engine`."""
+    x, h_0, c_0, w_ih, w_hh, b_ih, b_hh, p, w_hr = inputs
+    start = (h_0, c_0) if masks.to_start else (None, None)
+    a_x = linear(x, w_ih, b_ih)
+    h, c = h_0, c_0
+    ys, cs, gates = [], [], []
+    for t in range(x.shape[0]):
+        m = _Step(masks, t)
+        h_in = equations.before(h, start[0], m.carry)  # E7
+        c_in = equations.before(c, start[1], m.carry)  # E7
+        h_rec = h_in if m.recur is None else h_in * m.recur  # E7
+        s = equations.step(cell, a_x[t] + linear(h_rec, w_hh, b_hh), c_in, p, m.update)
+        h_new = s.h if w_hr is None else linear(s.h, w_hr)
+        h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
+        c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
+        ys.append(h)
+        if save or trace:
+            ifgo = torch.stack(s[:4], -2)
+            if m.live is not None:
+                ifgo = torch.where(m.live[..., None], ifgo, torch.zeros_like(ifgo))
+            gates.append(ifgo)
+            cs.append(c)
+    y = torch.stack(ys)
+    if not (save or trace):
+        return Forward(y, h, c), None
+    return Forward(y, h, c, torch.stack(gates), torch.stack(cs)), None
+
+
+def _sum(*terms: Tensor | None) -> Tensor | None:
+    there = [t for t in terms if t is not None]
+    return sum(there[1:], there[0]) if there else None
+
+
+def _or_zero(d: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if d is None else d
+
+
+def backward(
+    cell: Cell,
+    inputs: Inputs,
+    masks: StateMasks,
+    out: Forward,
+    saved: None,
+    d: Gradients,
+    needs: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """Backpropagation through time, by hand; see `unrolled.engines.Engine`.
+
+    Only y, c and the four gates were saved; what a step started from, c_new and h_new are made
+    again from them, which is cheaper than to keep them.
+    """
+    x, h_0, c_0, w_ih, w_hh, _, _, p, w_hr = inputs
+    assert out.gates is not None
+    assert out.c is not None
+    start = (h_0, c_0) if masks.to_start else (None, None)
+    d_h, d_c = _or_zero(d.h_n, h_0), _or_zero(d.c_n, c_0)
+    d_h_0: Tensor | None = None
+    d_c_0: Tensor | None = None
+    d_as, h_recs, d_ps, d_rs = [], [], [], []
+    for t in reversed(range(x.shape[0])):
+        m = _Step(masks, t)
+        h_in = equations.before(out.y[t - 1] if t else h_0, start[0], m.carry)
+        c_in = equations.before(out.c[t - 1] if t else c_0, start[1], m.carry)
+        h_rec = h_in if m.recur is None else h_in * m.recur
+        i, f, g, o = out.gates[t].unbind(-2)
+        c_new = f * c_in + i * (g if m.update is None else g * m.update)  # E4
+        s = Gates(i, f, g, o, c_new, c_new)
+
+        d_h = d_h if d.y is None else d_h + d.y[t]
+        d_c = d_c if d.c is None else d_c + d.c[t]
+        d_h_new, d_h_in = equations.after_backward(d_h, m.keep_h, m.live)  # E8
+        d_c_new, d_c_held = equations.after_backward(d_c, m.keep_c, m.live)  # E8
+        if w_hr is not None:
+            phi = torch.tanh(c_new) if cell.output == "tanh" else c_new
+            d_rs.append(d_h_new.T @ (o * phi))
+            d_h_new = d_h_new @ w_hr
+        d_gates = _gate_gradients(d.gates, t, m.live, i)
+        d_s = Gates(*d_gates, d_c_new, d_h_new)
+        d_a, d_c_in, d_p = equations.step_backward(cell, s, d_s, c_in, p, m.update)
+        d_rec = d_a @ w_hh
+        d_rec = d_rec if m.recur is None else d_rec * m.recur  # E7
+        d_h_in = d_rec if d_h_in is None else d_h_in + d_rec
+        d_c_in = d_c_in if d_c_held is None else d_c_held + d_c_in
+        d_h, d_h_start = equations.before_backward(d_h_in, m.carry)  # E7
+        d_c, d_c_start = equations.before_backward(d_c_in, m.carry)  # E7
+        if masks.to_start:
+            d_h_0, d_c_0 = _sum(d_h_0, d_h_start), _sum(d_c_0, d_c_start)
+        d_as.append(d_a)
+        h_recs.append(h_rec)
+        if d_p is not None:
+            d_ps.append(d_p.sum(1))
+
+    d_a = torch.stack(d_as[::-1])
+    flat = d_a.flatten(0, 1)
+    d_b = flat.sum(0)
+    return [
+        d_a @ w_ih if needs[0] else None,
+        _sum(d_h, d_h_0),
+        _sum(d_c, d_c_0),
+        flat.T @ x.flatten(0, 1) if needs[3] else None,
+        flat.T @ torch.stack(h_recs[::-1]).flatten(0, 1) if needs[4] else None,
+        d_b if needs[5] else None,
+        d_b.clone() if needs[6] else None,
+        torch.stack(d_ps).sum(0) if needs[7] else None,
+        torch.stack(d_rs).sum(0) if needs[8] else None,
+    ]
+
+
+def _gate_gradients(
+    d_gates: Tensor | None, t: int, live: Tensor | None, like: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradient of a loss on the gates themselves; a step that is not live has none."""
+    if d_gates is None:
+        zero = torch.zeros_like(like)
+        return zero, zero, zero, zero
+    d = d_gates[t]
+    if live is not None:
+        d = torch.where(live[..., None], d, torch.zeros_like(d))
+    i, f, g, o = d.unbind(-2)
+    return i, f, g, o

@@ -1,0 +1,195 @@
+"""From what a caller hands over to what the loop reads, and back.
+
+Inside, everything is [T, B, ...].  A caller's input is that, or batch first, or one sequence
+without a batch, or a `PackedSequence`; `Layout` is which of them it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from unrolled.masks import until
+
+__all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
+
+State = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the caller's tensors lie."""
+
+    batched: bool = True
+    batch_first: bool = False
+    packed: PackedSequence | None = None
+
+    def inward(self, t: Tensor) -> Tensor:
+        """[T, B, ...] from the caller's layout."""
+        if not self.batched:
+            return t.unsqueeze(1)
+        return t.transpose(0, 1) if self.batch_first else t
+
+    def outward(self, t: Tensor) -> Tensor:
+        """The caller's layout from [T, B, ...]."""
+        if not self.batched:
+            return t.squeeze(1)
+        return t.transpose(0, 1) if self.batch_first else t
+
+    def output(self, y: Tensor, lengths: Tensor | None) -> Tensor | PackedSequence:
+        """What the caller gets: the output in the layout, or packed as the input was."""
+        if self.packed is None:
+            return self.outward(y)
+        assert lengths is not None
+        order = self.packed.sorted_indices
+        if order is not None:
+            y, lengths = y.index_select(1, order), lengths.index_select(0, order)
+        data = pack_padded_sequence(y, lengths.cpu()).data
+        return PackedSequence(data, self.packed.batch_sizes, order, self.packed.unsorted_indices)
+
+    def state(self, s: Tensor) -> Tensor:
+        """[L·D, B, H] or, for one sequence, [L·D, H]."""
+        return s if self.batched else s.squeeze(1)
+
+
+def enter(
+    x: Tensor | PackedSequence, input_size: int, batch_first: bool, dtype: torch.dtype
+) -> tuple[Layout, Tensor, Tensor | None]:
+    """The layout of an input, the input as [T, B, I], and its lengths if it was packed.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        Where `torch.nn.LSTM` raises them, for the same reasons.
+    """
+    lengths = None
+    if isinstance(x, PackedSequence):
+        layout = Layout(packed=x)
+        x, lengths = pad_packed_sequence(x)
+        lengths = lengths.to(x.device)
+    else:
+        if x.dim() not in (2, 3):
+            raise ValueError(
+                f"LSTM: the input has {x.dim()} dimensions, expected 2 [T, I] or 3 [T, B, I]."
+            )
+        layout = Layout(batched=x.dim() == 3, batch_first=batch_first)
+        x = layout.inward(x)
+    if x.size(-1) != input_size:
+        raise RuntimeError(
+            f"the input's last dimension is {x.size(-1)}, expected input_size={input_size}."
+        )
+    if x.size(0) == 0:
+        raise RuntimeError("the input has no steps; expected a sequence length of 1 or more.")
+    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}), "
+            f"or model.to({x.dtype})."
+        )
+    return layout, x, lengths
+
+
+def enter_state(
+    hx: State | None, layout: Layout, x: Tensor, sizes: tuple[int, int], count: int
+) -> State:
+    """The initial state as two tensors [L·D, B, ...]; zero where there is none.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        If it is not a pair of tensors, or not of the shape that the input asks for.
+    """
+    batch = x.size(1)
+    if hx is None:
+        h, c = (x.new_zeros(count, batch, size) for size in sizes)
+        return h, c
+    if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+        raise TypeError(f"hx is a {type(hx).__name__}, expected a pair (h_0, c_0) of tensors.")
+    state = []
+    for name, s, size in zip(("h_0", "c_0"), hx, sizes, strict=True):
+        expected = (count, batch, size) if layout.batched else (count, size)
+        if tuple(s.shape) != expected:
+            raise RuntimeError(f"{name} is {_shape(s)}, expected {list(expected)} for this input.")
+        if s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise RuntimeError(f"{name} is {s.dtype}, expected {x.dtype} like the input.")
+        state.append(s if layout.batched else s.unsqueeze(1))
+    return state[0], state[1]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known about the rows of a batch, each [T, B] or None."""
+
+    lengths: Tensor | None = None  # [B]
+    inside: Tensor | None = None
+    present: Tensor | None = None
+    resets: Tensor | None = None
+
+
+def rows(
+    layout: Layout,
+    x: Tensor,
+    packed_lengths: Tensor | None,
+    lengths: Tensor | Sequence[int] | int | None,
+    resets: Tensor | None,
+    mask: Tensor | None,
+) -> Rows:
+    """Check ``lengths``, ``resets`` and ``mask`` and bring them to [T, B].
+
+    Raises
+    ------
+    TypeError, ValueError
+        One sentence that names the argument and what was expected of it.
+    """
+    if packed_lengths is not None and lengths is not None:
+        raise ValueError("lengths= was given with a PackedSequence, which has its own lengths.")
+    at = packed_lengths if lengths is None else _lengths(lengths, layout, x)
+    return Rows(
+        lengths=at,
+        inside=None if at is None else until(at, x.size(0)),
+        present=_flags("mask", mask, layout, x),
+        resets=_flags("resets", resets, layout, x),
+    )
+
+
+def _shape(t: Tensor) -> list[int]:
+    return list(t.shape)
+
+
+def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> Tensor:
+    at = torch.as_tensor(given)
+    if at.dtype == torch.bool or at.is_floating_point() or at.is_complex():
+        raise TypeError(f"lengths is {at.dtype}, expected integers.")
+    expected = [x.size(1)] if layout.batched else []
+    if _shape(at) != expected:
+        raise ValueError(f"lengths has shape {_shape(at)}, expected {expected}, one for each row.")
+    if not torch.compiler.is_compiling():  # there, looking at a value would break the graph
+        wrong = at[(at < 0) | (at > x.size(0))]
+        if wrong.numel():
+            raise ValueError(
+                f"lengths holds {int(wrong.flatten()[0])}, expected 0 to {x.size(0)}, "
+                "the number of steps in the input."
+            )
+    return at.to(x.device).reshape(x.size(1))
+
+
+def _flags(name: str, given: Tensor | None, layout: Layout, x: Tensor) -> Tensor | None:
+    if given is None:
+        return None
+    if layout.packed is not None:
+        raise ValueError(f"{name}= needs a padded input: use lengths= in place of PackedSequence.")
+    if given.dtype != torch.bool:
+        raise TypeError(f"{name} is {given.dtype}, expected torch.bool: use {name}.bool().")
+    steps, batch = x.size(0), x.size(1)
+    if not layout.batched:
+        names, expected = "[T]", [steps]
+    elif layout.batch_first:
+        names, expected = "[B, T]", [batch, steps]
+    else:
+        names, expected = "[T, B]", [steps, batch]
+    if _shape(given) != expected:
+        raise ValueError(f"{name} has shape {_shape(given)}, expected {names} = {expected}.")
+    return layout.inward(given).to(x.device)

@@ -1,0 +1,116 @@
+"""Lengths, resets, missing steps, zoneout and dropout as the tensors that E7 and E8 take.
+
+An engine sees `StateMasks` and none of the words above.  A mask over rows is boolean and *selects*
+(whatever stands in a padded step, NaN included, has no effect, and an engine may skip the step);
+a mask over units is a number and multiplies.  All functions are pure; time comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+__all__ = ["StateMasks", "bernoulli", "blank", "row_masks", "until"]
+
+
+@dataclass(frozen=True)
+class StateMasks:
+    """What E7 and E8 take.  None means that the mask does nothing.
+
+    Parameters
+    ----------
+    carry : Tensor of bool, [T, B]
+        False: the row starts again before this step.
+    live : Tensor of bool, [T, B]
+        False: the step does not happen for this row; its state is held, its gates read 0.
+    recur : Tensor, [B, P]
+        Multiplies h in the recurrent product alone; the same at every step.
+    update : Tensor, [T, B, H]
+        Multiplies g.
+    keep_h : Tensor, [T, B, P]
+        How much of the new h replaces the old: zoneout.
+    keep_c : Tensor, [T, B, H]
+        The same for c.
+    to_start : bool
+        Whether a row that starts again does so from the initial state (h_0, c_0) or from zero.
+    """
+
+    carry: Tensor | None = None
+    live: Tensor | None = None
+    recur: Tensor | None = None
+    update: Tensor | None = None
+    keep_h: Tensor | None = None
+    keep_c: Tensor | None = None
+    to_start: bool = False
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """All masks in the order of the fields."""
+        return (self.carry, self.live, self.recur, self.update, self.keep_h, self.keep_c)
+
+    def names(self) -> tuple[str, ...]:
+        """The masks that are there."""
+        return tuple(f.name for f in fields(self)[:6] if getattr(self, f.name) is not None)
+
+
+def until(lengths: Tensor, steps: int) -> Tensor:
+    """Which steps lie within each row's length: [T, B] bool from [B] integers."""
+    return torch.arange(steps, device=lengths.device)[:, None] < lengths
+
+
+def row_masks(
+    inside: Tensor | None,
+    present: Tensor | None,
+    resets: Tensor | None,
+    *,
+    reverse: bool = False,
+    to_start: bool = False,
+) -> StateMasks:
+    """The row masks of one direction.
+
+    Parameters
+    ----------
+    inside : Tensor of bool, [T, B], optional
+        Steps within the row's length; see `until`.
+    present : Tensor of bool, [T, B], optional
+        Steps that are not missing.
+    resets : Tensor of bool, [T, B], optional
+        Steps before which a new sequence begins.  One outside a row's length is padding like all
+        else there and has no effect.
+    reverse : bool
+        For the direction that reads time backwards.  The masks come back in the order in which
+        that direction meets the steps: a sequence that begins at t ends, seen from behind, before
+        t − 1.
+    """
+    live = present if inside is None else inside if present is None else inside & present
+    carry = None
+    if resets is not None:
+        begins = resets if inside is None else resets & inside
+        if reverse:
+            begins = torch.cat([begins[1:], torch.zeros_like(begins[:1])])
+        carry = ~begins
+    masks = StateMasks(carry=carry, live=live, to_start=to_start)
+    return _flipped(masks) if reverse else masks
+
+
+def _flipped(masks: StateMasks) -> StateMasks:
+    def flip(m: Tensor | None) -> Tensor | None:
+        return None if m is None else m.flip(0)
+
+    return replace(masks, carry=flip(masks.carry), live=flip(masks.live))
+
+
+def blank(x: Tensor, live: Tensor | None) -> Tensor:
+    """Zero wherever a step is not live, so that nothing that stands there can be read."""
+    return x if live is None else torch.where(live[..., None], x, torch.zeros_like(x))
+
+
+def bernoulli(
+    like: Tensor, shape: tuple[int, ...], keep: float, generator: torch.Generator | None
+) -> Tensor:
+    """Ones with probability ``keep``, else zeros, in the dtype and on the device of ``like``."""
+    # Drawn in float32 at the least: in half precision the probability itself would be rounded.
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    drawn = torch.full(shape, keep, dtype=dtype, device=like.device)
+    return torch.bernoulli(drawn, generator=generator).to(like.dtype)

@@ -1,0 +1,273 @@
+"""The op: one layer, one direction, all steps; autograd around whichever engine runs.
+
+Four ways lead through here, all to the same engines:
+
+- eager with gradients: a `torch.autograd.Function` (`_Recurrence`);
+- eager without: the engine alone;
+- ``torch.compile`` and ``torch.export``: the op ``unrolled::recurrence`` with a fake kernel;
+- ``torch.func`` transforms, forward-mode AD and double backward: the reference in plain torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unrolled.engines import Choice, Forward, Gradients, Inputs, Request, choose, engine_named
+from unrolled.engines import reference as _reference
+from unrolled.equations import Cell
+from unrolled.masks import StateMasks
+
+__all__ = ["choice_for", "recurrence"]
+
+_MASKS = 6  # tensors in StateMasks
+_INPUTS = 9  # tensors in Inputs
+
+
+def choice_for(
+    cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
+) -> Choice:
+    """Which engine `recurrence` will run for these arguments, and why not the others."""
+    request = Request(
+        cell=cell,
+        masks=masks.names(),
+        dtype=inputs.x.dtype,
+        device=inputs.x.device.type,
+        projected=inputs.w_hr is not None,
+        trace=trace,
+    )
+    return choose(engine, request)
+
+
+def recurrence(
+    cell: Cell, inputs: Inputs, masks: StateMasks, *, engine: str = "auto", trace: bool = False
+) -> Forward:
+    """Run one layer in one direction over all steps.
+
+    Parameters
+    ----------
+    cell : Cell
+    inputs : Inputs
+        All of one floating dtype and on one device.  Differentiable in every one of them.
+    masks : StateMasks
+        Constants: no gradient reaches them.
+    engine : str
+        ``"auto"`` or an engine's name.
+    trace : bool
+        Whether ``gates`` and ``c`` are wanted; they are differentiable outputs like the others.
+
+    Returns
+    -------
+    Forward
+        ``gates`` and ``c`` are None unless ``trace``.
+
+    Raises
+    ------
+    unrolled.engines.Declined
+        If the engine was named and does not support the request.
+    """
+    chosen = choice_for(cell, inputs, masks, engine, trace).engine
+    if torch.compiler.is_compiling():
+        return _compiled(cell, inputs, masks, chosen, trace)
+    if _transformed(inputs):
+        return _reference.forward(cell, inputs, masks, trace=trace)[0]
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
+        out = Forward(*_Recurrence.apply(cell, masks, chosen, trace, *inputs))  # type: ignore[no-untyped-call]
+    else:
+        out, _ = engine_named(chosen).forward(cell, inputs, masks, save=False, trace=trace)
+    return out if trace else out._replace(gates=None, c=None)
+
+
+def _transformed(inputs: Inputs) -> bool:
+    """Whether vmap, jvp, grad of torch.func or forward-mode AD is looking on.
+
+    torch has no public question for the first; `torch.autograd.Function.apply` asks this one.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return True
+    forward_ad = torch.autograd.forward_ad
+    if forward_ad._current_level < 0:
+        return False
+    return any(
+        t is not None and forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
+        for t in inputs
+    )
+
+
+def _differentiable_backward(
+    cell: Cell,
+    inputs: Inputs,
+    masks: StateMasks,
+    d: Gradients,
+    needs: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """The gradient as a function that can itself be differentiated: the reference, recorded."""
+    out, _ = _reference.forward(cell, inputs, masks, trace=True)
+    wanted = [t for t, need in zip(inputs, needs, strict=True) if need and t is not None]
+    pairs = [(t, g) for t, g in zip(out, d, strict=True) if g is not None and t is not None]
+    found = iter(
+        torch.autograd.grad(
+            [t for t, _ in pairs],
+            wanted,
+            [g for _, g in pairs],
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if need else None for need in needs]
+
+
+class _Recurrence(torch.autograd.Function):
+    """An engine's forward and backward for autograd."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, cell: Cell, masks: StateMasks, engine: str, trace: bool, *tensors: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        inputs = Inputs(*tensors)  # type: ignore[arg-type]
+        out, saved = engine_named(engine).forward(cell, inputs, masks, save=True, trace=trace)
+        ctx.cell, ctx.engine, ctx.to_start = cell, engine, masks.to_start
+        ctx.saved = saved
+        ctx.save_for_backward(*tensors, *masks.tensors(), *out)
+        ctx.set_materialize_grads(False)
+        return tuple(out)
+
+    @staticmethod
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
+        kept = ctx.saved_tensors
+        inputs = Inputs(*kept[:_INPUTS])
+        masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start))
+        needs = tuple(ctx.needs_input_grad[4:])
+        if torch.is_grad_enabled():
+            grads = _differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
+        else:
+            out = Forward(*kept[_INPUTS + _MASKS :])
+            grads = engine_named(ctx.engine).backward(
+                ctx.cell, inputs, masks, out, ctx.saved, Gradients(*d), needs
+            )
+        grads = [g if need else None for g, need in zip(grads, needs, strict=True)]
+        return (None, None, None, None, *grads)
+
+
+# The op for torch.compile and torch.export.  Its arguments are tensors, strings and booleans; an
+# output that is absent is an empty tensor, and only tensors travel from forward to backward.
+
+_TENSORS = (
+    "Tensor x, Tensor h_0, Tensor c_0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, "
+    "Tensor? p, Tensor? w_hr, Tensor? carry, Tensor? live, Tensor? recur, Tensor? update, "
+    "Tensor? keep_h, Tensor? keep_c"
+)
+_OPTIONS = "bool to_start, str forget, bool peephole, str output, str engine"
+
+
+def _dense(t: Tensor | None, like: Tensor) -> Tensor:
+    return like.new_empty(0) if t is None else t.contiguous()
+
+
+@torch.library.custom_op(
+    "unrolled::recurrence",
+    mutates_args=(),
+    schema=f"({_TENSORS}, {_OPTIONS}, bool save) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+def _op(*args: Any) -> tuple[Tensor, ...]:
+    inputs, masks, cell, engine, (save,) = _unpacked(args)
+    keep = save and engine != "aten"
+    with torch.no_grad():
+        out, _ = engine_named(engine).forward(cell, inputs, masks, save=False, trace=keep)
+    return tuple(_dense(t, inputs.x) for t in out)
+
+
+@_op.register_fake
+def _(*args: Any) -> tuple[Tensor, ...]:
+    inputs, _, _, engine, (save,) = _unpacked(args)
+    x, h_0, c_0 = inputs.x, inputs.h_0, inputs.c_0
+    steps, rows, hidden = x.shape[0], x.shape[1], c_0.shape[-1]
+    keep = save and engine != "aten"
+    return (
+        x.new_empty(steps, rows, h_0.shape[-1]),
+        torch.empty_like(h_0, memory_format=torch.contiguous_format),
+        torch.empty_like(c_0, memory_format=torch.contiguous_format),
+        x.new_empty(steps, rows, 4, hidden) if keep else x.new_empty(0),
+        x.new_empty(steps, rows, hidden) if keep else x.new_empty(0),
+    )
+
+
+@torch.library.custom_op(
+    "unrolled::recurrence_backward",
+    mutates_args=(),
+    schema=(
+        f"({_TENSORS}, {_OPTIONS}, Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor c, "
+        "Tensor? d_y, Tensor? d_h_n, Tensor? d_c_n, Tensor? d_gates, Tensor? d_c) -> Tensor[]"
+    ),
+)
+def _op_backward(*args: Any) -> list[Tensor]:
+    inputs, masks, cell, engine, rest = _unpacked(args)
+    gates, c = (t if t.dim() > 1 else None for t in rest[3:5])
+    out = Forward(*(*rest[:3], gates, c))
+    d = Gradients(*rest[5:])
+    needs = tuple(t is not None for t in inputs)
+    with torch.no_grad():
+        grads = engine_named(engine).backward(cell, inputs, masks, out, None, d, needs)
+    return [
+        _dense(g if g is not None or t is None else torch.zeros_like(t), inputs.x)
+        for g, t in zip(grads, inputs, strict=True)
+    ]
+
+
+@_op_backward.register_fake
+def _(*args: Any) -> list[Tensor]:
+    inputs = _unpacked(args)[0]
+    return [
+        inputs.x.new_empty(0)
+        if t is None
+        else torch.empty_like(t, memory_format=torch.contiguous_format)
+        for t in inputs
+    ]
+
+
+def _unpacked(
+    args: tuple[Any, ...],
+) -> tuple[Inputs, StateMasks, Cell, str, tuple[Any, ...]]:
+    n = _INPUTS + _MASKS
+    to_start, forget, peephole, output, engine = args[n : n + 5]
+    masks = StateMasks(*(*args[_INPUTS:n], to_start))
+    return Inputs(*args[:_INPUTS]), masks, Cell(forget, peephole, output), engine, args[n + 5 :]
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    n = _INPUTS + _MASKS
+    ctx.options = inputs[n : n + 5]
+    ctx.save_for_backward(*inputs[:n], *output)
+    ctx.set_materialize_grads(False)
+
+
+def _op_autograd(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
+    n = _INPUTS + _MASKS
+    kept = ctx.saved_tensors
+    grads = torch.ops.unrolled.recurrence_backward(*kept[:n], *ctx.options, *kept[n:], *d)
+    needs = ctx.needs_input_grad[:_INPUTS]
+    wanted = [g if need else None for g, need in zip(grads, needs, strict=True)]
+    return (*wanted, *(None,) * (_MASKS + 6))
+
+
+_op.register_autograd(_op_autograd, setup_context=_setup)
+
+
+def _compiled(cell: Cell, inputs: Inputs, masks: StateMasks, engine: str, trace: bool) -> Forward:
+    save = trace or (
+        torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
+    )
+    out = torch.ops.unrolled.recurrence(
+        *inputs,
+        *masks.tensors(),
+        masks.to_start,
+        cell.forget,
+        cell.peephole,
+        cell.output,
+        engine,
+        save,
+    )
+    y, h_n, c_n, gates, c = out
+    return Forward(y, h_n, c_n, gates, c) if trace else Forward(y, h_n, c_n)

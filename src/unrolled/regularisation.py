@@ -1,0 +1,91 @@
+"""Zoneout and dropout: which masks over units a layer draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unrolled.masks import StateMasks, bernoulli
+from unrolled.settings import probability
+
+__all__ = ["Noise"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The probabilities, each 0 for nothing."""
+
+    zoneout_h: float = 0.0
+    zoneout_c: float = 0.0
+    recurrent: float = 0.0
+    update: float = 0.0
+
+    @classmethod
+    def checked(
+        cls, zoneout: float | tuple[float, float], recurrent: float, update: float
+    ) -> Noise:
+        """From the arguments of `unrolled.LSTM`; ValueError for what is no probability."""
+        pair = zoneout if isinstance(zoneout, (tuple, list)) else (zoneout, zoneout)
+        if len(pair) != 2:
+            raise ValueError(f"zoneout={zoneout!r} is not one probability or a pair (h, c).")
+        h, c = (probability("zoneout", z) for z in pair)
+        noise = cls(
+            h, c, probability("recurrent_dropout", recurrent), probability("update_dropout", update)
+        )
+        for name, p in (("recurrent_dropout", noise.recurrent), ("update_dropout", noise.update)):
+            if p == 1:
+                raise ValueError(f"{name}=1 drops everything: expected a number below 1.")
+        return noise
+
+    def added(
+        self,
+        masks: StateMasks,
+        x: Tensor,
+        sizes: tuple[int, int],
+        training: bool,
+        generator: torch.Generator | None,
+    ) -> StateMasks:
+        """``masks`` with this layer's own: drawn in training, expected values otherwise.
+
+        Parameters
+        ----------
+        x : Tensor, [T, B, I]
+            Whose T, B, dtype and device the masks take.
+        sizes : (int, int)
+            Those of h and c.
+        """
+        if self == Noise():
+            return masks
+        steps, rows = x.shape[:2]
+
+        def kept(p: float, size: int) -> Tensor | None:
+            if p == 0:
+                return None
+            if training:
+                return bernoulli(x, (steps, rows, size), 1 - p, generator)
+            return x.new_full((), 1 - p).expand(steps, rows, size)
+
+        def dropped(p: float, shape: tuple[int, ...]) -> Tensor | None:
+            if p == 0 or not training:
+                return None
+            return bernoulli(x, shape, 1 - p, generator) / (1 - p)
+
+        return replace(
+            masks,
+            recur=dropped(self.recurrent, (rows, sizes[0])),
+            update=dropped(self.update, (steps, rows, sizes[1])),
+            keep_h=kept(self.zoneout_h, sizes[0]),
+            keep_c=kept(self.zoneout_c, sizes[1]),
+        )
+
+    @staticmethod
+    def between(x: Tensor, p: float, training: bool, generator: torch.Generator | None) -> Tensor:
+        """Dropout between layers; without a generator, the very draws of `torch.nn.LSTM`."""
+        if not training or p == 0:
+            return x
+        if generator is None or p == 1:
+            return functional.dropout(x, p)
+        return x * (bernoulli(x, tuple(x.shape), 1 - p, generator) / (1 - p))

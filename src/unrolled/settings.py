@@ -1,0 +1,100 @@
+"""What an LSTM is made of: its arguments checked, and the names and shapes of its parameters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unrolled.equations import CELLS, Cell
+
+__all__ = ["Settings", "cell_named", "probability"]
+
+
+def cell_named(cell: Cell | str) -> Cell:
+    """The `Cell` itself, or the preset of that name.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such preset, or it is neither a cell nor a name.
+    """
+    if isinstance(cell, Cell):
+        return cell
+    if not isinstance(cell, str):
+        raise TypeError(f"cell is a {type(cell).__name__}, expected a Cell or a preset's name.")
+    if cell not in CELLS:
+        raise ValueError(f"cell={cell!r} is not a preset: use one of {', '.join(CELLS)}, or Cell.")
+    return CELLS[cell]
+
+
+def probability(name: str, value: object) -> float:
+    """A number in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
+    return float(value)
+
+
+class Settings(NamedTuple):
+    """The arguments of `torch.nn.LSTM` that decide its parameters."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+
+    def check(self) -> None:
+        """Raise TypeError or ValueError where `torch.nn.LSTM` does."""
+        probability("dropout", self.dropout)
+        for name in ("bias", "batch_first"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name}={getattr(self, name)!r} is not a bool.")
+        for name, least in (
+            ("input_size", 1),
+            ("hidden_size", 1),
+            ("num_layers", 1),
+            ("proj_size", 0),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name}={value!r} is not an int.")
+            if value < least:
+                raise ValueError(f"{name}={value} is too small: expected {least} or more.")
+        if self.proj_size >= self.hidden_size:
+            raise ValueError(
+                f"proj_size={self.proj_size} is not smaller than hidden_size={self.hidden_size}."
+            )
+        if self.dropout > 0 and self.num_layers == 1:
+            warnings.warn(
+                f"dropout={self.dropout} acts between layers and there is one layer only.",
+                stacklevel=4,
+            )
+
+    def shapes(self, cell: Cell) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Each parameter's name and shape, in torch's order; peepholes come last of a layer."""
+        hidden, out = self.hidden_size, self.proj_size or self.hidden_size
+        rows = len(cell.gates) * hidden
+        ends = ("", "_reverse") if self.bidirectional else ("",)
+        for layer in range(self.num_layers):
+            width = self.input_size if layer == 0 else out * len(ends)
+            for end in ends:
+                key = f"l{layer}{end}"
+                yield f"weight_ih_{key}", (rows, width)
+                yield f"weight_hh_{key}", (rows, out)
+                if self.bias:
+                    yield f"bias_ih_{key}", (rows,)
+                    yield f"bias_hh_{key}", (rows,)
+                if self.proj_size:
+                    yield f"weight_hr_{key}", (self.proj_size, hidden)
+                if cell.peephole:
+                    yield f"weight_ph_{key}", (len(cell.peepholes), hidden)
