@@ -30,6 +30,7 @@ def choice_for(
     cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
 ) -> Choice:
     """Which engine `recurrence` will run for these arguments, and why not the others."""
+    recorded = torch.is_grad_enabled() and _require_grad(inputs)
     request = Request(
         cell=cell,
         masks=masks.names(),
@@ -37,6 +38,7 @@ def choice_for(
         device=inputs.x.device.type,
         projected=inputs.w_hr is not None,
         trace=trace,
+        compiled=recorded and torch.compiler.is_compiling(),
     )
     return choose(engine, request)
 
@@ -73,11 +75,15 @@ def recurrence(
         return _compiled(cell, inputs, masks, chosen, trace)
     if _transformed(inputs):
         return _reference.forward(cell, inputs, masks, trace=trace)[0]
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
+    if torch.is_grad_enabled() and _require_grad(inputs):
         out = Forward(*_Recurrence.apply(cell, masks, chosen, trace, *inputs))  # type: ignore[no-untyped-call]
     else:
         out, _ = engine_named(chosen).forward(cell, inputs, masks, save=False, trace=trace)
     return out if trace else out._replace(gates=None, c=None)
+
+
+def _require_grad(inputs: Inputs) -> bool:
+    return any(t is not None and t.requires_grad for t in inputs)
 
 
 def _transformed(inputs: Inputs) -> bool:
@@ -173,24 +179,22 @@ def _dense(t: Tensor | None, like: Tensor) -> Tensor:
 )
 def _op(*args: Any) -> tuple[Tensor, ...]:
     inputs, masks, cell, engine, (save,) = _unpacked(args)
-    keep = save and engine != "aten"
     with torch.no_grad():
-        out, _ = engine_named(engine).forward(cell, inputs, masks, save=False, trace=keep)
+        out, _ = engine_named(engine).forward(cell, inputs, masks, save=save, trace=save)
     return tuple(_dense(t, inputs.x) for t in out)
 
 
 @_op.register_fake
 def _(*args: Any) -> tuple[Tensor, ...]:
-    inputs, _, _, engine, (save,) = _unpacked(args)
+    inputs, _, _, _, (save,) = _unpacked(args)
     x, h_0, c_0 = inputs.x, inputs.h_0, inputs.c_0
     steps, rows, hidden = x.shape[0], x.shape[1], c_0.shape[-1]
-    keep = save and engine != "aten"
     return (
         x.new_empty(steps, rows, h_0.shape[-1]),
         torch.empty_like(h_0, memory_format=torch.contiguous_format),
         torch.empty_like(c_0, memory_format=torch.contiguous_format),
-        x.new_empty(steps, rows, 4, hidden) if keep else x.new_empty(0),
-        x.new_empty(steps, rows, hidden) if keep else x.new_empty(0),
+        x.new_empty(steps, rows, 4, hidden) if save else x.new_empty(0),
+        x.new_empty(steps, rows, hidden) if save else x.new_empty(0),
     )
 
 
@@ -204,9 +208,7 @@ def _(*args: Any) -> tuple[Tensor, ...]:
 )
 def _op_backward(*args: Any) -> list[Tensor]:
     inputs, masks, cell, engine, rest = _unpacked(args)
-    gates, c = (t if t.dim() > 1 else None for t in rest[3:5])
-    out = Forward(*(*rest[:3], gates, c))
-    d = Gradients(*rest[5:])
+    out, d = Forward(*rest[:5]), Gradients(*rest[5:])
     needs = tuple(t is not None for t in inputs)
     with torch.no_grad():
         grads = engine_named(engine).backward(cell, inputs, masks, out, None, d, needs)
@@ -256,9 +258,7 @@ _op.register_autograd(_op_autograd, setup_context=_setup)
 
 
 def _compiled(cell: Cell, inputs: Inputs, masks: StateMasks, engine: str, trace: bool) -> Forward:
-    save = trace or (
-        torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
-    )
+    save = trace or (torch.is_grad_enabled() and _require_grad(inputs))
     out = torch.ops.unrolled.recurrence(
         *inputs,
         *masks.tensors(),

@@ -72,6 +72,7 @@ class Request:
     device: str
     projected: bool = False
     trace: bool = False
+    compiled: bool = False  # with gradients, under torch.compile or torch.export
 
 
 class Engine(Protocol):

@@ -1,8 +1,7 @@
 """torch's own LSTM (oneDNN, cuDNN): the vanilla cell, no masks, no view of the gates.
 
 The baseline that the native engines are compared with.  Its backward pass is torch's: the forward
-pass is recorded when it is to be saved, and run again when the record was not kept (under
-``torch.compile``, where only tensors travel from one pass to the other).
+pass is recorded by autograd, and the record travels to the backward pass.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ def supports(request: Request) -> str | None:
         return f"torch has no masks inside the loop ({', '.join(request.masks)})"
     if request.trace:
         return "torch does not show its gates"
+    if request.compiled:
+        return "torch.compile carries tensors to the backward pass, and no record of torch's own"
     if request.device not in ("cpu", "cuda"):
         return f"not tried on device {request.device!r}"
     return None
@@ -68,7 +69,7 @@ def backward(
     needs: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """Torch's backward pass; see `unrolled.engines.Engine`."""
-    leaves, recorded = saved if saved is not None else _record(inputs)
+    leaves, recorded = saved
     wanted = [leaf for leaf, need in zip(leaves, needs, strict=True) if need]
     pairs = [(t, g) for t, g in zip(recorded, d, strict=True) if g is not None]
     found = iter(
