@@ -1,0 +1,161 @@
+"""The recipes: one file each, found because they lie in this folder.
+
+A recipe's file defines a frozen dataclass ``Recipe`` (what `unrolled.training.Recipe` asks for),
+``SOURCE``, who published it, and ``PUBLISHED``, the figures that it is held against.  Anybody's
+file of that kind can be trained by its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+__all__ = ["Published", "RecipeError", "RecipeFile", "find", "names"]
+
+
+class RecipeError(ValueError):
+    """There is no such recipe, or its file is not one, in one sentence."""
+
+
+class Published(NamedTuple):
+    """A figure that a recipe is held against: ``metric`` was ``value`` after ``steps``."""
+
+    metric: str
+    value: float
+    steps: int | None = None
+    what: str = "published"
+
+
+class RecipeFile(NamedTuple):
+    """A recipe's file, read."""
+
+    name: str
+    module: ModuleType
+
+    @property
+    def recipe(self) -> Any:
+        """The dataclass whose fields are the hyperparameters."""
+        return self.module.Recipe
+
+    @property
+    def summary(self) -> str:
+        """The first line of the file's docstring."""
+        return (inspect.getdoc(self.module) or "").split("\n", 1)[0]
+
+    @property
+    def source(self) -> str:
+        """Who published it."""
+        return str(getattr(self.module, "SOURCE", "") or "")
+
+    @property
+    def published(self) -> list[Published]:
+        """The figures that it is held against; a file may give one, several, or None."""
+        given = getattr(self.module, "PUBLISHED", None)
+        if given is None:
+            return []
+        several = given if isinstance(given, list) or _is_plain_tuple(given) else [given]
+        return [_published(self.name, one) for one in several]
+
+
+def _is_plain_tuple(value: Any) -> bool:
+    return isinstance(value, tuple) and not hasattr(value, "_fields")
+
+
+def _published(name: str, given: Any) -> Published:
+    fields = given._asdict() if hasattr(given, "_asdict") else given
+    if not isinstance(fields, Mapping) or not {"metric", "value"} <= fields.keys():
+        raise RecipeError(f"PUBLISHED of {name} is {given!r}: expected a metric and a value.")
+    return Published(**{key: fields[key] for key in Published._fields if key in fields})
+
+
+def names() -> list[str]:
+    """The built-in recipes: the files in this folder whose names do not begin with ``_``."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def find(name: str) -> RecipeFile:
+    """The built-in recipe of that name, or the one in the file at that path.
+
+    Raises
+    ------
+    RecipeError
+        If there is none, or it is not a recipe.
+    """
+    if name in names():
+        module = importlib.import_module(f"{__name__}.{name}")
+        return RecipeFile(name, _checked(name, module))
+    if name.endswith(".py"):
+        return RecipeFile(name, _checked(name, _load(Path(name))))
+    raise RecipeError(
+        f"{name!r} is no recipe{_near(name, names())}: there are {', '.join(names())}, "
+        "and any path of a .py file that defines Recipe."
+    )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _load(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise RecipeError(f"{path} does not exist: expected a .py file that defines Recipe.")
+    # A name of its own for each path, and a place in sys.modules, where dataclasses look.
+    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    spec = importlib.util.spec_from_file_location(unique, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[unique]
+        kind = type(error).__name__
+        raise RecipeError(f"{path} could not be read, {kind}{_line(error, path)}: {error}.") from (
+            error
+        )
+    return module
+
+
+def _line(error: Exception, path: Path) -> str:
+    """Where in the file it went wrong, since no traceback will say so."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message has the line
+    found = ""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == str(path):
+            found = f" in line {at.tb_lineno}"
+        at = at.tb_next
+    return found
+
+
+def _checked(name: str, module: ModuleType) -> ModuleType:
+    recipe = getattr(module, "Recipe", None)
+    if not (isinstance(recipe, type) and dataclasses.is_dataclass(recipe)):
+        raise RecipeError(f"{name} is no recipe: it defines no dataclass called Recipe.")
+    wanted = (
+        ["seed", "steps", "optimizer", "learning_rate", "clip", "steps_per_update", "report_every"],
+        ["check", "published", "model", "batch", "loss", "metrics", "report", "result", "draw"],
+    )
+    fields = {field.name for field in dataclasses.fields(recipe)}
+    missing = [field for field in wanted[0] if field not in fields]
+    missing += [method for method in [*wanted[1], "attempt"] if not hasattr(recipe, method)]
+    if missing:
+        raise RecipeError(f"{name} is no recipe: its Recipe has no {', '.join(missing)}.")
+    return module

@@ -1,0 +1,351 @@
+"""Learn to add two numbers, bit by bit, least significant first.
+
+At each step the network sees one bit of each number and says one bit of the sum; the carry it has
+to remember by itself.  Documents 000 (an LSTM in MATLAB) and 001 (an Elman network in NumPy, after
+"Anyone can learn to code an LSTM-RNN in Python") train on one sum of eight bits at a time; here
+the widths vary, and what is learnt holds at any width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from unrolled.elman import Elman
+from unrolled.equations import CELLS
+from unrolled.lstm import LSTM
+from unrolled.recipes import Published
+
+SOURCE = "document 000 (LSTM, MATLAB) and document 001 (Elman network, NumPy; after iamtrask 2015)"
+
+# Neither document counts its sums.  These are from running both as they are printed.
+PUBLISHED = (
+    Published("sums_right", 0.99, 6430, "document 000 as printed, median of 20 runs"),
+    Published("sums_right", 1.0, 99_999, "document 000 as printed, 12 of 20 runs"),
+    Published("sums_right", 1.0, 10_000, "document 001's Elman network, 5 of 5 runs"),
+)
+
+WIDTHS = (16, 64, 1000)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The adder's hyperparameters."""
+
+    network: str = "vanilla"
+    """The network: an LSTM's cell (vanilla, carousel, peephole, coupled, linear) or elman."""
+    hidden: int = 16
+    """Hidden units. 8 do it too, in most runs; the documents have 32 (LSTM) and 16 (Elman)."""
+    activation: Literal["tanh", "sigmoid", "relu"] = "tanh"
+    """What elman puts its sum through; an LSTM has its own. Document 001 has sigmoid."""
+    bits: int = 40
+    """Bits of the longest sums trained on; the two numbers have one bit fewer."""
+    fewest_bits: int = 4
+    """Bits of the shortest. Widths that vary are what carries on to 1,000 bits: networks trained
+    on 8 bits alone mostly fail at 64."""
+    batch_size: int = 64
+    """Sums in one update."""
+    criterion: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    """Summed over the bits. Document 000's output delta is that of the cross entropy, document
+    001's that of half the squared error."""
+    document: bool = False
+    """As the documents: weights uniform in -1 to 1, one bias (elman: none), none on the output, and
+    their range of numbers. See also --published, which sets this and the rest."""
+    seed: int = 0
+    """Weights and sums are drawn from it."""
+    steps: int = 1500
+    """Updates: about 3 seconds."""
+    optimizer: str = "Adam"
+    """Any class of torch.optim by name."""
+    learning_rate: float = 0.02
+    """0.01 to 0.03 all do."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 is no limit. It smooths the way of the Elman network."""
+    steps_per_update: int = 0
+    """Bits in one update, for truncated backpropagation; 0 is the whole sum."""
+    report_every: int = 250
+    """Updates from one report to the next."""
+
+    def check(self) -> None:
+        """Raise ValueError where a field makes no sense."""
+        known = [*CELLS, "elman"]
+        if self.network not in known:
+            near = difflib.get_close_matches(self.network, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"network = {self.network!r} is not known: {hint}There are {', '.join(known)}."
+            )
+        for name, least in (("hidden", 1), ("batch_size", 1), ("bits", 2), ("fewest_bits", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected {least} or more."
+                )
+        if self.fewest_bits > self.bits:
+            raise ValueError(
+                f"fewest_bits = {self.fewest_bits} is more than bits = {self.bits}: "
+                f"add --fewest-bits {self.bits}."
+            )
+        if self.document and self.bits > 62:
+            raise ValueError(
+                f"bits = {self.bits} is too wide for the document's range of numbers: expected "
+                "62 or fewer, or --no-document."
+            )
+
+    def published(self) -> Recipe:
+        """Document 001's hyperparameters for elman, document 000's for any LSTM."""
+        document = dataclasses.replace(
+            self,
+            hidden=32,
+            bits=8,
+            fewest_bits=8,
+            batch_size=1,
+            criterion="cross_entropy",
+            document=True,
+            steps=99_999,
+            optimizer="SGD",
+            learning_rate=0.1,
+            clip=0.0,
+            steps_per_update=0,
+            report_every=1000,
+        )
+        if self.network != "elman":
+            return document
+        return dataclasses.replace(
+            document, hidden=16, activation="sigmoid", criterion="squared_error", steps=10_000
+        )
+
+    # --- learning ---
+
+    def model(self) -> Adder:
+        """A network and its output."""
+        return Adder(self)
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Bits of two numbers [T, B, 2], and of their sum [T, B]."""
+        length = self.bits
+        if self.fewest_bits < self.bits:
+            bounds = (self.fewest_bits, self.bits + 1)
+            length = int(torch.randint(*bounds, (), generator=generator))
+        if self.document:
+            a, b = self._document_numbers(length, generator)
+        else:
+            a, b = random_bits(length, self.batch_size, generator)
+        return torch.stack((a, b), -1).float(), add(a, b).float()
+
+    def _document_numbers(self, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        half = 2 ** (length - 1)
+        # MATLAB's randi counts from 1: a is 1 to 128 and b 1 to 127.  NumPy's is 0 to 127 for both.
+        ends = ((0, half), (0, half)) if self.network == "elman" else ((1, half + 1), (1, half))
+        a, b = (torch.randint(*end, (self.batch_size,), generator=generator) for end in ends)
+        return bits_of(a, length), bits_of(b, length)
+
+    def loss(self, model: Adder, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        """The loss of a sum, over its bits; the mean over the batch."""
+        numbers, sums = batch
+        logits, state = model(numbers, state)
+        if self.criterion == "cross_entropy":
+            total = binary_cross_entropy_with_logits(logits, sums, reduction="sum")
+        else:
+            total = 0.5 * (sums - logits.sigmoid()).square().sum()
+        return total / sums.shape[1], state
+
+    # --- judging ---
+
+    def metrics(self, model: Adder) -> dict[str, float]:
+        """All pairs of 7-bit numbers, and some sums of 64 bits."""
+        return {"sums_right": all_right(model) / 16384, "sums_right_64": share_right(model, 64)}
+
+    def report(self, model: Adder, step: int, batch: tuple[Tensor, ...]) -> str:
+        """The documents' block, for the first sum of the batch."""
+        numbers, sums = (tensor[:, :1] for tensor in batch)
+        share = model(numbers)[0].sigmoid()
+        error = (sums - share).abs().sum().item()
+        bits = (share > 0.5).long()
+        a, b = (to_int(numbers[:, 0, k]) for k in (0, 1))
+        return "\n".join(
+            (
+                f"Error:{error:.5g}",
+                f"Pred:{_word(bits[:, 0])}",
+                f"True:{_word(sums[:, 0])}",
+                f"{a} + {b} = {to_int(bits[:, 0])}",
+                f"-------{step}------",
+            )
+        )
+
+    def result(self, model: Adder) -> dict[str, Any]:
+        """How many of the 16,384 sums are right, and what share at each width never seen."""
+        right = all_right(model)
+        shares = {f"sums_right_{width}": share_right(model, width) for width in WIDTHS}
+        return {"right_of_16384": right, "sums_right": right / 16384, **shares}
+
+    def draw(self, model: Adder, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """The learning curve, and the share of sums right at each width."""
+        from unrolled import plots
+
+        figures = self.result(model)
+        figures.pop("right_of_16384")
+        labels = ["all of 7 bits", *(f"{width:,} bits" for width in WIDTHS)]
+        return [
+            plots.learning_curve(
+                history,
+                folder / "learning.png",
+                metric="sums_right",
+                published=PUBLISHED[0].value,
+                title=f"adder, {self.network}",
+            ),
+            plots.bars(
+                labels,
+                list(figures.values()),
+                folder / "widths.png",
+                title=f"adder, {self.network}: sums right by width",
+                ylabel="share of sums right",
+            ),
+        ]
+
+    def attempt(self, model: Adder, arguments: list[str]) -> str:
+        """The addition of two numbers, bit by bit."""
+        if len(arguments) != 2:
+            raise ValueError(
+                f"the adder takes two numbers, and was given {len(arguments)}: "
+                "for example `unrolled try DIR 57 68`."
+            )
+        a, b = (_number(word) for word in arguments)
+        length = max(a.bit_length(), b.bit_length()) + 1
+        numbers = torch.tensor([[[a >> t & 1, b >> t & 1]] for t in range(length)]).float()
+        with torch.no_grad():
+            shares = model(numbers)[0][:, 0].sigmoid()
+        return _addition(a, b, shares.tolist())
+
+
+class Adder(nn.Module):
+    """A recurrent network with one output: the logit of the sum's bit."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        biased = not recipe.document
+        self.recurrent: LSTM | Elman
+        if recipe.network == "elman":
+            self.recurrent = Elman(2, recipe.hidden, recipe.activation, bias=biased)
+        else:
+            self.recurrent = LSTM(2, recipe.hidden, cell=recipe.network)
+        self.readout = nn.Linear(recipe.hidden, 1, bias=biased)
+        if recipe.document:
+            self._draw_as_document(recipe.hidden)
+
+    def forward(self, numbers: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logits [T, B] for numbers [T, B, 2], and the state."""
+        y, state = self.recurrent(numbers, state)
+        return self.readout(y)[..., 0], state
+
+    @torch.no_grad()
+    def _draw_as_document(self, hidden: int) -> None:
+        for name, weight in self.named_parameters():
+            if "bias_hh" in name:
+                # The document has one bias: with two, each gets the gradient, and the rate doubles.
+                weight.zero_().requires_grad_(False)
+            elif "bias_ih" in name:
+                # One number for a gate, as the document begins; its first update makes it H.
+                gates = torch.empty(len(weight) // hidden).uniform_(-1, 1)
+                weight.copy_(gates.repeat_interleave(hidden))
+            else:
+                weight.uniform_(-1, 1)
+
+
+# --- numbers and their bits, least significant first ---
+
+
+def random_bits(length: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two lots of numbers [length, count], the highest bit 0, so that no carry is lost."""
+    bits = torch.randint(0, 2, (2, length, count), generator=generator)
+    bits[:, -1] = 0
+    return bits[0], bits[1]
+
+
+def bits_of(numbers: Tensor, length: int) -> Tensor:
+    """Numbers [B] as bits [length, B]."""
+    return numbers >> torch.arange(length)[:, None] & 1
+
+
+def add(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of bits [T, B] at any width, all steps at once.
+
+    The carry into a bit is what the last place before it with a = b says: 1 + 1 makes a carry,
+    0 + 0 ends it, and 0 + 1 hands on what comes.
+    """
+    places = torch.arange(len(a))[:, None]
+    last = torch.where(a == b, places, -1).cummax(0).values
+    out = torch.where(last < 0, 0, a.gather(0, last.clamp(min=0)))
+    return a ^ b ^ torch.cat((torch.zeros_like(out[:1]), out[:-1]))
+
+
+def to_int(bits: Tensor) -> int:
+    """Bits [T] as a number of any width."""
+    return int(_word(bits), 2)
+
+
+def _word(bits: Tensor) -> str:
+    return "".join(str(int(bit)) for bit in reversed(bits.tolist()))
+
+
+# --- judging ---
+
+
+def _right(model: Adder, a: Tensor, b: Tensor) -> Tensor:
+    with torch.no_grad():
+        logits, _ = model(torch.stack((a, b), -1).float())
+    right: Tensor = (logits > 0).long() == add(a, b)
+    return right.all(0)
+
+
+def all_right(model: Adder) -> int:
+    """How many of the 16,384 pairs of 7-bit numbers are added without an error in 8 bits."""
+    numbers = bits_of(torch.arange(128), 8)
+    a, b = numbers.repeat_interleave(128, 1), numbers.repeat(1, 128)
+    return int(_right(model, a, b).sum())
+
+
+def share_right(model: Adder, width: int, count: int = 100) -> float:
+    """The share of ``count`` random sums of numbers of ``width`` bits that is right."""
+    # A seed of their own.  That one of them was trained on has a chance below 1e-3 at 16 bits.
+    a, b = random_bits(width + 1, count, torch.Generator().manual_seed(2**31 + width))
+    return _right(model, a, b).double().mean().item()
+
+
+# --- what `unrolled try` prints ---
+
+
+def _number(word: str) -> int:
+    if not (word.isascii() and word.isdecimal()):
+        raise ValueError(f"{word!r} is not a number to add: expected digits alone, such as 57.")
+    if len(word) > 4000:  # Python itself reads and writes no more than 4300
+        raise ValueError(f"a number of {len(word)} digits is too long: expected 4000 or fewer.")
+    return int(word)
+
+
+def _addition(a: int, b: int, shares: list[float], most: int = 40) -> str:
+    lines = ["bit  a  b  carry  sum  probability of 1"]
+    carry = found = wrong = skipped = 0
+    for t, share in enumerate(shares):
+        x, y, said = a >> t & 1, b >> t & 1, int(share > 0.5)
+        right = said == x ^ y ^ carry
+        wrong += not right
+        found |= said << t
+        if right and len(shares) > most and 8 <= t < len(shares) - 8:
+            skipped += 1
+        else:
+            mark = "" if right else "  wrong"
+            lines.append(f"{t:>3}  {x}  {y}    {carry}     {said}  {share:.4f}{mark}")
+        if skipped and t == len(shares) - 9:
+            lines.append(f"  …  {skipped} bits between, all right")
+        carry = x + y + carry >> 1
+    lines.append("")
+    if wrong:
+        lines.append(f"wrong in {wrong} of {len(shares)} bits: the sum is {a + b}")
+    return "\n".join([*lines, f"{a} + {b} = {found}"])

@@ -1,0 +1,332 @@
+"""A run's folder: what a training leaves behind, and what it needs to go on.
+
+===================  ==============================================================================
+config.json          the recipe, its fields, the versions, when it began
+weights.safetensors  the model's weights, by the names of its ``state_dict``
+metrics.jsonl        one line a report: step, loss, seconds and the recipe's figures
+result.json          the final figures and the names of the pictures; there when the run is done
+resume.safetensors   everything that going on needs, in one file that is replaced whole
+===================  ==============================================================================
+
+Nothing here is ever pickled, so a run from a stranger can be opened.  A file is written beside
+its place, brought to the disk, and then moved there: it is the old one or the new one, at any
+moment, never half of one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+__all__ = [
+    "CONFIG",
+    "METRICS",
+    "RESULT",
+    "RESUME",
+    "WEIGHTS",
+    "Config",
+    "RunError",
+    "append_metrics",
+    "create",
+    "cut_metrics",
+    "decode_fields",
+    "encode_fields",
+    "free_folder",
+    "is_empty",
+    "latest_folder",
+    "locked",
+    "new_config",
+    "read_config",
+    "read_metrics",
+    "read_result",
+    "replace_file",
+    "write_config",
+    "write_result",
+]
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+RESUME = "resume.safetensors"
+WEIGHTS = "weights.safetensors"
+
+
+R = TypeVar("R")
+
+
+class RunError(ValueError):
+    """A folder that is no run, or a run that cannot be read, in one sentence."""
+
+
+class Config(NamedTuple):
+    """What `config.json` holds.  ``recipe`` is a built-in name or the path of a recipe's file."""
+
+    recipe: str
+    fields: dict[str, Any]
+    versions: dict[str, str]
+    created: str
+
+
+# --- files that are whole at any moment -----------------------------------------------------
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path``, bring it to the disk, and move it there."""
+    beside = path.with_name(f".{path.name}.writing")
+    write(beside)
+    with open(beside, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    replace_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON or UTF-8
+        raise RunError(f"{path} is damaged: it is not JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object.")
+    return value
+
+
+# --- the folder -----------------------------------------------------------------------------
+
+
+def free_folder(root: Path, name: str) -> Path:
+    """Make and return the first of ``root/name``, ``root/name-2``, … that is not there yet."""
+    number = 1
+    while True:
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def latest_folder(root: Path, name: str) -> Path | None:
+    """The run among ``root/name``, ``root/name-2``, … with the highest number; None: no run."""
+    found = {
+        int(path.name[len(name) + 1 :] or 1): path
+        for path in (root.iterdir() if root.is_dir() else ())
+        if (path.name == name or path.name.removeprefix(f"{name}-").isdecimal())
+        and (path / CONFIG).is_file()
+    }
+    return found[max(found)] if found else None
+
+
+def create(folder: Path) -> None:
+    """Make a folder for a new run.
+
+    Raises
+    ------
+    RunError
+        If there is a run already, or anything else that is not ours to write among.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file: --out takes a folder.")
+    if (folder / CONFIG).exists():
+        raise RunError(
+            f"{folder} holds a run already: add --resume to go on with it, or take another --out."
+        )
+    if folder.is_dir() and not is_empty(folder):
+        raise RunError(f"{folder} is not empty and holds no run: take another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether there is nothing but what a run killed in its first moment leaves."""
+    return all(path.name.startswith(".") for path in folder.iterdir())
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second process from writing the same run; the lock goes with the process.
+
+    Raises
+    ------
+    RunError
+        If another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not POSIX: no lock
+        yield
+        return
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"another process is training in {folder}: wait for it.") from error
+        yield
+
+
+# --- config.json ----------------------------------------------------------------------------
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write `config.json`."""
+    _write_json(folder / CONFIG, config._asdict())
+
+
+def read_config(folder: Path) -> Config:
+    """Read `config.json`.
+
+    Raises
+    ------
+    RunError
+        If the folder is no run, or the file is damaged.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        there = "has no config.json" if folder.is_dir() else "does not exist"
+        raise RunError(f"{folder} is not a run: it {there}; `unrolled train` makes runs.")
+    value = _read_json(path)
+    types_ = {"recipe": str, "fields": dict, "versions": dict, "created": str}
+    for key, type_ in types_.items():
+        if not isinstance(value.get(key), type_):
+            raise RunError(f"{path} is damaged: {key!r} is missing or of another kind.")
+    return Config(*(value[key] for key in Config._fields))
+
+
+def new_config(recipe: str, fields: dict[str, Any]) -> Config:
+    """The configuration of a run that begins now."""
+    import platform
+    from importlib.metadata import version
+
+    versions = {name: version(name) for name in ("unrolled", "torch", "numpy")}
+    versions["python"] = platform.python_version()
+    return Config(recipe, fields, versions, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def encode_fields(recipe: Any) -> dict[str, Any]:
+    """A recipe's fields as JSON; a path is made absolute, so that it holds from anywhere."""
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value.resolve())
+        return [encode(v) for v in value] if isinstance(value, list | tuple) else value
+
+    return {f.name: encode(getattr(recipe, f.name)) for f in dataclasses.fields(recipe)}
+
+
+def decode_fields(cls: type[R], fields: Mapping[str, Any]) -> R:
+    """The recipe that `encode_fields` was given.
+
+    Raises
+    ------
+    RunError
+        If a field is missing, unknown, or not of its type.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for name in names:
+        if name not in fields:
+            raise RunError(f"{CONFIG} has no {name!r}: another version of the recipe wrote it.")
+    for name in fields:
+        if name not in names:
+            raise RunError(f"{CONFIG} has {name!r}, which the recipe does not: versions differ.")
+    return cls(**{name: _decode(name, hints[name], fields[name]) for name in names})
+
+
+def _decode(name: str, hint: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _decode(name, arguments[0], value)
+    if origin in (typing.Union, types.UnionType):
+        for choice in arguments:
+            try:
+                return _decode(name, choice, value)
+            except RunError:
+                continue
+    elif origin is typing.Literal:
+        if value in arguments:
+            return value
+    elif origin in (tuple, list) and isinstance(value, list):
+        inner = [a for a in arguments if a is not Ellipsis]
+        kinds = inner if len(inner) == len(value) else inner * len(value)
+        return origin(_decode(name, k, v) for k, v in zip(kinds, value, strict=True))
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif hint is float and type(value) in (int, float):
+        return float(value)
+    elif hint in (int, str, bool) and type(value) is hint:
+        return value
+    elif hint in (None, types.NoneType) and value is None:
+        return None
+    raise RunError(f"{CONFIG} is damaged: {name} = {value!r} is not what the recipe takes.")
+
+
+# --- metrics.jsonl and result.json ----------------------------------------------------------
+
+
+def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
+    """Add one line; a figure that is not finite is written as null, which JSON has."""
+    line = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
+    with open(folder / METRICS, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`, less a last one that a killed process left half written.
+
+    Raises
+    ------
+    RunError
+        If a line is damaged.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: line {number} is not JSON ({error}).") from error
+        if not isinstance(row, dict) or type(row.get("step")) is not int:
+            raise RunError(f"{path} is damaged: line {number} names no step.")
+        rows.append(row)
+    return rows
+
+
+def cut_metrics(folder: Path, step: int) -> None:
+    """Forget what was reported after ``step``: those steps will be made again."""
+    path = folder / METRICS
+    if path.is_file():
+        rows = [row for row in read_metrics(folder) if row["step"] <= step]
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        replace_file(path, lambda beside: beside.write_text(lines, encoding="utf-8"))
+
+
+def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write `result.json`: the run is done."""
+    _write_json(folder / RESULT, _finite(result))
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Read `result.json`; None where the run is not done."""
+    return _read_json(folder / RESULT) if (folder / RESULT).is_file() else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,182 @@
+"""All that changes from one step of training to the next, and how it is saved and put back."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled import checkpoint
+from unrolled.optimizers import make_optimizer
+
+if TYPE_CHECKING:
+    from unrolled.training import Recipe
+
+__all__ = ["Randomness", "Session", "TrainingError"]
+
+# torch's CPU generator takes 32 bits of a seed: the batches' stream must differ from the weights'.
+_BATCHES = 0x9E3779B9
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on: a loss, a gradient or a weight that is not finite."""
+
+
+class Randomness:
+    """torch's random state while training: ours inside ``with``, the caller's outside.
+
+    Costs 2 µs a step; `torch.random.fork_rng` has no place for a state that goes on.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.state = torch.Generator().manual_seed(seed).get_state()
+
+    def __enter__(self) -> None:
+        self._callers = torch.get_rng_state()
+        torch.set_rng_state(self.state)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.state = torch.get_rng_state()
+        torch.set_rng_state(self._callers)
+
+
+class Session:
+    """Everything that changes from step to step, and so everything that a checkpoint holds."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.step = 0
+        self.seconds = 0.0
+        self.state: Any = None
+        self.batch: tuple[Tensor, ...] = ()
+        self.randomness = Randomness(recipe.seed)
+        self.generator = torch.Generator().manual_seed(recipe.seed ^ _BATCHES)
+        with self.randomness:
+            self.model = recipe.model()
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(recipe.optimizer, self.parameters, recipe.learning_rate)
+        self._windows: list[tuple[Tensor, ...]] = []
+        self._window = 0  # the next one
+        self._before_batch = self.generator.get_state()
+
+    def _draw(self) -> None:
+        self.batch = self.recipe.batch(self.step - self._window, self.generator)
+        self._windows = _cut(self.batch, self.recipe.steps_per_update)
+
+    def _next(self) -> tuple[Tensor, ...]:
+        if self._window == len(self._windows):
+            self._before_batch = self.generator.get_state()
+            self._window = 0
+            if not getattr(self.recipe, "carry_state", False):
+                self.state = None
+            self._draw()
+        return self._windows[self._window]
+
+    def advance(self, save: Callable[[dict[str, Any]], None] | None = None) -> float:
+        """One update.  ``save`` is given what was before it, once its loss has come out finite."""
+        before = None if save is None else self.snapshot()
+        with self.randomness:
+            loss, state = self.recipe.loss(self.model, self._next(), self.state)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise TrainingError(f"step {self.step + 1}: the loss is {value}")
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self.recipe.clip:
+                self._clip()
+            if save is not None and before is not None:
+                save(before)
+            self.optimizer.step()
+        self.state = _detach(state)
+        self.step += 1
+        self._window += 1
+        return value
+
+    def _clip(self) -> None:
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        value = norm.item()
+        if not math.isfinite(value):
+            raise TrainingError(f"step {self.step + 1}: the gradient's norm is {value}")
+        if value > self.recipe.clip:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.recipe.clip, norm)
+
+    def look(self) -> tuple[dict[str, float], str]:
+        """The recipe's figures and lines, with the model in ``eval()``."""
+        with self.looking():
+            metrics = {k: float(v) for k, v in self.recipe.metrics(self.model).items()}
+            return metrics, self.recipe.report(self.model, self.step, self.batch)
+
+    @contextlib.contextmanager
+    def looking(self) -> Generator[None]:
+        """No gradients, no dropout, and random numbers of our own."""
+        with self.randomness, torch.no_grad():
+            self.model.eval()
+            yield
+            self.model.train()
+
+    def check_weights(self) -> None:
+        """Raise where a weight is not finite: such weights are never saved."""
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise TrainingError(f"after step {self.step}: {name} is not finite")
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` needs.  The forward pass may change buffers, so the model is copied."""
+        drawn = self._window < len(self._windows)
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": checkpoint.copy_tree(dict(self.model.state_dict())),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.randomness.state,
+            "generator": self._before_batch if drawn else self.generator.get_state(),
+            "window": self._window if drawn else 0,
+            "state": self.state,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to a snapshot; a batch that was under way is drawn again."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.state, self._window = saved["state"], saved["window"]
+        self.generator.set_state(saved["generator"])
+        self._before_batch = saved["generator"]
+        if self._window:
+            with self.randomness:
+                self._draw()
+        self.randomness.state = saved["random"]
+
+
+def _cut(batch: tuple[Tensor, ...], length: int) -> list[tuple[Tensor, ...]]:
+    """A batch in stretches of ``length`` time steps."""
+    if not length:
+        return [batch]
+    steps = {len(tensor) for tensor in batch}
+    if len(steps) != 1:
+        raise ValueError(
+            f"a batch is cut along time, so its tensors must be [T, B, …] with one T: found "
+            f"{sorted(steps)}."
+        )
+    return list(zip(*(torch.split(tensor, length) for tensor in batch), strict=True))
+
+
+def _detach(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.detach()
+    if type(state) in (list, tuple):
+        return type(state)(_detach(s) for s in state)
+    if isinstance(state, dict):
+        return {key: _detach(s) for key, s in state.items()}
+    return state

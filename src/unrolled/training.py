@@ -1,0 +1,317 @@
+"""`train`: a recipe's steps, one by one, in a folder from which they can go on.
+
+A recipe says what is learnt; this file says what learning is: draw, loss, gradient, update, report,
+checkpoint.  It receives a recipe and knows none by name.  The same seed and the same number of
+threads give the same bits, and torch's own random state is left as the caller had it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from unrolled import checkpoint, runs
+from unrolled.optimizers import optimizer_named
+from unrolled.session import Randomness, Session, TrainingError
+
+__all__ = ["Recipe", "Step", "TrainingError", "build", "check", "train"]
+
+Batch = tuple[Tensor, ...]
+
+
+class Recipe(Protocol):
+    """What `train` asks of a recipe: a frozen dataclass whose fields are the hyperparameters.
+
+    A recipe may also have ``carry_state = True``: then the state goes from one batch to the next.
+    """
+
+    @property
+    def seed(self) -> int:
+        """Seeds the weights, the batches and every dropout mask."""
+
+    @property
+    def steps(self) -> int:
+        """How many updates."""
+
+    @property
+    def optimizer(self) -> str:
+        """The name of a class in `torch.optim`."""
+
+    @property
+    def learning_rate(self) -> float:
+        """What the optimiser is given as ``lr``."""
+
+    @property
+    def clip(self) -> float:
+        """The largest norm that the gradient may have; 0: any."""
+
+    @property
+    def steps_per_update(self) -> int:
+        """Truncated backpropagation: time steps in one update; 0: the whole sequence."""
+
+    @property
+    def report_every(self) -> int:
+        """Updates from one report to the next."""
+
+    def check(self) -> None:
+        """Raise ValueError, in one sentence, where a field makes no sense."""
+
+    def published(self) -> Any:
+        """The same recipe with the hyperparameters of the document it comes from."""
+
+    def model(self) -> nn.Module:
+        """A fresh model; torch's generator is seeded with ``seed``."""
+
+    def batch(self, step: int, generator: torch.Generator) -> Batch:
+        """Tensors [T, B, …]; every random choice comes from ``generator``."""
+
+    def loss(self, model: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """The loss of a batch, or of a stretch of it, and the state after it."""
+
+    def metrics(self, model: Any) -> dict[str, float]:
+        """Figures on held-out data, cheap enough for every report."""
+
+    def report(self, model: Any, step: int, batch: Batch) -> str:
+        """The lines that the document prints; empty where it prints none."""
+
+    def result(self, model: Any) -> dict[str, Any]:
+        """The final figures."""
+
+    def draw(self, model: Any, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """The pictures."""
+
+    def attempt(self, model: Any, arguments: list[str]) -> str:
+        """What ``unrolled try`` prints."""
+
+
+class Step(NamedTuple):
+    """One update: what it cost, and what was found after it.
+
+    ``metrics`` and ``report`` are empty but every ``report_every`` steps and after the last one.
+    ``seconds`` is the time in training, less what the caller did between steps.
+    """
+
+    step: int
+    loss: float
+    metrics: dict[str, float]
+    report: str
+    seconds: float
+    model: nn.Module
+
+
+def check(recipe: Recipe) -> None:
+    """Look over the fields that every recipe has, and then those of its own.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: the value, what was expected, how to mend it.
+    """
+    expected: dict[str, tuple[bool, str]] = {
+        "seed": (0 <= recipe.seed < 2**32, "a whole number from 0 to 4294967295"),
+        "steps": (recipe.steps >= 0, "0 or more"),
+        "learning_rate": (0 < recipe.learning_rate < math.inf, "a number above 0, such as 0.01"),
+        "clip": (0 <= recipe.clip < math.inf, "0 (no clipping) or a norm above 0, such as 1"),
+        "steps_per_update": (recipe.steps_per_update >= 0, "0 (the whole sequence) or more"),
+        "report_every": (recipe.report_every >= 1, "1 or more"),
+    }
+    for name, (right, what) in expected.items():
+        if not right:
+            raise ValueError(f"{name} = {getattr(recipe, name)!r} makes no sense: expected {what}.")
+    optimizer_named(recipe.optimizer)
+    recipe.check()
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The recipe's model as it is before the first step; torch's random state stays as it was."""
+    with Randomness(recipe.seed):
+        return recipe.model()
+
+
+def train(
+    recipe: Recipe, out: Path | None = None, resume: bool = False, *, save_every: float = 1.0
+) -> Generator[Step, None, None]:
+    """Train, one update at a time.
+
+    What is wrong with the arguments is found here; the work is done as the steps are taken.
+    Leaving early (``break``, ``close()``) saves a checkpoint of the step that was reached.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    out : Path, optional
+        The run's folder; None: nothing is written.
+    resume : bool
+        Go on with the run in ``out``; ``recipe`` must be its own, but ``steps`` may be more.
+    save_every : float
+        Seconds from one checkpoint to the next; writing never takes more than a twentieth.
+
+    Yields
+    ------
+    Step
+
+    Raises
+    ------
+    ValueError
+        If a field makes no sense, or ``out`` is not what it must be (`runs.RunError`).
+    TrainingError
+        If a loss, gradient or weight is not finite.  What was saved before stays.
+
+    Examples
+    --------
+    >>> from unrolled.recipes.adder import Recipe
+    >>> steps = [step.step for step in train(Recipe(steps=3))]
+    >>> steps
+    [1, 2, 3]
+    """
+    check(recipe)
+    if out is None:
+        if resume:
+            raise ValueError("resume = True needs out, the folder of the run to go on with.")
+        return _steps(Session(recipe), None)
+    if resume:
+        _compare(recipe, out)
+    else:
+        runs.create(out)
+    folder = _Folder(out, save_every)
+    try:
+        session = Session(recipe)
+        folder.open(session)
+    except BaseException:
+        folder.close()
+        raise
+    return _steps(session, folder)
+
+
+def _compare(recipe: Recipe, out: Path) -> None:
+    """Raise where the recipe is not the one that the run was begun with."""
+    if out.is_dir() and runs.is_empty(out):
+        return  # killed before it had written anything
+    config = runs.read_config(out)
+    ours = runs.encode_fields(recipe)
+    if config.recipe != _origin(recipe):
+        raise runs.RunError(f"{out} is a run of {config.recipe}, not of {_origin(recipe)}.")
+    for name in ours.keys() | config.fields.keys():
+        value, stored = ours.get(name), config.fields.get(name)
+        if name == "steps" and isinstance(stored, int) and recipe.steps >= stored:
+            continue
+        if value != stored:
+            raise runs.RunError(
+                f"--{name.replace('_', '-')} {value} contradicts the run in {out}, which has "
+                f"{stored}: leave it out to go on, or start a run of its own."
+            )
+
+
+def _origin(recipe: Recipe) -> str:
+    """By what the command line finds the recipe again: its name, or its file."""
+    package, _, name = type(recipe).__module__.rpartition(".")
+    return name if package == "unrolled.recipes" else inspect.getfile(type(recipe))
+
+
+class _Folder:
+    """The writing side of a run's folder."""
+
+    def __init__(self, path: Path, save_every: float) -> None:
+        self.path = path
+        self._save_every = save_every
+        self._due = 0.0  # at once: a run that blows up early leaves the weights it began with
+        self._lock = contextlib.ExitStack()
+        self._lock.enter_context(runs.locked(path))
+
+    def open(self, session: Session) -> None:
+        """Bring the session to where the run is, and the folder to where the session is."""
+        recipe = session.recipe
+        fields = runs.encode_fields(recipe)
+        try:
+            config = runs.read_config(self.path)._replace(fields=fields)
+        except runs.RunError:
+            config = runs.new_config(_origin(recipe), fields)
+        if (self.path / runs.RESUME).is_file():
+            self._restore(session)
+        runs.write_config(self.path, config)
+        runs.cut_metrics(self.path, session.step)
+        if session.step < recipe.steps:
+            (self.path / runs.RESULT).unlink(missing_ok=True)
+
+    def _restore(self, session: Session) -> None:
+        path = self.path / runs.RESUME
+        saved = checkpoint.read_tree(path)
+        try:
+            session.restore(saved)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise runs.RunError(f"{path} does not fit the recipe: {error}.") from error
+
+    def save_if_due(self) -> Callable[[dict[str, Any]], None] | None:
+        return self.save if time.perf_counter() >= self._due else None
+
+    def save(self, snapshot: dict[str, Any]) -> None:
+        began = time.perf_counter()
+        checkpoint.write_tree(self.path / runs.RESUME, snapshot)
+        checkpoint.write_weights(self.path / runs.WEIGHTS, snapshot["model"])
+        ended = time.perf_counter()
+        self._due = ended + max(self._save_every, 20 * (ended - began))
+
+    def report(self, step: Step) -> None:
+        row = {"step": step.step, "loss": step.loss, "seconds": step.seconds}
+        runs.append_metrics(self.path, row | step.metrics)
+
+    def finish(self, session: Session) -> None:
+        """The last checkpoint, the pictures, and the figures that say that the run is done."""
+        if runs.read_result(self.path) is not None:
+            return
+        self.save(session.snapshot())
+        pictures: list[Path] = []
+        with session.looking():
+            figures = session.recipe.result(session.model)
+            history = runs.read_metrics(self.path)
+            try:
+                pictures = session.recipe.draw(session.model, history, self.path)
+            finally:  # without matplotlib there are figures all the same
+                result = {
+                    "step": session.step,
+                    "seconds": session.seconds,
+                    "figures": figures,
+                    "pictures": [picture.name for picture in pictures],
+                }
+                runs.write_result(self.path, result)
+
+    def close(self) -> None:
+        self._lock.close()
+
+
+def _steps(session: Session, folder: _Folder | None) -> Generator[Step, None, None]:
+    recipe = session.recipe
+    began = time.perf_counter() - session.seconds
+    try:
+        while session.step < recipe.steps:
+            loss = session.advance(folder.save_if_due() if folder else None)
+            metrics: dict[str, float] = {}
+            report = ""
+            if session.step % recipe.report_every == 0 or session.step == recipe.steps:
+                session.check_weights()
+                metrics, report = session.look()
+            session.seconds = time.perf_counter() - began
+            step = Step(session.step, loss, metrics, report, session.seconds, session.model)
+            if folder and metrics:
+                folder.report(step)
+            try:
+                yield step
+            except GeneratorExit:
+                if folder:
+                    session.check_weights()
+                    folder.save(session.snapshot())
+                raise
+            began = time.perf_counter() - session.seconds
+        if folder:
+            folder.finish(session)
+    finally:
+        if folder:
+            folder.close()
