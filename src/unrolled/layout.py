@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from unrolled.autocast import autocast_dtype
 from unrolled.masks import until
 
 __all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
@@ -84,7 +85,7 @@ def enter(
         )
     if x.size(0) == 0:
         raise RuntimeError("the input has no steps; expected a sequence length of 1 or more.")
-    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+    if x.dtype != dtype and autocast_dtype(x) is None:
         raise ValueError(
             f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}), "
             f"or model.to({x.dtype})."
@@ -113,7 +114,7 @@ def enter_state(
         expected = (count, batch, size) if layout.batched else (count, size)
         if tuple(s.shape) != expected:
             raise RuntimeError(f"{name} is {_shape(s)}, expected {list(expected)} for this input.")
-        if s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        if s.dtype != x.dtype and autocast_dtype(x) is None:
             raise RuntimeError(f"{name} is {s.dtype}, expected {x.dtype} like the input.")
         state.append(s if layout.batched else s.unsqueeze(1))
     return state[0], state[1]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unrolled.autocast import autocast_dtype
 from unrolled.engines import Choice, Forward, Gradients, Inputs, Request, choose, engine_named
 from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
@@ -70,6 +71,12 @@ def recurrence(
     unrolled.engines.Declined
         If the engine was named and does not support the request.
     """
+    low = autocast_dtype(inputs.x)
+    if low is not None:
+        # As for torch.nn.LSTM: the whole layer runs in autocast's dtype, its weights cast to it.
+        inputs = Inputs(*(None if t is None else t.to(low) for t in inputs))  # type: ignore[arg-type]
+        with torch.autocast(inputs.x.device.type, enabled=False):
+            return recurrence(cell, inputs, masks, engine=engine, trace=trace)
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
     if torch.compiler.is_compiling():
         return _compiled(cell, inputs, masks, chosen, trace)

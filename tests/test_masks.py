@@ -1,0 +1,63 @@
+"""Lengths, resets and missing steps as masks."""
+
+import torch
+
+from unrolled.masks import StateMasks, bernoulli, blank, row_masks, until
+
+
+def flags(*rows: str) -> torch.Tensor:
+    """[T, B] from one string of 0 and 1 for each row of the batch."""
+    return torch.tensor([[c == "1" for c in row] for row in rows]).T
+
+
+def test_until() -> None:
+    assert torch.equal(until(torch.tensor([0, 2, 3]), 3), flags("000", "110", "111"))
+
+
+def test_nothing_asked_is_nothing_masked() -> None:
+    masks = row_masks(None, None, None)
+    assert masks == StateMasks()
+    assert masks.names() == ()
+
+
+def test_a_step_is_live_if_inside_and_present() -> None:
+    masks = row_masks(flags("1110"), flags("1011"), None)
+    assert masks.live is not None
+    assert torch.equal(masks.live, flags("1010"))
+
+
+def test_resets_in_the_padding_are_padding() -> None:
+    masks = row_masks(flags("1100"), None, flags("0101"))
+    assert masks.carry is not None
+    assert torch.equal(~masks.carry, flags("0100"))
+
+
+def test_in_reverse_a_sequence_ends_where_it_began() -> None:
+    """0 1 | 2 3: read backwards, 1 is the step that begins anew, third in that order."""
+    masks = row_masks(None, None, flags("0010"), reverse=True)
+    assert masks.carry is not None
+    assert torch.equal(~masks.carry, flags("0010"))
+    masks = row_masks(None, None, flags("0100"), reverse=True)
+    assert masks.carry is not None
+    assert torch.equal(~masks.carry, flags("0001"))
+    masks = row_masks(flags("1100"), None, None, reverse=True)
+    assert masks.live is not None
+    assert torch.equal(masks.live, flags("0011"))
+
+
+def test_blank_reads_nothing_where_not_live() -> None:
+    x = torch.full((2, 1, 3), torch.nan)
+    x[0] = 1
+    assert torch.equal(blank(x, flags("10"))[:, 0, 0], torch.tensor([1.0, 0.0]))
+
+
+def test_bernoulli_draws_from_the_generator_alone() -> None:
+    like = torch.zeros((), dtype=torch.bfloat16)
+    before = torch.get_rng_state()
+    a = bernoulli(like, (100, 100), 0.3, torch.Generator().manual_seed(5))
+    b = bernoulli(like, (100, 100), 0.3, torch.Generator().manual_seed(5))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(a, b)
+    assert a.dtype == torch.bfloat16
+    assert set(a.unique().tolist()) == {0.0, 1.0}
+    assert abs(float(a.float().mean()) - 0.3) < 0.02
