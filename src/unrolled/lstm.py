@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from unrolled import initialisation
-from unrolled.engines import Choice, Forward, Inputs
+from unrolled.engines import Choice, Forward, Inputs, check_name
 from unrolled.equations import Cell, Gates
 from unrolled.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.masks import StateMasks, blank, row_masks
@@ -117,7 +117,7 @@ device, dtype
         self.noise = Noise.checked(zoneout, recurrent_dropout, update_dropout)
         self.init = init
         self.forget_bias = forget_bias
-        self.engine = engine
+        self.engine = check_name(engine)
         initialisation.check(init, forget_bias, self.cell, bias)
         for name, shape in settings.shapes(self.cell):
             weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))

@@ -23,7 +23,9 @@ __all__ = [
     "Gradients",
     "Inputs",
     "Request",
+    "check_name",
     "choose",
+    "engine_named",
     "engine_names",
 ]
 
@@ -132,6 +134,14 @@ def engine_named(name: str) -> Engine:
     return _engines()[name]
 
 
+def check_name(name: str) -> str:
+    """``name`` itself; ValueError if it is neither ``"auto"`` nor an engine."""
+    if name not in ("auto", *_engines()):
+        known = ", ".join(repr(n) for n in ("auto", *_engines()))
+        raise ValueError(f"engine={name!r} is not an engine: use one of {known}.")
+    return name
+
+
 def choose(name: str, request: Request) -> Choice:
     """The engine for a request.
 
@@ -144,10 +154,7 @@ def choose(name: str, request: Request) -> Choice:
     """
     engines = _engines()
     if name != "auto":
-        if name not in engines:
-            known = ", ".join(repr(n) for n in ("auto", *engines))
-            raise ValueError(f"engine={name!r} is not an engine: use one of {known}.")
-        reason = engines[name].supports(request)
+        reason = engines[check_name(name)].supports(request)
         if reason is not None:
             raise Declined(f"engine={name!r} declined: {reason}; engine='auto' takes another.")
         return Choice(name)
