@@ -90,12 +90,9 @@ def test_a_reset_is_two_runs(cell: Cell, reset_to: str, bidirectional: bool) -> 
     zero = (torch.zeros_like(hx[0]), torch.zeros_like(hx[1]))
     # The forward direction starts the second part anew, the reverse direction the first.
     new = zero if reset_to == "zero" else hx
-    first, (h_1, c_1) = m(
-        x[:at], tuple(torch.cat([a[:1], b[1:]]) for a, b in zip(hx, new, strict=False))
-    )
-    second, (h_2, c_2) = m(
-        x[at:], tuple(torch.cat([b[:1], a[1:]]) for a, b in zip(hx, new, strict=False))
-    )
+    pairs = list(zip(hx, new, strict=True))
+    first, (h_1, c_1) = m(x[:at], [torch.cat([a[:1], b[1:]]) for a, b in pairs])
+    second, (h_2, c_2) = m(x[at:], [torch.cat([b[:1], a[1:]]) for a, b in pairs])
     close(y, torch.cat([first, second]))
     close(h, torch.cat([h_2[:1], h_1[1:]]))
     close(c, torch.cat([c_2[:1], c_1[1:]]))
