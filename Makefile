@@ -1,0 +1,63 @@
+# Everything works from a fresh checkout: each target first brings .venv up to date, which touches
+# the network only when requirements.lock or pyproject.toml is newer than the last set-up.
+#
+#   make PYTHON=/path/to/python3.12       choose the Python; otherwise the first of those below
+#   make PIP_FLAGS="--index-url URL"      or any other flag for pip
+#
+# On Linux the plain torch brings CUDA with it, several GB.  Where no GPU is to be used, let
+# PIP_FLAGS name PyTorch's own CPU index with --index-url, and the usual one with
+# --extra-index-url; or a folder of downloaded wheels: PIP_FLAGS="--find-links DIR".
+
+PYTHON ?=
+PIP_FLAGS ?=
+
+CANDIDATES := python3 python3.12 python3.13 python3.11 python
+RUN := .venv/bin/python -m
+READY := .venv/.ready
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint moved
+
+help:  ## Say what there is
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+install: $(READY)  ## Set up .venv, once
+
+demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
+	@sh examples/demo.sh
+
+test: $(READY)  ## Run all tests
+	@$(RUN) pytest -n 2
+
+check: $(READY)  ## Look for what is wrong in the source, without running it
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+lint: $(READY)  ## Mend what can be mended in the source, and its layout
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+# A virtual environment holds the path of its checkout: one that was moved or copied is made anew.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(READY): moved
+endif
+
+# A .venv of another Python, or left half made by an interruption, is made anew too.
+$(READY): requirements.lock pyproject.toml
+	@found=; for python in $(or $(PYTHON),$(CANDIDATES)); do \
+	  if $$python -c '$(SUITS)' >/dev/null 2>&1; then found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: Python 3.11, 3.12 or 3.13 is needed, and $(or $(PYTHON),$(CANDIDATES)) is" \
+	    "none: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	if ! $$found -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  echo "make: $$found cannot make a virtual environment: install its venv module" \
+	    "(on Debian and Ubuntu, the package python3-venv)" >&2; exit 1; fi; \
+	if { [ -s $(READY) ] && [ "$$(cat $(READY))" != "$(CURDIR)" ]; } || \
+	   ! .venv/bin/python -c 'import pip; $(SUITS)' >/dev/null 2>&1; then \
+	  echo "making .venv with $$found"; $$found -m venv --clear .venv || exit 1; fi
+	@$(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -r requirements.lock
+	@$(RUN) pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
+	@printf '%s' "$(CURDIR)" > $@

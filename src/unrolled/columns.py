@@ -1,0 +1,143 @@
+"""A column of numbers out of a CSV file: read as it stands, or refused with one sentence."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["read_labels", "read_numbers"]
+
+DELIMITERS = (",", ";", "\t")
+
+
+def read_numbers(path: str | Path, column: str = "") -> npt.NDArray[np.float64]:
+    """Read one column of a CSV file as float64.
+
+    Parameters
+    ----------
+    path
+        UTF-8 text whose first row names the columns.  The cells are divided by commas or, where
+        the first row has none, by semicolons or tabs.
+    column
+        Which one; may be left empty where the file has a single column.
+
+    Returns
+    -------
+    numpy.ndarray
+        One number for each row below the first, in the file's order.
+
+    Raises
+    ------
+    ValueError
+        With one sentence that says what was found, where, what was expected, and how to mend it.
+        Nothing is skipped, filled in or repaired.
+    """
+    header, rows = _read_table(Path(path))
+    place = _find(column, header, Path(path).name)
+    return np.array([_number(cells[place], row, header[place]) for row, cells in rows])
+
+
+def read_labels(path: str | Path, column: str) -> list[str]:
+    """Read one column of a CSV file as text, with the same demands on the file."""
+    header, rows = _read_table(Path(path))
+    place = _find(column, header, Path(path).name)
+    return [cells[place].strip() for _, cells in rows]
+
+
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Give the names of the columns, and each row with its number; the header is row 1."""
+    text = _read_text(path)
+    first = text.partition("\n")[0]
+    delimiter = next((mark for mark in DELIMITERS if mark in first), ",")
+    try:
+        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"{path.name} is not a CSV file ({error}): save it as CSV.") from None
+    while table and not any(cell.strip() for cell in table[-1]):
+        table.pop()  # empty lines at the end hold no data; in the middle they would hide a gap
+    if not table:
+        raise ValueError(f"{path.name} is empty: expected a row of column names, then numbers.")
+    header = [cell.strip() for cell in table[0]]
+    if all(_is_number(cell) for cell in header):
+        raise ValueError(
+            f"{path.name} has no header, its first row is {', '.join(header)}: "
+            "add a first row with the names of the columns."
+        )
+    rows = list(enumerate(table[1:], start=2))
+    for row, cells in rows:
+        if not cells:
+            raise ValueError(f"row {row} of {path.name} is blank: fill it in or delete it.")
+        if len(cells) != len(header):
+            raise ValueError(
+                f"row {row} of {path.name} has {_count(len(cells), 'cell')}, but the header has "
+                f"{len(header)}: put a number that holds a {delimiter!r} in quotes, or write it "
+                "without."
+            )
+    return header, rows
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}: check the path.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is not UTF-8 text (byte {error.start} is "
+            f"0x{error.object[error.start]:02x}): save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _find(column: str, header: list[str], file: str) -> int:
+    """Say where the named column stands in the header."""
+    names = ", ".join(header)
+    if not column:
+        if len(header) == 1:
+            return 0
+        raise ValueError(f"{file} has the columns {names}: say which with --column.")
+    if header.count(column) > 1:
+        raise ValueError(f"{file} has {header.count(column)} columns {column!r}: rename them.")
+    if column not in header:
+        folded = {name.casefold(): name for name in header}
+        near = difflib.get_close_matches(column.casefold(), folded, n=1)
+        hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+        raise ValueError(f"{file} has no column {column!r}: its columns are {names}.{hint}")
+    return header.index(column)
+
+
+def _number(cell: str, row: int, column: str) -> float:
+    text = cell.strip()
+    where = f"row {row} of column {column!r}"
+    if not text:
+        raise ValueError(f"{where} is blank: fill it in, or delete the row.")
+    if not _is_number(text):
+        comma = text.count(",") == 1 and _is_number(text.replace(",", "."))
+        raise ValueError(
+            f"{where} is {text!r}, not a number: "
+            + (f"write it as {text.replace(',', '.')}." if comma else "mend it or delete the row.")
+        )
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{where} is {text}, not a finite number: fill it in or delete the row.")
+    return value
+
+
+def _is_number(text: str) -> bool:
+    """Say whether the text is a number; Python's own 1_000 is no number in a table."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

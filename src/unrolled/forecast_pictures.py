@@ -1,0 +1,68 @@
+"""Pictures of a forecast over the part of a series that nothing was learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unrolled import plots
+from unrolled.forecaster import Forecaster, window_of
+from unrolled.forecasting import Floats, Origins, Split
+from unrolled.timeline import Timeline
+
+__all__ = ["draw_forecasts", "draw_gates"]
+
+
+def draw_forecasts(
+    split: Split,
+    timeline: Timeline,
+    forecasters: Mapping[str, Callable[[Origins], Floats]],
+    name: str,
+    path: Path,
+) -> Path:
+    """Draw what each forecaster says from origins in the test part, over what happened.
+
+    One step ahead, every row of the test part is forecast; of the whole horizon, as many as fit
+    without overlapping.
+    """
+    places, last = timeline.places, len(split.values) - 1
+    apart = np.arange(split.border - 1, last - split.horizon + 1, split.horizon)
+    fans = {who: forecast(apart) for who, forecast in forecasters.items()}
+    return plots.forecast(
+        places[split.border :],
+        split.values[split.border :],
+        {
+            who: forecast(np.arange(split.border - 1, last))[0]
+            for who, forecast in forecasters.items()
+        },
+        path,
+        fans=[
+            plots.Fan(
+                places[origin + 1 : origin + 1 + split.horizon],
+                {who: values[:, n] for who, values in fans.items()},
+            )
+            for n, origin in enumerate(apart)
+            if split.horizon > 1
+        ],
+        title=f"{name}: forecasts beyond what was learned from",
+        xlabel=timeline.name,
+        ylabel=name,
+    )
+
+
+def draw_gates(model: Forecaster, split: Split, timeline: Timeline, name: str, path: Path) -> Path:
+    """Draw what the first layer's gates do over the last window of the series."""
+    end = len(split.values)
+    last = window_of(split, np.array([end - 1]))
+    with torch.no_grad():
+        gates = model.lstm.trace(model.scaled(last))["l0"]
+    return plots.gates(
+        {gate: values[:, 0] for gate, values in gates._asdict().items()},
+        path,
+        steps=timeline.labels[end - split.window :],
+        title=f"{name}: the gates over the last {split.window} values",
+        xlabel=timeline.name,
+    )

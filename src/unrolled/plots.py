@@ -1,0 +1,287 @@
+"""Pictures of a run: how it learned, how good it is, what it forecasts, what its gates did.
+
+Drawn through matplotlib's objects, not pyplot: no window, no global figure, safe in any thread.
+The colours are Okabe and Ito's (2008), which colour-blind eyes tell apart; each line differs in
+its dashes too, so a grey print says the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Fan", "bars", "forecast", "gates", "learning_curve"]
+
+INK = "#222222"
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+FAINT = "#9A9A9A"
+# One look for each forecast, in the order in which they are given.
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
+    {"color": ORANGE, "linestyle": "--", "linewidth": 1.5, "zorder": 3},
+    {"color": FAINT, "linestyle": ":", "linewidth": 1.5, "zorder": 2},
+)
+Floats = npt.NDArray[np.float64]
+GATES = {
+    "i": "input gate i",
+    "f": "forget gate f",
+    "g": "block input g",
+    "o": "output gate o",
+    "c": "cell state c",
+    "h": "hidden state h",
+}
+
+
+class Fan(NamedTuple):
+    """Forecasts from one origin: where they lie in time, and each method's values."""
+
+    positions: Sequence[float] | Floats
+    forecasts: Mapping[str, Floats]
+
+
+def learning_curve(
+    history: Sequence[Mapping[str, Any]],
+    path: Path,
+    *,
+    metric: str,
+    published: float | None = None,
+    levels: Mapping[str, float] | None = None,
+    title: str = "",
+) -> Path:
+    """Draw the loss and one metric over the steps.
+
+    Parameters
+    ----------
+    history
+        Rows with ``step``, ``loss`` and the metric; a row may lack any but the step.
+    path
+        Where the PNG file goes.
+    metric
+        Which figure stands beside the loss.
+    published
+        The document's own figure, as a horizontal line.
+    levels
+        Other figures to compare the metric with, by name; the same.
+    title
+        Above the picture.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, key, colour in zip(panels, ("loss", metric), (BLUE, GREEN), strict=True):
+        rows = [row for row in history if row.get(key) is not None]
+        steps = [row["step"] for row in rows]
+        values = np.array([row[key] for row in rows], dtype=float)
+        # A marker where there are few: a run of one report is a point, not nothing.
+        axes.plot(steps, values, color=colour, marker="o" if len(rows) < 25 else "", ms=4)
+        if _wide(values):
+            axes.set_yscale("log")
+        _dress(axes, title=key, xlabel="step")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    lines = dict(levels or {}) | ({} if published is None else {"published": published})
+    for (name, level), look in zip(lines.items(), LOOKS[1:], strict=False):
+        panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
+    if lines:
+        panels[1].legend(loc="best", frameon=False)
+    return _save(figure, path, title)
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float],
+    path: Path,
+    *,
+    title: str = "",
+    ylabel: str = "",
+    ours: int | None = None,
+) -> Path:
+    """Draw one bar for each label, its value above it; if ``ours`` is given, it stands out."""
+    figure = Figure(figsize=(max(4.5, 1.3 * len(labels) + 1.2), 3.6), layout="constrained")
+    axes = figure.subplots()
+    colours = [BLUE if ours in (None, place) else "#B8B8B8" for place in range(len(labels))]
+    drawn = axes.bar(range(len(labels)), values, color=colours, width=0.62, zorder=2)
+    axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], padding=3)
+    axes.set_xticks(range(len(labels)), [label.replace(" ", "\n", 1) for label in labels])
+    _dress(axes, ylabel=ylabel)
+    axes.tick_params(axis="x", length=0, labelcolor=INK)
+    axes.margins(y=0.12)
+    return _save(figure, path, title)
+
+
+def forecast(
+    positions: Sequence[float] | Floats,
+    truth: Floats,
+    forecasts: Mapping[str, Floats],
+    path: Path,
+    *,
+    fans: Iterable[Fan] = (),
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Path:
+    """Draw forecasts over the truth, and below them the whole horizon, or else the errors.
+
+    Parameters
+    ----------
+    positions, truth
+        The series, as far as it is to be seen.
+    forecasts
+        One step ahead, by the name of who forecast; the same positions as the truth.
+    path
+        Where the PNG file goes.
+    fans
+        Forecasts of several steps, each from one origin.  Without any, the second panel holds the
+        errors one step ahead.
+    title, xlabel, ylabel
+        Words above and beside.
+    """
+    fans = list(fans)
+    figure = Figure(figsize=(9, 6.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    _truth(above, positions, truth)
+    for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
+        above.plot(positions, values, label=name, **look)
+    _dress(above, title="One step ahead", ylabel=ylabel)
+    if fans:
+        _truth(below, positions, truth)
+        _draw_fans(below, fans)
+        many = len(fans[0].positions)
+        note = f"{many} steps ahead: all {many} forecast at once at each upright line"
+        _dress(below, title=note, xlabel=xlabel, ylabel=ylabel)
+    else:
+        for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
+            below.plot(positions, values - truth, label=name, **look)
+        _dress(below, title="Error: forecast less truth", xlabel=xlabel, ylabel=ylabel)
+    for axes in (above, below):
+        axes.margins(x=0.01)
+    handles, names = above.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+    return _save(figure, path, title)
+
+
+def gates(
+    trace: Mapping[str, Any],
+    path: Path,
+    *,
+    steps: Sequence[str] | None = None,
+    title: str = "",
+    xlabel: str = "step",
+) -> Path:
+    """Draw what one sequence did inside a layer: a heat map for each of i, f, g, o, c and h.
+
+    Parameters
+    ----------
+    trace
+        [T, H] arrays or tensors by name; a name that is missing, or None, is left out.
+    path
+        Where the PNG file goes.
+    steps
+        What to write under each step; their numbers by default.
+    title, xlabel
+        Words above and below.
+    """
+    maps = {name: _array(trace[name]) for name in GATES if trace.get(name) is not None}
+    if not maps:
+        raise ValueError(f"the trace holds none of {', '.join(GATES)}: nothing to draw.")
+    rows = -(-len(maps) // 2)
+    figure = Figure(figsize=(9, 0.8 + 2 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
+    for axes in grid.flat[len(maps) :]:
+        axes.set_axis_off()
+    for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
+        _heat_map(figure, axes, name, values)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+        if steps is not None:
+            places = _thin(len(steps), 8)
+            axes.set_xticks(places, [steps[place] for place in places])
+    return _save(figure, path, title)
+
+
+def _truth(axes: Axes, positions: Sequence[float] | Floats, truth: Floats) -> None:
+    """Draw what happened: points where they can be told apart, a broad pale line where not."""
+    if len(truth) <= 150:
+        axes.plot(positions, truth, "o", color=INK, ms=3.5, label="truth", zorder=5)
+    else:
+        axes.plot(positions, truth, color="#BBBBBB", linewidth=5, label="truth", zorder=1)
+
+
+def _draw_fans(axes: Axes, fans: Sequence[Fan]) -> None:
+    for fan in fans:
+        axes.axvline(fan.positions[0], color="#CCCCCC", linewidth=1, zorder=0)
+        for values, look in zip(fan.forecasts.values(), LOOKS, strict=False):
+            axes.plot(fan.positions, values, **look)
+
+
+def _dress(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    """Give axes their words, a quiet frame and faint lines to read values by."""
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel(xlabel, color=INK)
+    axes.set_ylabel(ylabel, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#888888")
+    axes.tick_params(color="#888888", labelcolor="#444444")
+    axes.grid(axis="y", color="#E4E4E4")
+    axes.set_axisbelow(True)
+
+
+def _heat_map(figure: Figure, axes: Axes, name: str, values: Floats) -> None:
+    """Draw [T, H] with time to the right; the scale says what the quantity can be."""
+    is_gate = name in "ifo"
+    bound = 1.0 if name in "gh" else max(1.0, float(np.nanmax(np.abs(values))))
+    image = axes.imshow(
+        values.T,
+        aspect="auto",
+        interpolation="nearest",
+        # One hue for what lies in 0..1; two, white at zero, for what has a sign.
+        cmap="cividis" if is_gate else "RdBu_r",
+        vmin=0.0 if is_gate else -bound,
+        vmax=1.0 if is_gate else bound,
+    )
+    axes.set_title(GATES[name], loc="left", fontsize=11, color=INK)
+    axes.set_ylabel("unit")
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    figure.colorbar(image, ax=axes, pad=0.02, aspect=12)
+
+
+def _array(value: Any) -> Floats:
+    """Make a float64 array of an array or a tensor, with or without a gradient, on any device."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().double().numpy()
+    values = np.asarray(value, dtype=np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"a trace to draw is [T, H], one sequence; this is {values.shape}.")
+    return values
+
+
+def _wide(values: Floats) -> bool:
+    """Say whether values span more than a factor of 30, too much for a linear scale."""
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and finite.min() > 0 and finite.max() / finite.min() > 30)
+
+
+def _thin(count: int, most: int) -> list[int]:
+    """Choose at most ``most`` of ``count`` places, evenly."""
+    return list(range(0, count, max(1, -(-count // most))))
+
+
+def _save(figure: Figure, path: Path, title: str) -> Path:
+    """Write the PNG beside its place and move it there: a reader never sees half a picture."""
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
+    FigureCanvasAgg(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.writing")
+    figure.savefig(beside, format="png", dpi=150, facecolor="white")
+    os.replace(beside, path)
+    return path
