@@ -1,0 +1,149 @@
+"""Break the code on purpose and see the tests go red: `make mutants`.
+
+Each mutant is one edit of one file, in a copy of the package; the tests named beside it must fail.
+A test that cannot fail proves nothing, and this is how we know.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# what is broken, file, code, broken code, tests
+MUTANTS = [
+    (
+        "i and f swapped",
+        "equations.py",
+        '("i", "f", "g", "o") if',
+        '("f", "i", "g", "o") if',
+        ["test_lstm.py", "test_equations.py"],
+    ),
+    (
+        "g and o swapped",
+        "equations.py",
+        'return ("i", "f", "g", "o") if self.forget == "learned" else ("i", "g", "o")',
+        'return ("i", "f", "o", "g") if self.forget == "learned" else ("i", "o", "g")',
+        ["test_lstm.py"],
+    ),
+    (
+        "the cell's path dropped",
+        "equations.py",
+        "d_c_in = d_c * s.f",
+        "d_c_in = torch.zeros_like(d_c)",
+        ["test_equations.py", "test_engines.py", "test_lstm.py"],
+    ),
+    (
+        "1 − c² for 1 − tanh²(c), as in document 000",
+        "equations.py",
+        "d_c = d.c + d.h * s.o * (1 - phi * phi)",
+        "d_c = d.c + d.h * s.o * (1 - s.c * s.c)",
+        ["test_equations.py", "test_engines.py"],
+    ),
+    (
+        "the hidden state's gradient not carried, as in document 000",
+        "engines/reference.py",
+        "d_rec = d_a @ w_hh",
+        "d_rec = torch.zeros_like(d_a @ w_hh)",
+        ["test_engines.py", "test_recurrence.py"],
+    ),
+    (
+        "W_ih's gradient from the last step alone, as in document 002",
+        "engines/reference.py",
+        "flat.T @ x.flatten(0, 1) if needs[3]",
+        "d_a[-1].T @ x[-1] if needs[3]",
+        ["test_engines.py", "test_recurrence.py"],
+    ),
+    (
+        "the output gate sees the old cell",
+        "equations.py",
+        'seen("o", c))',
+        'seen("o", c_in))',
+        ["test_equations.py"],
+    ),
+    (
+        "a padded step is read",
+        "masks.py",
+        "live = present if inside is None else inside if present is None else inside & present",
+        "live = present",
+        ["test_masks.py", "test_beyond_torch.py", "test_user_needs.py"],
+    ),
+    (
+        "what lies in a padded step is not blanked",
+        "masks.py",
+        "return x if live is None else",
+        "return x if True else",
+        ["test_masks.py", "test_beyond_torch.py"],
+    ),
+    (
+        "a reset in the padding acts",
+        "masks.py",
+        "begins = resets if inside is None else resets & inside",
+        "begins = resets",
+        ["test_masks.py", "test_beyond_torch.py"],
+    ),
+    (
+        "a reset one step off in reverse",
+        "masks.py",
+        "begins = torch.cat([begins[1:], torch.zeros_like(begins[:1])])",
+        "begins = begins",
+        ["test_masks.py", "test_beyond_torch.py"],
+    ),
+    (
+        "a missing step does not hold c",
+        "engines/reference.py",
+        "c = equations.after(c_in, s.c, m.keep_c, m.live)",
+        "c = equations.after(c_in, s.c, m.keep_c, None)",
+        ["test_beyond_torch.py", "test_user_needs.py"],
+    ),
+    (
+        "the projection's gradient forgets the output gate",
+        "engines/reference.py",
+        "d_rs.append(d_h_new.T @ (o * phi))",
+        "d_rs.append(d_h_new.T @ phi)",
+        ["test_engines.py", "test_lstm.py"],
+    ),
+]
+
+
+def killed(file: str, old: str, new: str, test: str) -> bool:
+    """Whether the test is red on the mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "unrolled"
+        shutil.copytree(ROOT / "src" / "unrolled", package)
+        source = (package / file).read_text()
+        if source.count(old) != 1:
+            raise SystemExit(f"{file}: {old!r} is there {source.count(old)} times, expected once.")
+        (package / file).write_text(source.replace(old, new))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{test}"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.returncode == 1
+
+
+def main() -> int:
+    """Print a line for each mutant and test; the exit status counts the survivors."""
+    survivors = 0
+    for what, file, old, new, tests in MUTANTS:
+        for test in tests:
+            dead = killed(file, old, new, test)
+            survivors += not dead
+            print(f"{'red ' if dead else 'GREEN'}  {test:22}  {what}", flush=True)
+    print(f"{survivors} survived")
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
