@@ -82,8 +82,8 @@ def write_tree(path: Path, tree: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     record = {"tree": json.dumps(_pack(tree, tensors))}
-    save = _safetensors().torch.save_file
-    replace_file(path, lambda beside: save(tensors, beside, metadata=record))
+    data = _safetensors().torch.save(tensors, metadata=record)
+    replace_file(path, lambda beside: beside.write_bytes(data))
 
 
 def read_tree(path: Path) -> Any:
@@ -108,8 +108,8 @@ def write_weights(path: Path, state: dict[str, Any]) -> None:
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
-    save = _safetensors().torch.save_file
-    replace_file(path, lambda beside: save(copies, beside))
+    data = _safetensors().torch.save(copies)
+    replace_file(path, lambda beside: beside.write_bytes(data))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -44,13 +44,15 @@ def optimizer_named(name: str) -> type[torch.optim.Optimizer]:
     return known[name]
 
 
-def make_optimizer(name: str, parameters: Sequence[Tensor], rate: float) -> torch.optim.Optimizer:
-    """An optimiser over ``parameters``; fused where torch has it.
+def make_optimizer(
+    name: str, parameters: Sequence[Tensor], rate: float, more: dict[str, Any] | None = None
+) -> torch.optim.Optimizer:
+    """An optimiser over ``parameters``; fused where torch has it; ``more`` is for its class.
 
     A fused Adam takes 41 µs over an LSTM's six tensors where torch's default takes 134.
     """
     kind = optimizer_named(name)
-    options: dict[str, Any] = {"lr": rate}
+    options: dict[str, Any] = {"lr": rate, **(more or {})}
     if "fused" in inspect.signature(kind).parameters:
         options["fused"] = True
     try:

@@ -258,9 +258,10 @@ def _decode(name: str, hint: Any, value: Any) -> Any:
         if value in arguments:
             return value
     elif origin in (tuple, list) and isinstance(value, list):
-        inner = [a for a in arguments if a is not Ellipsis]
-        kinds = inner if len(inner) == len(value) else inner * len(value)
-        return origin(_decode(name, k, v) for k, v in zip(kinds, value, strict=True))
+        any_length = origin is list or arguments[-1:] == (Ellipsis,)
+        kinds = arguments[:1] * len(value) if any_length else arguments
+        if len(kinds) == len(value):
+            return origin(_decode(name, k, v) for k, v in zip(kinds, value, strict=True))
     elif hint is Path and isinstance(value, str):
         return Path(value)
     elif hint is float and type(value) in (int, float):

@@ -30,7 +30,8 @@ Batch = tuple[Tensor, ...]
 class Recipe(Protocol):
     """What `train` asks of a recipe: a frozen dataclass whose fields are the hyperparameters.
 
-    A recipe may also have ``carry_state = True``: then the state goes from one batch to the next.
+    It may also have ``carry_state = True`` (the state goes from one batch to the next) and a method
+    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate).
     """
 
     @property
@@ -152,7 +153,8 @@ def train(
     resume : bool
         Go on with the run in ``out``; ``recipe`` must be its own, but ``steps`` may be more.
     save_every : float
-        Seconds from one checkpoint to the next; writing never takes more than a twentieth.
+        Seconds from one checkpoint to the next, or longer where writing would take more than a
+        twentieth of the time; 0: one at every step.
 
     Yields
     ------
@@ -179,11 +181,11 @@ def train(
         return _steps(Session(recipe), None)
     if resume:
         _compare(recipe, out)
-    else:
+    session = Session(recipe)  # before the folder: what cannot be built leaves none
+    if not resume:
         runs.create(out)
     folder = _Folder(out, save_every)
     try:
-        session = Session(recipe)
         folder.open(session)
     except BaseException:
         folder.close()
@@ -222,6 +224,7 @@ class _Folder:
     def __init__(self, path: Path, save_every: float) -> None:
         self.path = path
         self._save_every = save_every
+        self._saved: int | None = None
         self._due = 0.0  # at once: a run that blows up early leaves the weights it began with
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(runs.locked(path))
@@ -248,6 +251,7 @@ class _Folder:
             session.restore(saved)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise runs.RunError(f"{path} does not fit the recipe: {error}.") from error
+        self._saved = session.step
 
     def save_if_due(self) -> Callable[[dict[str, Any]], None] | None:
         return self.save if time.perf_counter() >= self._due else None
@@ -256,8 +260,16 @@ class _Folder:
         began = time.perf_counter()
         checkpoint.write_tree(self.path / runs.RESUME, snapshot)
         checkpoint.write_weights(self.path / runs.WEIGHTS, snapshot["model"])
+        self._saved = snapshot["step"]
         ended = time.perf_counter()
-        self._due = ended + max(self._save_every, 20 * (ended - began))
+        if self._save_every:
+            self._due = ended + max(self._save_every, 20 * (ended - began))
+
+    def kept(self) -> str:
+        """What stays when a run ends badly."""
+        if self._saved is None:
+            return f"{self.path} has no weights"
+        return f"{self.path} keeps the weights of step {self._saved}"
 
     def report(self, step: Step) -> None:
         row = {"step": step.step, "loss": step.loss, "seconds": step.seconds}
@@ -312,6 +324,11 @@ def _steps(session: Session, folder: _Folder | None) -> Generator[Step, None, No
             began = time.perf_counter() - session.seconds
         if folder:
             folder.finish(session)
+    except TrainingError as error:
+        kept = f"; {folder.kept()}" if folder else ""
+        raise TrainingError(
+            f"{error}; a smaller learning_rate or clip = 1 may help{kept}."
+        ) from None
     finally:
         if folder:
             folder.close()

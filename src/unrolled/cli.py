@@ -1,0 +1,326 @@
+"""`unrolled`: train a recipe, look at a run, try what it has learnt.
+
+What the user gets wrong is answered in one sentence on standard error, with exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib.util
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from unrolled.recipes import RecipeFile
+    from unrolled.runs import Config
+
+__all__ = ["main"]
+
+RUNS = Path("runs")
+
+
+class Refusal(Exception):
+    """What the user asked cannot be done, in one sentence."""
+
+
+class Command(NamedTuple):
+    """A subcommand: how it is called, what it does, and the function that does it."""
+
+    usage: str
+    summary: str
+    run: Callable[[list[str]], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but refusing in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refusal(f"{message}; see `{self.prog} --help`.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    from unrolled.recipes import RecipeError
+    from unrolled.runs import RunError
+
+    try:
+        return _dispatch(words)
+    except (Refusal, RecipeError, RunError) as error:
+        print(f"unrolled: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `unrolled … | head`
+            sys.stderr.close()
+            return 141
+        print(f"unrolled: {error.filename or 'a file'}: {error.strerror}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("unrolled: stopped at once.", file=sys.stderr)
+        return 130
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if words else 2
+    name = words[0]
+    if name in ("-V", "--version"):
+        import torch
+
+        from unrolled import __version__
+
+        print(f"unrolled {__version__} (torch {torch.__version__})")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}."
+        raise Refusal(f"{name!r} is not a command: {hint}")
+    return COMMANDS[name].run(words[1:])
+
+
+def _help() -> str:
+    width = max(len(command.usage) for command in COMMANDS.values())
+    lines = [f"  unrolled {c.usage:<{width}}  {c.summary}" for c in COMMANDS.values()]
+    return "\n".join(
+        [
+            "An LSTM you can read, check and see inside.",
+            "",
+            *lines,
+            "",
+            "  unrolled COMMAND --help  tells more; unrolled --version tells the version.",
+            "",
+            "For example:",
+            "  unrolled train adder",
+            "  unrolled try runs/adder 57 68",
+        ]
+    )
+
+
+# --- list -----------------------------------------------------------------------------------
+
+
+def list_recipes(arguments: list[str]) -> int:
+    """`unrolled list`."""
+    from unrolled import recipes
+
+    _Parser(prog="unrolled list", description=COMMANDS["list"].summary).parse_args(arguments)
+    for name in recipes.names():
+        file = recipes.find(name)
+        print(f"{name:<10}  {file.summary}")
+        print(f"{'':<10}  {file.source}")
+    return 0
+
+
+# --- train ----------------------------------------------------------------------------------
+
+_TRAIN_HELP = """usage: unrolled train RECIPE [--published] [--out DIR] [--resume] [flags]
+
+Train a recipe. RECIPE is a name or the path of a .py file that defines Recipe:
+{recipes}
+
+  unrolled train RECIPE --help  shows the recipe's own flags."""
+
+
+def train(arguments: list[str]) -> int:
+    """`unrolled train`."""
+    from unrolled import recipes, training
+
+    if not arguments or arguments[0].startswith("-"):
+        if arguments[:1] in (["-h"], ["--help"]):
+            known = [f"  {name:<10} {recipes.find(name).summary}" for name in recipes.names()]
+            print(_TRAIN_HELP.format(recipes="\n".join(known)))
+            return 0
+        raise Refusal(
+            "train needs a recipe as its first word: `unrolled train RECIPE [flags]`; "
+            f"there are {', '.join(recipes.names())}."
+        )
+    _need("tyro", "rich", "safetensors", "matplotlib")
+    name, flags = arguments[0], arguments[1:]
+    file = recipes.find(name)
+    options = _options(file, name, flags)
+    folder = options.out
+    try:
+        training.check(options.recipe)
+        if folder is None:
+            from unrolled.runs import free_folder
+
+            folder = free_folder(RUNS, Path(name).stem)
+        steps = training.train(
+            options.recipe, folder, options.resume, save_every=options.save_every
+        )
+    except ValueError as error:
+        if options.out is None and folder is not None:
+            folder.rmdir()  # made for this run, and still empty
+        raise Refusal(str(error)) from error
+    again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
+    return _follow(steps, options.recipe.steps, folder, again)
+
+
+def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
+    """The flags; those not typed are the recipe's, the published or the resumed run's."""
+    from unrolled import runs
+    from unrolled.flags import FlagError, parse
+
+    def read(default: Any = None) -> Any:
+        try:
+            return parse(
+                file.recipe,
+                flags,
+                prog=f"unrolled train {name}",
+                description=f"{file.summary}\n\nSource: {file.source or 'not given'}.",
+                default=default,
+            )
+        except FlagError as error:
+            raise Refusal(str(error)) from error
+
+    options = read()
+    if not options.save_every >= 0:
+        raise Refusal(f"--save-every {options.save_every} makes no sense: expected 0 or more.")
+    if options.resume:
+        if options.out is None:
+            options.out = runs.latest_folder(RUNS, Path(name).stem)
+        if options.out is None:
+            raise Refusal(f"there is no run of {name} in {RUNS}/ to resume: name one with --out.")
+        out = options.out
+        if not (out.is_dir() and runs.is_empty(out)):
+            stored = runs.read_config(out)
+            _same_recipe(stored, name, out)
+            options = read(runs.decode_fields(file.recipe, stored.fields))
+            options.out = out
+    if options.published:
+        out = options.out
+        options = read(options.recipe.published())
+        options.out = out
+    return options
+
+
+def _same_recipe(stored: Config, name: str, folder: Path) -> None:
+    ours = str(Path(name).resolve()) if name.endswith(".py") else name
+    if stored.recipe != ours:
+        raise Refusal(f"{folder} is a run of {stored.recipe}, not of {ours}.")
+
+
+def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
+    """Take the steps; stop at the first Ctrl-C, between two of them."""
+    from unrolled import progress
+    from unrolled.training import TrainingError
+
+    print(f"{folder}: {total:,} steps", flush=True)
+    last = None
+    try:
+        with _signals() as caught:
+            first = next(steps, None)
+            if first is not None:
+                with progress.telling(total, first.step - 1) as teller:
+                    last = first
+                    teller.tell(first)
+                    while not caught and (step := next(steps, None)) is not None:
+                        last = step
+                        teller.tell(step)
+            stopped = caught[0] if caught and last is not None else 0
+            if stopped and last is not None and last.step < total:
+                steps.close()
+                print(f"Stopped after step {last.step:,} of {total:,}. To go on:\n  {again}")
+                return 128 + stopped
+    except TrainingError as error:
+        print(f"unrolled: {error}", file=sys.stderr)
+        return 1
+    if last is None:
+        print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
+    return show([str(folder)])
+
+
+@contextmanager
+def _signals() -> Generator[list[int]]:
+    """Ctrl-C and SIGTERM as a list to look at; the second one stops at once."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught  # only the main thread gets signals
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _need(*modules: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refusal(
+            f"this needs {' and '.join(missing)}: pip install 'unrolled[cli]' brings all of it."
+        )
+
+
+# --- show and try ---------------------------------------------------------------------------
+
+
+def show(arguments: list[str]) -> int:
+    """`unrolled show`."""
+    from unrolled import report
+
+    parser = _Parser(prog="unrolled show", description=COMMANDS["show"].summary)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
+    print(report.describe(parser.parse_args(arguments).folder))
+    return 0
+
+
+def attempt(arguments: list[str]) -> int:
+    """`unrolled try`."""
+    from unrolled import checkpoint, recipes, runs, training
+
+    parser = _Parser(
+        prog="unrolled try",
+        description=COMMANDS["try"].summary,
+        epilog="For an adder: `unrolled try runs/adder 57 68`.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
+    parser.add_argument(
+        "words", metavar="ARGS", nargs=argparse.REMAINDER, help="what the recipe takes"
+    )
+    found = parser.parse_args(arguments)
+    _need("safetensors")
+    config = runs.read_config(found.folder)
+    recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
+    try:
+        training.check(recipe)
+        model = training.build(recipe)
+    except ValueError as error:
+        raise Refusal(f"{found.folder / runs.CONFIG}: {error}") from error
+    weights = checkpoint.read_weights(found.folder / runs.WEIGHTS)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise Refusal(f"the weights in {found.folder} do not fit the recipe: {first}") from error
+    model.eval()
+    try:
+        print(recipe.attempt(model, found.words))
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "list": Command("list", "the recipes there are", list_recipes),
+    "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
+    "show": Command("show DIR", "a run's figures, and where its pictures are", show),
+    "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
+}
