@@ -22,13 +22,14 @@ from matplotlib.ticker import MaxNLocator
 __all__ = ["Fan", "bars", "forecast", "gates", "learning_curve"]
 
 INK = "#222222"
-BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 FAINT = "#9A9A9A"
 # One look for each forecast, in the order in which they are given.
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
     {"color": ORANGE, "linestyle": "--", "linewidth": 1.5, "zorder": 3},
     {"color": FAINT, "linestyle": ":", "linewidth": 1.5, "zorder": 2},
+    {"color": PURPLE, "linestyle": "-.", "linewidth": 1.5, "zorder": 2},
 )
 Floats = npt.NDArray[np.float64]
 GATES = {

@@ -1,0 +1,251 @@
+"""The series recipe: what it learns, beside forecasts that need no network; what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from unrolled import timeline, training
+from unrolled.forecaster import forecast
+from unrolled.recipes.series import Recipe
+
+SUNSPOTS = Recipe(
+    data=Path(__file__).parent.parent / "examples" / "sunspots.csv",
+    column="sunspots",
+    time="year",
+    horizon=11,
+)
+SMALL = Recipe(training_windows=60, test_windows=20, spacing=0.2, hidden=4, steps=6, report_every=2)
+
+
+def trained(recipe: Recipe, out: Path | None = None) -> Any:
+    *_, last = training.train(recipe, out)
+    return last.model.eval()
+
+
+# --- outcomes ---
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_cosine_is_forecast_far_better_than_by_no_change(seed: int) -> None:
+    recipe = Recipe(seed=seed)
+    figures = recipe.result(trained(recipe))
+    assert figures["origins"] == 1000
+    assert figures["rmse_persistence"] == pytest.approx(0.00688, rel=2e-3)
+    # 0.00023 to 0.00026 in 5 of 5 seeds
+    assert figures["rmse"] < 0.001 < figures["rmse_before"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_document_is_reproduced(seed: int) -> None:
+    recipe = replace(Recipe().published(), seed=seed)
+    figures = recipe.result(trained(recipe))
+    # 0.017 to 0.029 in 25 of 25 seeds
+    assert figures["rmse"] < 0.03 < 0.3 < figures["rmse_before"]
+
+
+def test_the_sunspots_beside_their_rivals() -> None:
+    results = [r.result(trained(r)) for r in (replace(SUNSPOTS, seed=seed) for seed in range(3))]
+    for figures in results:
+        assert figures["origins"] == 52
+        assert figures["ar_order"] == 9
+        assert figures["rmse_ar"] == pytest.approx(20.58, abs=0.01)
+        assert figures["rmse_horizon_ar"] == pytest.approx(33.03, abs=0.01)
+    # One step ahead 22.9 (0.7 up or down), the whole horizon 41.9 (2.6): AR(9) wins, and
+    # persistence (35.2 and 73.5) loses by far.
+    mean = {key: np.mean([figures[key] for figures in results]) for key in results[0]}
+    assert mean["rmse"] < 26 < mean["rmse_persistence"]
+    assert mean["rmse_horizon"] < 50 < mean["rmse_horizon_persistence"]
+
+
+# --- what it learns from ---
+
+
+def test_no_test_value_reaches_the_training(tmp_path: Path) -> None:
+    """Whatever stands in the test part, weights and scaling come out the same, bit by bit."""
+    values = np.sin(np.arange(80.0))
+    models = []
+    for name, tail in (("a", 0.0), ("b", 1e6)):
+        path = tmp_path / f"{name}.csv"
+        changed = np.concatenate((values[:64], values[64:] + tail))
+        path.write_text("x\n" + "\n".join(map(str, changed)))
+        models.append(trained(replace(SMALL, data=path, window=5, horizon=3)))
+    for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_batch_is_windows_and_what_followed_them(generator: torch.Generator) -> None:
+    recipe = replace(SUNSPOTS, window=7, batch_size=5)
+    windows, ahead = recipe.batch(0, generator)
+    assert windows.shape == (7, 5, 1)
+    assert ahead.shape == (11, 5)
+    series = recipe.split.values[:247].tolist()
+    for column in range(5):
+        stretch = [*windows[:, column, 0].tolist(), *ahead[:, column].tolist()]
+        assert any(series[n : n + 18] == stretch for n in range(230))
+
+
+def test_large_numbers_that_differ_little_are_forecast_as_small_ones(tmp_path: Path) -> None:
+    """Scaling is done in float64: 1e9 + x loses no x."""
+    values = np.sin(np.arange(80.0) / 3)
+    figures = []
+    for offset in (0.0, 1e9):
+        path = tmp_path / f"{offset}.csv"
+        path.write_text("x\n" + "\n".join(repr(float(v)) for v in values + offset))
+        recipe = replace(SMALL, data=path, steps=100)
+        figures.append(recipe.metrics(trained(recipe))["rmse"])
+    assert figures[0] == pytest.approx(figures[1], rel=1e-3)
+
+
+def test_the_untrained_figures_are_those_of_step_0() -> None:
+    model = training.build(SMALL).eval()
+    with torch.no_grad():
+        figures = SMALL.result(model)
+    assert figures["rmse"] == figures["rmse_before"]
+    before = torch.get_rng_state()
+    SMALL.result(model)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_unscaled_values_pass_as_they_are() -> None:
+    model = replace(SMALL, changes=False, scaled=False).model()
+    windows = torch.rand(10, 3, 1, dtype=torch.float64)
+    torch.testing.assert_close(model.scaled(windows), windows.float())
+    assert (model.mean, model.target_scale.item()) == (0, 1)
+
+
+def test_changes_see_no_level() -> None:
+    model = replace(SMALL, horizon=3).model().eval()
+    windows = torch.rand(10, 4, 1, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(model(windows + 512) - 512, model(windows))
+
+
+# --- what it shows ---
+
+
+def test_a_run_leaves_figures_and_pictures(tmp_path: Path) -> None:
+    recipe = replace(SMALL, horizon=4)
+    *_, last = training.train(recipe, tmp_path / "run")
+    figures = json.loads((tmp_path / "run" / "result.json").read_text())["figures"]
+    assert {"rmse", "rmse_horizon", "rmse_before", "rmse_horizon_ar"} < figures.keys()
+    pictures = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert pictures == {"learning.png", "forecast.png", "errors.png", "gates.png"}
+    table = last.report.splitlines()
+    ar = f"AR({figures['ar_order']})"
+    assert [line.split()[0] for line in table[1:]] == ["LSTM", ar, "persistence", "untrained"]
+    assert f"{figures['rmse_horizon']:.4g}" in table[1]
+
+
+def test_the_next_values_are_forecast_and_named() -> None:
+    model = training.build(SUNSPOTS).eval()
+    said = SUNSPOTS.attempt(model, []).splitlines()
+    assert said[0].split() == ["year", "sunspots"]
+    assert said[3].split() == ["2008", "2.9"]
+    assert [line.split()[0] for line in said[4:]] == [str(year) for year in range(2009, 2020)]
+    ahead = forecast(model, SUNSPOTS.split, np.array([308]))[:, 0]
+    np.testing.assert_allclose([float(line.split()[1]) for line in said[4:]], ahead, rtol=1e-4)
+
+
+def test_beyond_the_horizon_its_own_forecasts_are_read() -> None:
+    model = training.build(SUNSPOTS).eval()
+    said = [float(line.split()[1]) for line in SUNSPOTS.attempt(model, ["13"]).splitlines()[4:17]]
+    longer = replace(SUNSPOTS.split, values=np.append(SUNSPOTS.split.values, said[:11]))
+    again = forecast(model, longer, np.array([319]))[:2, 0]
+    np.testing.assert_allclose(said[11:], again, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["x"], "'x' is not how many values"),
+        (["-1"], "'-1' is not how many values"),
+        (["1.5"], "'1.5' is not how many"),
+        (["1", "2"], "'1 2' is not how many"),
+        (["100000"], "from 1 to 99999"),
+        (["0"], "0 values to forecast are none: expected 1 or more"),
+    ],
+)
+def test_a_senseless_question_is_refused(words: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        SMALL.attempt(SMALL.model(), words)
+
+
+@pytest.mark.parametrize(
+    ("words", "ahead"),
+    [
+        (["2020", "2021", "2022"], ["2023", "2024"]),
+        (["0", "0.25", "0.5"], ["0.75", "1"]),
+        (["1", "2", "4"], ["+1", "+2"]),
+        (["Mon", "Tue", "Wed"], ["+1", "+2"]),
+    ],
+)
+def test_times_go_on_where_they_can_be_told(
+    words: list[str], ahead: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "data.csv"
+    rows = [f"{n},{n % 5}" for n in range(30)]
+    path.write_text("t,x\n" + "\n".join(rows))
+    assert timeline.of_words(words, "t").ahead(2) == ahead
+    recipe = replace(SMALL, data=path, column="x")
+    assert recipe.timeline.labels[:2] == ["2", "3"]
+    assert recipe.timeline.ahead(1) == ["32"]
+
+
+# --- what it refuses ---
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"horizon": 0}, "horizon = 0 makes no sense: expected 1 or more"),
+        ({"window": -1}, "window = -1 makes no sense: expected 1 or more"),
+        ({"window": 1}, "window = 1 has no value but its last"),
+        ({"hidden": 0}, "hidden = 0 makes no sense"),
+        ({"test_share": 1.0}, "test_share = 1.0 makes no sense: expected a share between 0 and 1"),
+        ({"spacing": 0.0}, "spacing = 0.0 makes no sense"),
+        ({"cell": "vanila"}, "cell = 'vanila' is not known: did you mean 'vanilla'"),
+        ({"accumulator": 0.1}, "accumulator = 0.1 is Adagrad's, but the optimizer is Adam"),
+        ({"accumulator": -1.0}, "accumulator = -1.0 makes no sense"),
+        ({"steps_per_update": 5}, "steps_per_update = 5 makes no sense for a series"),
+        ({"column": "x"}, "column = 'x' names a column of no file: add --data FILE"),
+        ({"data": Path("none.csv")}, "there is no file none.csv"),
+        ({"data": SUNSPOTS.data, "column": "sun"}, "no column 'sun': its columns are year"),
+        ({"data": SUNSPOTS.data, "column": "year", "time": "month"}, "no column 'month'"),
+        (
+            {"data": SUNSPOTS.data, "column": "sunspots", "window": 240, "horizon": 11},
+            "309 rows, of which 62 are for testing: a window of 240 and a horizon of 11 need",
+        ),
+    ],
+)
+def test_a_senseless_recipe_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        training.check(replace(SMALL, **fields))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("cell", ["vanilla", "carousel", "peephole", "coupled", "linear"])
+def test_every_cell_learns_and_starts_as_tensorflow(cell: str) -> None:
+    recipe = replace(SMALL, cell=cell, layers=2, start="tensorflow", horizon=2)
+    model = training.build(recipe)
+    gates = model.lstm.cell.gates
+    bias = dict(zip(gates, model.lstm.bias_ih_l1.detach().chunk(len(gates)), strict=True))
+    assert all((value == (gate == "f")).all() for gate, value in bias.items())
+    figures = recipe.metrics(trained(recipe))
+    assert all(np.isfinite(list(figures.values())))
+
+
+def test_a_series_that_repeats_exactly_has_a_scale(tmp_path: Path) -> None:
+    """Over a whole period nothing changes: dividing by that would be dividing by 0."""
+    path = tmp_path / "data.csv"
+    path.write_text("x\n" + "0\n1\n" * 30)
+    recipe = replace(SMALL, data=path, horizon=2, window=3)
+    model = trained(recipe)
+    assert model.target_scale.min() > 0
+    assert np.isfinite(forecast(model, recipe.split, np.array([50]))).all()
