@@ -25,7 +25,7 @@ def written(folder: Path, text: str | bytes) -> Path:
         GOOD.replace(",", ";"),
         GOOD.replace(",", "\t"),
         GOOD.replace("\n", "\r\n"),
-        "\ufeff" + GOOD,
+        "\ufeffspots,year\n5,1700\n11.5,1701\n-10,1702\n",
         GOOD + "\n\n",
         GOOD.rstrip("\n"),
         GOOD.replace(",", " , "),
