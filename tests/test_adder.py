@@ -258,8 +258,8 @@ def test_the_report_is_the_documents_block() -> None:
 
 
 def test_try_adds_bit_by_bit_with_the_carry() -> None:
-    lines = Recipe().attempt(Perfect(), ["57", "69"]).splitlines()  # type: ignore[arg-type]
-    assert lines[-1] == "57 + 69 = 126"
+    lines = Recipe().attempt(Perfect(), ["109", "87"]).splitlines()  # type: ignore[arg-type]
+    assert lines[-1] == "109 + 87 = 196"  # carries are made, handed on and ended
     rows = [line.split()[:5] for line in lines[1:9]]
     assert [int(row[0]) for row in rows] == list(range(8))
     carry = 0
