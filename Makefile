@@ -50,8 +50,9 @@ $(READY): requirements.lock pyproject.toml
 	@found=; for python in $(or $(PYTHON),$(CANDIDATES)); do \
 	  if $$python -c '$(SUITS)' >/dev/null 2>&1; then found=$$python; break; fi; done; \
 	if [ -z "$$found" ]; then \
-	  echo "make: Python 3.11, 3.12 or 3.13 is needed, and $(or $(PYTHON),$(CANDIDATES)) is" \
-	    "none: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	  echo "make: Python 3.11, 3.12 or 3.13 is needed, and none is found as" \
+	    "$(or $(PYTHON),$(CANDIDATES)): install one, or say where with" \
+	    "make PYTHON=/path/to/python3" >&2; exit 1; fi; \
 	if ! $$found -c 'import ensurepip, venv' >/dev/null 2>&1; then \
 	  echo "make: $$found cannot make a virtual environment: install its venv module" \
 	    "(on Debian and Ubuntu, the package python3-venv)" >&2; exit 1; fi; \
