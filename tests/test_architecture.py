@@ -25,6 +25,7 @@ FLOORS = (
     {"engines"},
     {"masks"},
     {"equations"},
+    {"_native"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
@@ -80,6 +81,11 @@ def test_engines_do_not_import_each_other() -> None:
     for path in engines:
         others = {f"unrolled.engines.{other.stem}" for other in engines if other != path}
         assert not others & imported(path), path.name
+
+
+def test_only_the_cpu_engine_knows_the_extension() -> None:
+    knowing = {path.name for path in FILES if "_native" in rooms_imported(path)}
+    assert knowing <= {"cpu.py"}
 
 
 def test_public_names_are_sorted_and_there() -> None:
