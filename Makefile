@@ -46,7 +46,7 @@ $(READY): moved
 endif
 
 # A .venv of another Python, or left half made by an interruption, is made anew too.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml CMakeLists.txt $(shell find src -type f)
 	@found=; for python in $(or $(PYTHON),$(CANDIDATES)); do \
 	  if $$python -c '$(SUITS)' >/dev/null 2>&1; then found=$$python; break; fi; done; \
 	if [ -z "$$found" ]; then \
@@ -59,6 +59,9 @@ $(READY): requirements.lock pyproject.toml
 	if { [ -s $(READY) ] && [ "$$(cat $(READY))" != "$(CURDIR)" ]; } || \
 	   ! .venv/bin/python -c 'import pip; $(SUITS)' >/dev/null 2>&1; then \
 	  echo "making .venv with $$found"; $$found -m venv --clear .venv || exit 1; fi
-	@$(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -r requirements.lock
-	@$(RUN) pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
+	@if ! cmp -s requirements.lock .venv/.locked; then \
+	  $(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -r requirements.lock && \
+	  cp requirements.lock .venv/.locked || exit 1; fi
+	@$(RUN) pip install --disable-pip-version-check --quiet --no-index --no-build-isolation \
+	  --no-deps --force-reinstall .
 	@printf '%s' "$(CURDIR)" > $@

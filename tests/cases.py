@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 
 import torch
 from torch import Tensor
 
+from unrolled import _native
 from unrolled.engines import Forward, Gradients, Inputs
 from unrolled.equations import Cell
 from unrolled.masks import StateMasks, row_masks, until
@@ -54,19 +57,20 @@ def make_inputs(
     bias: bool = True,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
+    size: float = 1.0,
 ) -> Inputs:
-    """Random inputs that all want a gradient; weights of a size that keeps the gates awake."""
+    """Random inputs that all want a gradient; at ``size`` 1, weights that keep the gates awake."""
     g = torch.Generator().manual_seed(seed)
     rows, out = len(cell.gates) * H, P or H
     tensors = [
         normal(g, T, B, I),
         normal(g, B, out),
         normal(g, B, H),
-        normal(g, rows, I) / I**0.5,
-        normal(g, rows, out) / out**0.5,
+        normal(g, rows, I) * (size / I**0.5),
+        normal(g, rows, out) * (size / out**0.5),
         normal(g, rows) if bias else None,
         normal(g, rows) if bias else None,
-        normal(g, len(cell.peepholes), H) if cell.peephole else None,
+        normal(g, len(cell.peepholes), H) * size if cell.peephole else None,
         normal(g, P, H) / H**0.5 if P else None,
     ]
     return Inputs(*(None if t is None else t.to(dtype).requires_grad_() for t in tensors))
@@ -105,6 +109,15 @@ def make_gradients(out: Forward, seed: int = 2) -> Gradients:
     """Something to send back through every output, gates and cell states included."""
     g = torch.Generator().manual_seed(seed)
     return Gradients(*(None if t is None else normal(g, *t.shape).to(t.dtype) for t in out))
+
+
+@contextmanager
+def native_level(name: str) -> Iterator[None]:
+    """The native engine at another level of instruction sets; its own where ``name`` is empty."""
+    before = _native.level()
+    _native.use_level(name or before)
+    yield
+    _native.use_level(before)
 
 
 def error(found: Tensor, exact: Tensor) -> float:

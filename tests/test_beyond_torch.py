@@ -309,13 +309,15 @@ def test_shapes_of_the_parameters() -> None:
 
 def test_engine_for_says_why() -> None:
     m, x = layer(), batch()
+    assert str(m.engine_for(x)) == "cpu"
+    m, x = m.bfloat16(), batch().bfloat16()
     assert m.engine_for(x).engine == "aten"
     choice = m.engine_for(x, lengths=[1] * B)
     assert choice.engine == "reference"
-    assert choice.declined == (("aten", "torch has no masks inside the loop (live)"),)
+    assert choice.declined[1] == ("aten", "torch has no masks inside the loop (live)")
     assert "does not show its gates" in str(m.engine_for(x, trace=True))
     with pytest.raises(Declined, match="engine='aten' declined: torch has the vanilla cell only"):
-        layer(cell="linear", engine="aten")(x)
+        layer(cell="linear", engine="aten")(batch())
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def both(
     steps=st.integers(1, 6),
     batch=st.sampled_from([None, 1, 2, 4]),
     with_state=st.booleans(),
-    engine=st.sampled_from(["auto", "reference"]),
+    engine=st.sampled_from(["auto", "aten", "reference"]),
     training=st.booleans(),
 )
 def test_every_argument_means_what_it_means_in_torch(

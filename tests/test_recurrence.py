@@ -105,7 +105,7 @@ def test_a_gradient_for_every_row_at_once() -> None:
     torch.testing.assert_close(each.sum(0), w_hh.grad, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["aten", "reference"])
+@pytest.mark.parametrize("engine", ["cpu", "aten", "reference"])
 @pytest.mark.parametrize("use_reentrant", [False, True])
 def test_checkpointed(engine: str, use_reentrant: bool) -> None:
     f, tensors = call(Cell(), StateMasks(), make_inputs(Cell(), T, B, I, H), engine)
@@ -120,7 +120,8 @@ def test_checkpointed(engine: str, use_reentrant: bool) -> None:
 
 @pytest.mark.parametrize("mask", ["none", "all"])
 @pytest.mark.parametrize("cell", [Cell(), Cell("one", peephole=True)], ids=name_of)
-def test_the_compiled_op(cell: Cell, mask: str) -> None:
+@pytest.mark.parametrize("engine", ["cpu", "reference"])
+def test_the_compiled_op(cell: Cell, mask: str, engine: str) -> None:
     """Torch's own check of the op: schema, fake kernel, autograd registration, dynamic shapes."""
     masks = make_masks(mask, T, B, H)
     args = (
@@ -130,7 +131,7 @@ def test_the_compiled_op(cell: Cell, mask: str) -> None:
         cell.forget,
         cell.peephole,
         cell.output,
-        "reference",
+        engine,
         True,
     )
     torch.library.opcheck(torch.ops.unrolled.recurrence.default, args)
@@ -155,7 +156,7 @@ def test_compiled_as_one_graph(cell: Cell, mask: str) -> None:
 def test_only_what_is_asked_for_gets_a_gradient() -> None:
     inputs = make_inputs(Cell(), T, B, I, H)
     inputs = inputs._replace(x=inputs.x.detach(), w_ih=inputs.w_ih.detach())
-    for engine in ("aten", "reference"):
+    for engine in ("cpu", "aten", "reference"):
         y = recurrence(Cell(), inputs, StateMasks(), engine=engine).y
         grads = torch.autograd.grad(y.sum(), [inputs.w_hh, inputs.h_0])
         assert all(g.abs().sum() > 0 for g in grads)

@@ -118,10 +118,10 @@ class Choice:
 
 
 def _engines() -> dict[str, Engine]:
-    from unrolled.engines import aten, reference
+    from unrolled.engines import aten, cpu, reference
 
     # In the order in which "auto" tries them.
-    return {"aten": aten, "reference": reference}
+    return {"cpu": cpu, "aten": aten, "reference": reference}
 
 
 def engine_names() -> tuple[str, ...]:

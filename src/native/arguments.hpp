@@ -1,0 +1,82 @@
+// What Python hands over for one layer and direction, and the table of a level's entry points.
+//
+// Every pointer is to contiguous memory of the shape beside it.  "or null" is said where it may be.
+// Nothing written may overlap anything else; what is read may overlap.
+// T, B, I, H as everywhere; G is the number of gates with weights, 4 or 3; P that of peepholes.
+#pragma once
+
+#include <cstdint>
+
+namespace unrolled {
+
+enum class Forget { learned, one, coupled };
+
+struct Shape {
+  long T, B, I, H;
+  Forget forget;
+  bool peephole, identity;
+  int threads;
+  // Always inlined: a copy of its own could be taken from the unit of another level.
+  __attribute__((always_inline)) long G() const { return forget == Forget::learned ? 4 : 3; }
+};
+
+// Read by both passes.
+template <class T> struct Inputs {
+  const T* x;      // [T, B, I]
+  const T* h_0;    // [B, H]
+  const T* c_0;    // [B, H]
+  const T* w_ih;   // [G·H, I]
+  const T* w_hh;   // [G·H, H]
+  const T* b_ih;   // [G·H] or null
+  const T* b_hh;   // [G·H] or null
+  const T* p;      // [P, H], or null without peepholes
+  const std::uint8_t* carry;  // [T, B] or null: 0 where the row starts again before the step
+  const std::uint8_t* live;   // [T, B] or null: 0 where the step does not happen for the row
+  const T* recur;   // [B, H] or null
+  const T* update;  // [T, B, H] or null
+  const T* keep_h;  // [T, B, H] or null
+  const T* keep_c;  // [T, B, H] or null
+  bool to_start;    // a row starts again from (h_0, c_0), or from zero
+};
+
+// Written by the forward pass, read by the backward pass.
+template <class T> struct Outputs {
+  T* y;      // [T, B, H]
+  T* h_n;    // [B, H]
+  T* c_n;    // [B, H]
+  T* gates;  // [T, B, 4, H] or null
+  T* c;      // [T, B, H]; null if and only if gates is
+};
+
+// The gradient that reaches the outputs (read), and that of the inputs (written, all of it).
+template <class T> struct Gradients {
+  const T* y;      // [T, B, H] or null, which is zero; so are the next four
+  const T* h_n;    // [B, H] or null
+  const T* c_n;    // [B, H] or null
+  const T* gates;  // [T, B, 4, H] or null
+  const T* c;      // [T, B, H] or null
+  T* d_x;     // [T, B, I], or null if not wanted
+  T* d_h_0;   // [B, H]
+  T* d_c_0;   // [B, H]
+  T* d_w_ih;  // [G·H, I]
+  T* d_w_hh;  // [G·H, H]
+  T* d_b;     // [G·H]
+  T* d_p;     // [P, H], or null without peepholes
+};
+
+template <class T> struct Entry {
+  void (*forward)(const Shape&, const Inputs<T>&, const Outputs<T>&);
+  void (*backward)(const Shape&, const Inputs<T>&, const Outputs<T>&, const Gradients<T>&);
+  void (*sigmoid)(const T*, T*, long);
+  void (*tanh)(const T*, T*, long);
+};
+
+// Run work(context, k) for k < count, each on a thread of its own.  Defined in module.cpp, which is
+// compiled for every machine, as are the next two.
+void in_parallel(int count, void (*work)(void*, int), void* context);
+
+// Memory that starts on a cache line; null if there is none.  `release` gives it back.
+void* workspace(long bytes);
+void release(void* memory);
+
+}  // namespace unrolled

@@ -1,0 +1,238 @@
+// The matrix product: sums held in registers, one operand packed so that it is read in order.
+#pragma once
+
+#include "vectors.hpp"
+
+namespace unrolled::LEVEL {
+
+UNROLLED_INLINE long smaller(long a, long b) { return a < b ? a : b; }
+UNROLLED_INLINE long blocks_of(long n, long size) { return (n + size - 1) / size; }
+
+// sum[m][n] += Σ_k a[m][k·a_step] · b[k·b_step + n·lanes ...], k ascending, for R rows and N vectors.
+// The order of the sum is the same for every R and N: a row's result does not depend on the others.
+template <class T, int R, int N>
+UNROLLED_INLINE void multiply_add(Vec<T> (&sum)[R][N], const T* const* rows, long a_step, const T* b,
+                                  long b_step, long count) {
+  const T* a[R];
+#pragma GCC unroll 8
+  for (int m = 0; m < R; ++m) a[m] = rows[m];
+  for (long k = 0; k < count; ++k) {
+    Vec<T> v[N];
+#pragma GCC unroll 24
+    for (int n = 0; n < N; ++n) v[n] = load(b + n * lanes<T>);
+#pragma GCC unroll 8
+    for (int m = 0; m < R; ++m) {
+      Vec<T> s = all<T>(a[m][k * a_step]);
+#pragma GCC unroll 24
+      for (int n = 0; n < N; ++n) sum[m][n] += s * v[n];
+    }
+    b += b_step;
+  }
+}
+
+// Rows become columns, for as many rows as there are numbers in a vector.
+template <class T> UNROLLED_INLINE void transpose(Vec<T>* r) {
+  constexpr int n = int(lanes<T>);
+#pragma GCC unroll 4
+  for (int s = 1; s < n; s *= 2) {
+    Bits<T> low, high;
+    for (int l = 0; l < n; ++l) {
+      low[l] = l & s ? n + l - s : l;
+      high[l] = l & s ? n + l : l + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i)
+      if (!(i & s)) {
+        Vec<T> a = r[i], b = r[i | s];
+        r[i] = __builtin_shuffle(a, b, low);
+        r[i | s] = __builtin_shuffle(a, b, high);
+      }
+  }
+}
+
+// Weights as the forward pass reads them.
+// w: [G·H, K].  to: [panels][K][width][G][lanes]; a panel is `width` blocks of units, a block as many
+// units as a vector has numbers; units beyond H are 0.
+template <class T>
+static void pack_gates(const T* w, long G, long H, long K, long width, long panels, T* to) {
+  constexpr long L = lanes<T>;
+  const long step = width * G * L;
+  for (long block = 0; block < panels * width; ++block)
+    for (long g = 0; g < G; ++g) {
+      T* column = to + (block / width) * K * step + (block % width) * G * L + g * L;
+      const long units = block * L < H ? smaller(L, H - block * L) : 0;
+      const T* from = w + (g * H + block * L) * K;
+      for (long k = 0; k < K; k += L) {
+        const long ks = smaller(L, K - k);
+        Vec<T> r[L];
+        for (long u = 0; u < L; ++u) r[u] = u < units ? load(from + u * K + k, ks) : Vec<T>{};
+        transpose<T>(r);
+        for (long i = 0; i < ks; ++i) store(column + (k + i) * step, r[i]);
+      }
+    }
+}
+
+// How many vectors of columns the next panel has when `left` are left and `rows` rows are read at
+// once: as many sums as the registers hold, without a panel that is mostly padding.
+UNROLLED_INLINE long panel_width(long left, long rows) {
+  if (registers == 32 && rows < 4 && left >= 8) return 8;
+  if (registers == 32 || rows < 4) return left == 3 || left == 5 || left == 6 ? 3 : smaller(left, 4);
+  return left == 3 ? 3 : smaller(left, 2);
+}
+
+// Weights as the backward pass reads them, from gates to columns.
+// w: [G·H, N].  to: for each panel [G][blocks of units][lanes][width·lanes]; units beyond H and columns
+// beyond N are 0.
+template <class T>
+static void pack_columns(const T* w, long G, long H, long N, long rows, T* to) {
+  constexpr long L = lanes<T>;
+  const long blocks = blocks_of(H, L), vectors = blocks_of(N, L);
+  for (long first = 0; first < vectors;) {
+    const long width = panel_width(vectors - first, rows);
+    for (long g = 0; g < G; ++g)
+      for (long unit = 0; unit < blocks * L; ++unit)
+        for (long q = first; q < first + width; ++q, to += L)
+          store(to, unit < H ? load(w + (g * H + unit) * N + q * L, smaller(L, N - q * L)) : Vec<T>{});
+    first += width;
+  }
+}
+
+// d_rows[m][0 ... N·lanes) = Σ over gates and units of d_a · w: one tile of the product that goes from
+// the gates back to what they read.
+// d_a: panels [G·blocks][capacity][lanes], of which rows `row` ... `row + R` are meant.
+// w: one panel of pack_columns, width N.
+// Few sums leave the multipliers idle, so they are kept S-fold and added up at the end.
+template <class T, int R, int N>
+static void columns_tile(const T* d_a, long capacity, long row, long gate_blocks, const T* w, T* const* to) {
+  constexpr long L = lanes<T>;
+  constexpr int S = R * N >= 8 ? 1 : R * N >= 4 ? 2 : 4;
+  Vec<T> sum[S][R][N] = {};
+  for (long block = 0; block < gate_blocks; ++block) {
+    const T* panel = d_a + (block * capacity + row) * L;
+    const T* a[S][R];
+#pragma GCC unroll 4
+    for (int s = 0; s < S; ++s)
+#pragma GCC unroll 8
+      for (int m = 0; m < R; ++m) a[s][m] = panel + m * L + s;
+    if constexpr (S == 1) {
+      multiply_add<T, R, N>(sum[0], a[0], 1, w, N * L, L);
+    } else {
+      for (long k = 0; k < L; k += S)
+#pragma GCC unroll 4
+        for (int s = 0; s < S; ++s)
+#pragma GCC unroll 8
+          for (int m = 0; m < R; ++m)
+#pragma GCC unroll 8
+            for (int n = 0; n < N; ++n)
+              if (k + s < L) sum[s][m][n] += all<T>(a[s][m][k]) * load(w + ((k + s) * N + n) * L);
+    }
+    w += L * N * L;
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < R; ++m)
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      Vec<T> v = sum[0][m][n];
+#pragma GCC unroll 4
+      for (int s = 1; s < S; ++s) v += sum[s][m][n];
+      store(to[m] + n * L, v);
+    }
+}
+
+template <class T> using ColumnsTile = void (*)(const T*, long, long, long, const T*, T* const*);
+
+template <class T, int N> static ColumnsTile<T> columns_tile_of(long rows) {
+  constexpr int held = registers == 16 ? 12 : 24;
+  switch (rows) {
+    case 1: return columns_tile<T, 1, N>;
+    case 2: return columns_tile<T, 2, N>;
+    case 3: return columns_tile<T, 3, N>;
+    case 4: return columns_tile<T, 4 * N <= held ? 4 : 1, N>;
+    case 5: return columns_tile<T, 5 * N <= held ? 5 : 1, N>;
+    default: return columns_tile<T, 6 * N <= held ? 6 : 1, N>;
+  }
+}
+
+template <class T> static ColumnsTile<T> columns_tile_of(long width, long rows) {
+  switch (width) {
+    case 1: return columns_tile_of<T, 1>(rows);
+    case 2: return columns_tile_of<T, 2>(rows);
+    case 3: return columns_tile_of<T, 3>(rows);
+    case 4: return columns_tile_of<T, 4>(rows);
+    default: return columns_tile_of<T, 8>(rows);
+  }
+}
+
+// to[r][0 ... N rounded up to whole vectors) for r < rows; see columns_tile.
+// rows_at_once: what pack_columns was told.
+template <class T>
+static void gates_to_columns(const T* d_a, long capacity, long first, long rows, long rows_at_once, long gate_blocks,
+                             const T* w, long N, T* const* to) {
+  constexpr long L = lanes<T>;
+  const long vectors = blocks_of(N, L);
+  for (long n = 0; n < vectors;) {
+    const long width = panel_width(vectors - n, rows_at_once);
+    const long most = smaller(6, (registers == 16 ? 12 : 24) / width);
+    for (long r = 0; r < rows;) {
+      const long take = blocks_of(rows - r, blocks_of(rows - r, most));
+      T* at[6];
+      for (long m = 0; m < take; ++m) at[m] = to[r + m] + n * L;
+      columns_tile_of<T>(width, take)(d_a, capacity, first + r, gate_blocks, w, at);
+      r += take;
+    }
+    w += gate_blocks * L * width * L;
+    n += width;
+  }
+}
+
+// sums[unit][n ...] += Σ over rows of d_a[row][unit] · read[row][n ...]: a tile of the weights' gradient.
+// d_a: [rows][lanes], one block of a panel.  read: [rows, stride].  sums: [lanes, stride].
+template <class T, int R, int N>
+static void weights_tile(const T* d_a, long unit, const T* read, long stride, long rows, T* sums) {
+  constexpr long L = lanes<T>;
+  Vec<T> sum[R][N];
+  const T* a[R];
+#pragma GCC unroll 8
+  for (int m = 0; m < R; ++m) {
+    a[m] = d_a + unit + m;
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) sum[m][n] = load(sums + (unit + m) * stride + n * L);
+  }
+  multiply_add<T, R, N>(sum, a, L, read, stride, rows);
+#pragma GCC unroll 8
+  for (int m = 0; m < R; ++m)
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) store(sums + (unit + m) * stride + n * L, sum[m][n]);
+}
+
+// sums: [gate_blocks·lanes, stride] += d_aᵀ read, stride a whole number of vectors.
+// d_a: panels [gate_blocks][capacity][lanes], the first `rows` rows of each.
+template <class T>
+static void weights_gradient(const T* d_a, long capacity, long rows, long gate_blocks, const T* read, long stride,
+                             T* sums) {
+  constexpr long L = lanes<T>;
+  constexpr int R = L < 4 ? 2 : 4, most = (registers == 16 ? 12 : 24) / R;
+  const long vectors = stride / L;
+  for (long block = 0; block < gate_blocks; ++block) {
+    const T* panel = d_a + block * capacity * L;
+    T* at = sums + block * L * stride;
+    for (long n = 0; n < vectors;) {
+      const long left = blocks_of(vectors - n, most < 6 ? most : 6), take = blocks_of(vectors - n, left);
+      for (long unit = 0; unit < L; unit += R) {
+        const T* from = read + n * L;
+        T* to = at + n * L;
+        switch (take) {
+          case 1: weights_tile<T, R, 1>(panel, unit, from, stride, rows, to); break;
+          case 2: weights_tile<T, R, 2>(panel, unit, from, stride, rows, to); break;
+          case 3: weights_tile<T, R, 3>(panel, unit, from, stride, rows, to); break;
+          case 4: weights_tile<T, R, most >= 4 ? 4 : 1>(panel, unit, from, stride, rows, to); break;
+          case 5: weights_tile<T, R, most >= 5 ? 5 : 1>(panel, unit, from, stride, rows, to); break;
+          default: weights_tile<T, R, most >= 6 ? 6 : 1>(panel, unit, from, stride, rows, to); break;
+        }
+      }
+      n += take;
+    }
+  }
+}
+
+}  // namespace unrolled::LEVEL

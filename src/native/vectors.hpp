@@ -1,0 +1,92 @@
+// Vectors: the one header with anything that depends on an instruction set.
+//
+// A unit that includes this has defined LEVEL (the namespace) and VECTOR_BYTES.  Everything lives in
+// that namespace and nothing of the C++ library is used below it: a template of the library that
+// was instantiated for AVX-512 could be merged by the linker with one for an older machine.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#define UNROLLED_INLINE static inline __attribute__((always_inline))
+
+namespace unrolled::LEVEL {
+
+template <class T> struct VectorOf;
+template <> struct VectorOf<float> {
+  typedef float type __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::int32_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::int32_t bit;
+};
+template <> struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::int64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::int64_t bit;
+};
+template <class T> using Vec = typename VectorOf<T>::type;
+template <class T> using Bits = typename VectorOf<T>::bits;
+
+// Numbers in a vector.
+template <class T> constexpr long lanes = VECTOR_BYTES / long(sizeof(T));
+
+// Vector registers: how many sums a product keeps at once.
+constexpr int registers = VECTOR_BYTES == 64 ? 32 : 16;
+
+template <class T> UNROLLED_INLINE Vec<T> all(T value) { return value - Vec<T>{}; }
+
+template <class T> UNROLLED_INLINE Vec<T> load(const T* from) {
+  Vec<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T> UNROLLED_INLINE void store(T* to, Vec<T> v) { __builtin_memcpy(to, &v, sizeof v); }
+
+// The first n numbers, 0 <= n <= lanes; the others are 0, and are not touched in memory.
+UNROLLED_INLINE Vec<float> load(const float* from, long n) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+#else
+  Vec<float> v{};
+  for (long k = 0; k < n; ++k) v[k] = from[k];
+  return v;
+#endif
+}
+
+UNROLLED_INLINE Vec<double> load(const double* from, long n) {
+#if defined(__AVX512F__)
+  return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), from);
+#else
+  Vec<double> v{};
+  for (long k = 0; k < n; ++k) v[k] = from[k];
+  return v;
+#endif
+}
+
+UNROLLED_INLINE void store(float* to, Vec<float> v, long n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+  for (long k = 0; k < n; ++k) to[k] = v[k];
+#endif
+}
+
+UNROLLED_INLINE void store(double* to, Vec<double> v, long n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_pd(to, (__mmask8)((1u << n) - 1), (__m512d)v);
+#else
+  for (long k = 0; k < n; ++k) to[k] = v[k];
+#endif
+}
+
+// x, but no more than `most` and no less than `least`; NaN stays NaN.
+template <class T> UNROLLED_INLINE Vec<T> within(Vec<T> x, T least, T most) {
+  Vec<T> low = all<T>(least), high = all<T>(most);
+  x = high < x ? high : x;
+  return low > x ? low : x;
+}
+
+}  // namespace unrolled::LEVEL
