@@ -4,9 +4,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
-# Networks this small gain nothing from a second thread; on a busy machine, two threads that wait
-# for each other at every step took 170 seconds for what one does in 3.
-export OMP_NUM_THREADS=1
 
 n=1
 while [ -e "runs/demo-$n" ]; do n=$((n + 1)); done

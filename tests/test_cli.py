@@ -146,6 +146,27 @@ def test_a_flag_that_is_the_default_wins_over_published(capsys: Captured) -> Non
     assert fields("runs/adder")["batch_size"] == 64
 
 
+def test_threads_are_one_or_those_of_the_run(capsys: Captured) -> None:
+    before = torch.get_num_threads()
+    for flags, threads in (([], 1), (["--threads", "2"], 2)):
+        assert run(capsys, "train", "adder", *QUICK, *flags, "--out", f"run-{threads}")[0] == 0
+        assert runs.read_config(Path(f"run-{threads}")).threads == threads
+    again = ("--resume", "--steps", "6", "--out", "run-2")
+    assert run(capsys, "train", "adder", *QUICK[2:], *again)[0] == 0
+    assert runs.read_config(Path("run-2")).threads == 2
+    assert torch.get_num_threads() == before
+    assert "--threads 0 makes no sense" in refused(capsys, "train", "adder", "--threads", "0")
+
+
+def test_the_published_figure_stands_beside_what_it_is_of(capsys: Captured) -> None:
+    Path("data.csv").write_text("n\n" + "\n".join(str(k * k % 17) for k in range(60)) + "\n")
+    flags = ["--steps", "2", "--hidden", "2"]
+    own = run(capsys, "train", "series", *flags, "--data", "data.csv", "--column", "n")[1]
+    assert "document 003's cosine" not in own
+    cosine = run(capsys, "train", "series", *flags)[1]
+    assert "document 003's cosine" in cosine
+
+
 def test_a_recipe_by_its_path(capsys: Captured) -> None:
     from test_recipes import FILE
 

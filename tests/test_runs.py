@@ -84,7 +84,7 @@ def test_config_comes_back(tmp_path: Path) -> None:
         ("[]", "no JSON object"),
         ("\udcff", "not JSON"),
         ('{"recipe": "adder"}', "'fields' is missing"),
-        ('{"recipe": 3, "fields": {}, "versions": {}, "created": ""}', "'recipe'"),
+        ('{"recipe": 3, "fields": {}, "versions": {}, "created": "", "threads": 1}', "'recipe'"),
     ],
 )
 def test_a_damaged_config_is_told(tmp_path: Path, text: str, message: str) -> None:

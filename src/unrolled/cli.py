@@ -133,7 +133,9 @@ Train a recipe. RECIPE is a name or the path of a .py file that defines Recipe:
 
 def train(arguments: list[str]) -> int:
     """`unrolled train`."""
-    from unrolled import recipes, training
+    import torch
+
+    from unrolled import recipes
 
     if not arguments or arguments[0].startswith("-"):
         if arguments[:1] in (["-h"], ["--help"]):
@@ -148,6 +150,17 @@ def train(arguments: list[str]) -> int:
     name, flags = arguments[0], arguments[1:]
     file = recipes.find(name)
     options = _options(file, name, flags)
+    before = torch.get_num_threads()
+    torch.set_num_threads(options.threads)
+    try:
+        return _train(name, options)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(name: str, options: Any) -> int:
+    from unrolled import training
+
     folder = options.out
     try:
         training.check(options.recipe)
@@ -184,6 +197,9 @@ def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
             raise Refusal(str(error)) from error
 
     options = read()
+    threads = 1 if options.threads is None else options.threads
+    if threads < 1:
+        raise Refusal(f"--threads {threads} makes no sense: expected 1 or more.")
     if not options.save_every >= 0:
         raise Refusal(f"--save-every {options.save_every} makes no sense: expected 0 or more.")
     if options.resume:
@@ -197,10 +213,13 @@ def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
             _same_recipe(stored, name, out)
             options = read(runs.decode_fields(file.recipe, stored.fields))
             options.out = out
+            if options.threads is None:
+                threads = stored.threads
     if options.published:
         out = options.out
         options = read(options.recipe.published())
         options.out = out
+    options.threads = threads
     return options
 
 

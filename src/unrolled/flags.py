@@ -37,7 +37,8 @@ def parse(
     Returns
     -------
     object
-        With the attributes ``recipe``, ``published``, ``out``, ``resume`` and ``save_every``.
+        With the attributes ``recipe``, ``published``, ``out``, ``resume``, ``save_every`` and
+        ``threads``.
 
     Raises
     ------
@@ -105,6 +106,15 @@ def _options(recipe: type[Any], default: Any) -> type[Any]:
                 "save_every",
                 flag(float, "Seconds from one checkpoint to the next; 0: every step."),
                 1.0,
+            ),
+            (
+                "threads",
+                flag(
+                    int | None,
+                    "Threads for torch and the kernels: 1, or those of the run resumed, if not "
+                    "given. Small networks gain nothing from more; the same number, the same bits.",
+                ),
+                None,
             ),
         ],
     )

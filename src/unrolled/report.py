@@ -34,7 +34,7 @@ def describe(folder: Path) -> str:
         figures = _mapping(folder, result, "figures")
         lines.append(f"finished: {result.get('step')} steps in {_number(result.get('seconds'))} s")
         lines += ["", *_table([[name, _number(value)] for name, value in figures.items()])]
-    if file is not None and file.published:
+    if file is not None and file.published and _comparable(file, config):
         lines += ["", *_published(file.published, figures, history)]
     pictures = [folder / name for name in (result or {}).get("pictures", [])]
     if pictures:
@@ -66,6 +66,14 @@ def _unfinished(folder: Path, config: runs.Config, history: list[dict[str, Any]]
         rows = [[name, _number(value)] for name, value in history[-1].items()]
         lines += ["", *_table(rows)]
     return lines
+
+
+def _comparable(file: recipes.RecipeFile, config: runs.Config) -> bool:
+    """Whether the run is of what was published: a recipe may say no, of other data say."""
+    try:
+        return bool(getattr(runs.decode_fields(file.recipe, config.fields), "comparable", True))
+    except runs.RunError:
+        return True
 
 
 def _published(

@@ -68,12 +68,17 @@ class RunError(ValueError):
 
 
 class Config(NamedTuple):
-    """What `config.json` holds.  ``recipe`` is a built-in name or the path of a recipe's file."""
+    """What `config.json` holds.
+
+    ``recipe`` is a built-in name or the path of a recipe's file; ``threads`` are torch's, of which
+    the bits of a result depend.
+    """
 
     recipe: str
     fields: dict[str, Any]
     versions: dict[str, str]
     created: str
+    threads: int
 
 
 # --- files that are whole at any moment -----------------------------------------------------
@@ -197,7 +202,7 @@ def read_config(folder: Path) -> Config:
         there = "has no config.json" if folder.is_dir() else "does not exist"
         raise RunError(f"{folder} is not a run: it {there}; `unrolled train` makes runs.")
     value = _read_json(path)
-    types_ = {"recipe": str, "fields": dict, "versions": dict, "created": str}
+    types_ = {"recipe": str, "fields": dict, "versions": dict, "created": str, "threads": int}
     for key, type_ in types_.items():
         if not isinstance(value.get(key), type_):
             raise RunError(f"{path} is damaged: {key!r} is missing or of another kind.")
@@ -209,9 +214,12 @@ def new_config(recipe: str, fields: dict[str, Any]) -> Config:
     import platform
     from importlib.metadata import version
 
+    import torch
+
     versions = {name: version(name) for name in ("unrolled", "torch", "numpy")}
     versions["python"] = platform.python_version()
-    return Config(recipe, fields, versions, datetime.now(UTC).isoformat(timespec="seconds"))
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return Config(recipe, fields, versions, created, torch.get_num_threads())
 
 
 def encode_fields(recipe: Any) -> dict[str, Any]:

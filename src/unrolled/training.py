@@ -30,8 +30,9 @@ Batch = tuple[Tensor, ...]
 class Recipe(Protocol):
     """What `train` asks of a recipe: a frozen dataclass whose fields are the hyperparameters.
 
-    It may also have ``carry_state = True`` (the state goes from one batch to the next) and a method
-    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate).
+    It may also have ``carry_state = True`` (the state goes from one batch to the next), a method
+    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate), and
+    ``comparable = False`` (what was published is of something else, other data say).
     """
 
     @property

@@ -166,6 +166,11 @@ class Recipe:
             report_every=100,
         )
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the published figure is of this series."""
+        return self.data is None
+
     def optimizer_options(self) -> dict[str, Any]:
         """What the optimiser is given beside the learning rate."""
         return (
@@ -312,7 +317,7 @@ class Recipe:
                 history,
                 folder / "learning.png",
                 metric="rmse",
-                published=PUBLISHED[0].value if self.data is None else None,
+                published=PUBLISHED[0].value if self.comparable else None,
                 levels={names[end]: figures[f"rmse{end}"] for end in ("_ar", "_persistence")},
                 title=f"{self._subject}: learning",
             ),
