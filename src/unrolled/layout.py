@@ -95,8 +95,8 @@ def enter(
 
 def enter_state(
     hx: State | None, layout: Layout, x: Tensor, sizes: tuple[int, int], count: int
-) -> State:
-    """The initial state as two tensors [L·D, B, ...]; zero where there is none.
+) -> list[State]:
+    """The initial state of each layer and direction, [B, P] and [B, H]; zero where there is none.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def enter_state(
     """
     batch = x.size(1)
     if hx is None:
-        h, c = (x.new_zeros(count, batch, size) for size in sizes)
-        return h, c
+        h = x.new_zeros(batch, sizes[0])
+        return [(h, h if sizes[0] == sizes[1] else x.new_zeros(batch, sizes[1]))] * count
     if not isinstance(hx, (tuple, list)) or len(hx) != 2:
         raise TypeError(f"hx is a {type(hx).__name__}, expected a pair (h_0, c_0) of tensors.")
     state = []
@@ -117,7 +117,7 @@ def enter_state(
         if s.dtype != x.dtype and autocast_dtype(x) is None:
             raise RuntimeError(f"{name} is {s.dtype}, expected {x.dtype} like the input.")
         state.append(s if layout.batched else s.unsqueeze(1))
-    return state[0], state[1]
+    return list(zip(*(s.unbind(0) for s in state), strict=True))
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,9 @@ class Rows:
     inside: Tensor | None = None
     present: Tensor | None = None
     resets: Tensor | None = None
+
+
+_NOTHING = Rows()
 
 
 def rows(
@@ -145,6 +148,8 @@ def rows(
     TypeError, ValueError
         One sentence that names the argument and what was expected of it.
     """
+    if packed_lengths is None and lengths is None and resets is None and mask is None:
+        return _NOTHING
     if packed_lengths is not None and lengths is not None:
         raise ValueError("lengths= was given with a PackedSequence, which has its own lengths.")
     at = packed_lengths if lengths is None else _lengths(lengths, layout, x)

@@ -118,6 +118,8 @@ device, dtype
         self.init = init
         self.forget_bias = forget_bias
         self.engine = check_name(engine)
+        ends = ("", "_reverse") if bidirectional else ("",)
+        self._keys = [f"l{layer}{end}" for layer in range(num_layers) for end in ends]
         initialisation.check(init, forget_bias, self.cell, bias)
         for name, shape in settings.shapes(self.cell):
             weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -181,8 +183,7 @@ device, dtype
             If ``engine`` was named and does not support what is asked.
         """
         layout, x, known, state = self._enter(input, hx, lengths, resets, mask, reset_to)
-        y, state, _ = self._layers(x, state, known, reset_to == "initial", generator, False)
-        h, c = state
+        y, (h, c), _ = self._layers(x, state, known, reset_to == "initial", generator, False)
         return layout.output(y, known.lengths), (layout.state(h), layout.state(c))
 
     def trace(
@@ -227,7 +228,7 @@ device, dtype
         """Which engine will run for this call, and why those before it declined."""
         _, x, known, state = self._enter(input, hx, lengths, resets, mask, "zero")
         masks = self._masks(x, known, False, False, None)
-        return choice_for(self.cell, self._inputs("l0", x, state, 0), masks, self.engine, trace)
+        return choice_for(self.cell, self._inputs("l0", x, state[0]), masks, self.engine, trace)
 
     def flatten_parameters(self) -> None:
         """Nothing: for code written for `torch.nn.LSTM`, where cuDNN wants it."""
@@ -236,11 +237,7 @@ device, dtype
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction, as in `torch.nn.LSTM`."""
         of = dict(self.named_parameters())
-        return [[of[n] for n in of if n.endswith(f"_{key}")] for key in self._keys()]
-
-    def _keys(self) -> list[str]:
-        ends = ("", "_reverse") if self.bidirectional else ("",)
-        return [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
+        return [[of[n] for n in of if n.endswith(f"_{key}")] for key in self._keys]
 
     def _enter(
         self,
@@ -250,7 +247,7 @@ device, dtype
         resets: Tensor | None,
         mask: Tensor | None,
         reset_to: str,
-    ) -> tuple[Layout, Tensor, Rows, State]:
+    ) -> tuple[Layout, Tensor, Rows, list[State]]:
         if reset_to not in ("zero", "initial"):
             raise ValueError(f"reset_to={reset_to!r} is not known: use 'zero' or 'initial'.")
         layout, x, packed_lengths = enter(
@@ -258,7 +255,7 @@ device, dtype
         )
         known = rows(layout, x, packed_lengths, lengths, resets, mask)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)
-        state = enter_state(hx, layout, x, sizes, len(self._keys()))
+        state = enter_state(hx, layout, x, sizes, len(self._keys))
         return layout, x, known, state
 
     def _masks(
@@ -275,14 +272,14 @@ device, dtype
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)
         return self.noise.added(masks, x, sizes, self.training, generator)
 
-    def _inputs(self, key: str, x: Tensor, state: State, at: int) -> Inputs:
+    def _inputs(self, key: str, x: Tensor, state: State) -> Inputs:
         def weight(name: str, there: bool) -> Tensor | None:
             return getattr(self, f"{name}_{key}") if there else None
 
         return Inputs(
             x,
-            state[0][at],
-            state[1][at],
+            state[0],
+            state[1],
             getattr(self, f"weight_ih_{key}"),
             getattr(self, f"weight_hh_{key}"),
             weight("bias_ih", self.bias),
@@ -294,14 +291,14 @@ device, dtype
     def _layers(
         self,
         x: Tensor,
-        state: State,
+        state: list[State],
         known: Rows,
         to_start: bool,
         generator: torch.Generator | None,
         trace: bool,
     ) -> tuple[Tensor, State, dict[str, Gates]]:
         """Layer over layer; within one, each direction in its own order of time."""
-        keys = self._keys()
+        keys = self._keys
         directions = 2 if self.bidirectional else 1
         live = row_masks(known.inside, known.present, None).live
         ends: list[Forward] = []
@@ -313,7 +310,7 @@ device, dtype
                 key = keys[len(ends)]
                 masks = self._masks(x, known, reverse, to_start, generator)
                 read = x.flip(0) if reverse else x
-                inputs = self._inputs(key, read, state, len(ends))
+                inputs = self._inputs(key, read, state[len(ends)])
                 out = recurrence(self.cell, inputs, masks, engine=self.engine, trace=trace)
                 ends.append(out)
                 ys.append(out.y.flip(0) if reverse else out.y)
@@ -323,8 +320,7 @@ device, dtype
             if layer < self.num_layers - 1:
                 x = self.noise.between(x, self.dropout, self.training, generator)
         y = blank(x, known.inside)
-        state = (torch.stack([e.h_n for e in ends]), torch.stack([e.c_n for e in ends]))
-        return y, state, seen
+        return y, (_stacked([e.h_n for e in ends]), _stacked([e.c_n for e in ends])), seen
 
     def extra_repr(self) -> str:
         """The arguments that are not at their defaults, as in `torch.nn.LSTM`."""
@@ -348,6 +344,10 @@ device, dtype
             if getattr(self, name) != default
         ]
         return ", ".join(said)
+
+
+def _stacked(states: list[Tensor]) -> Tensor:
+    return states[0][None] if len(states) == 1 else torch.stack(states)
 
 
 def _gates(out: Forward, reverse: bool) -> Gates:

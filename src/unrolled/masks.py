@@ -7,12 +7,12 @@ a mask over units is a number and multiplies.  All functions are pure; time come
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-__all__ = ["StateMasks", "bernoulli", "blank", "row_masks", "until"]
+__all__ = ["NO_MASKS", "StateMasks", "bernoulli", "blank", "row_masks", "until"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,12 @@ class StateMasks:
 
     def names(self) -> tuple[str, ...]:
         """The masks that are there."""
-        return tuple(f.name for f in fields(self)[:6] if getattr(self, f.name) is not None)
+        there = zip(_NAMES, self.tensors(), strict=True)
+        return tuple(name for name, mask in there if mask is not None)
+
+
+_NAMES = ("carry", "live", "recur", "update", "keep_h", "keep_c")
+NO_MASKS = StateMasks()
 
 
 def until(lengths: Tensor, steps: int) -> Tensor:
@@ -83,6 +88,8 @@ def row_masks(
         that direction meets the steps: a sequence that begins at t ends, seen from behind, before
         t − 1.
     """
+    if inside is None and present is None and resets is None:
+        return NO_MASKS
     live = present if inside is None else inside if present is None else inside & present
     carry = None
     if resets is not None:

@@ -19,7 +19,7 @@ from unrolled.autocast import autocast_dtype
 from unrolled.engines import Choice, Forward, Gradients, Inputs, Request, choose, engine_named
 from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks
+from unrolled.masks import NO_MASKS, StateMasks
 
 __all__ = ["choice_for", "recurrence"]
 
@@ -31,17 +31,21 @@ def choice_for(
     cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
 ) -> Choice:
     """Which engine `recurrence` will run for these arguments, and why not the others."""
-    recorded = torch.is_grad_enabled() and _require_grad(inputs)
-    request = Request(
-        cell=cell,
-        masks=masks.names(),
-        dtype=inputs.x.dtype,
-        device=inputs.x.device.type,
-        projected=inputs.w_hr is not None,
-        trace=trace,
-        compiled=recorded and torch.compiler.is_compiling(),
-    )
-    return choose(engine, request)
+    compiling = torch.compiler.is_compiling()
+    names = () if masks is NO_MASKS else masks.names()
+    x = inputs.x
+    asked = (cell, names, x.dtype, x.device.type, inputs.w_hr is not None, trace)
+    if compiling:
+        recorded = torch.is_grad_enabled() and _require_grad(inputs)
+        return choose(engine, Request(*asked, compiled=recorded))
+    known = _choices.get((engine, asked))
+    if known is None:
+        known = _choices[engine, asked] = choose(engine, Request(*asked))
+    return known
+
+
+# To choose takes longer than a small layer; the same question has the same answer.
+_choices: dict[tuple[Any, ...], Choice] = {}
 
 
 def recurrence(

@@ -57,7 +57,7 @@ class Noise:
         sizes : (int, int)
             Those of h and c.
         """
-        if self == Noise():
+        if not (self.zoneout_h or self.zoneout_c or self.recurrent or self.update):
             return masks
         steps, rows = x.shape[:2]
 
