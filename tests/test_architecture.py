@@ -20,7 +20,7 @@ FLOORS = (
     {"cli", "flags", "progress", "report"},
     {"recipes", "training", "session", "runs", "checkpoint", "optimizers", "audit", "explorer"},
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
-    {"lstm", "lstm_cell", "elman", "trace"},
+    {"lstm", "lstm_cell", "elman", "trace", "stepper"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
     {"engines"},
     {"masks"},

@@ -64,19 +64,32 @@ template <class T> struct Gradients {
   T* d_p;     // [P, H], or null without peepholes
 };
 
+// A layer that is stepped: its weights packed once, its buffers fixed.
+struct Stepper {
+  void (*step)(Stepper*);  // one step: reads x, h_0 and c_0, writes y, h_n and c_n
+  void (*drop)(Stepper*);  // gives everything back
+};
+
 template <class T> struct Entry {
   void (*forward)(const Shape&, const Inputs<T>&, const Outputs<T>&);
   void (*backward)(const Shape&, const Inputs<T>&, const Outputs<T>&, const Gradients<T>&);
+  // T must be 1.  What the pointers mean is read at each step, the weights now and never again; here
+  // h_n may be h_0, and c_n may be c_0.
+  Stepper* (*stepper)(const Shape&, const Inputs<T>&, const Outputs<T>&);
   void (*sigmoid)(const T*, T*, long);
   void (*tanh)(const T*, T*, long);
 };
 
 // Run work(context, k) for k < count, each on a thread of its own.  Defined in module.cpp, which is
-// compiled for every machine, as are the next two.
+// compiled for every machine, as are the next three.
 void in_parallel(int count, void (*work)(void*, int), void* context);
 
 // Memory that starts on a cache line; null if there is none.  `release` gives it back.
 void* workspace(long bytes);
 void release(void* memory);
+
+// Ask for large pages where a buffer that nobody has touched yet is large: the first touch of a page
+// costs as much as thousands of multiplications.
+void expect_large(const void* at, long bytes);
 
 }  // namespace unrolled

@@ -67,65 +67,140 @@ template <class T> void pack_bias(const Shape& s, const Inputs<T>& in, long bloc
       }
 }
 
+// The weights as the forward pass reads them.
+template <class T> struct Packed {
+  long width, panels, units;
+  Buffer<T> w_x, w_h, bias;
+
+  Packed(const Shape& s, const Inputs<T>& in, long rows)
+      : width(panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>))),
+        panels(blocks_of(blocks_of(s.H, lanes<T>), width)),
+        units(panels * width * s.G() * lanes<T>),
+        w_x(units * s.I),
+        w_h(units * s.H),
+        bias(units) {
+    pack_gates(in.w_ih, s.G(), s.H, s.I, width, panels, w_x.at);
+    pack_gates(in.w_hh, s.G(), s.H, s.H, width, panels, w_h.at);
+    pack_bias(s, in, panels * width, bias.at);
+  }
+};
+
+// What a slice of so many rows works in.
+template <class T> struct Room {
+  Buffer<T> c, h_rec, zero, a_x;
+  Buffer<long> row;
+  Buffer<const T*> x, h_in, h_rec_of, c_in;
+
+  Room(const Shape& s, const Inputs<T>& in, const Outputs<T>& out, long rows, long ahead)
+      : c(out.c ? 0 : rows * s.H),
+        h_rec(in.recur ? rows * s.H : 0),
+        zero(s.H, true),
+        a_x(ahead),
+        row(rows),
+        x(rows),
+        h_in(rows),
+        h_rec_of(rows),
+        c_in(rows) {}
+};
+
+template <class T>
+Slice<T> slice_of(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Packed<T>& packed,
+                  const Room<T>& room, long first, long rows) {
+  Slice<T> s{};
+  s.shape = &shape;
+  s.in = &in;
+  s.out = &out;
+  s.first = first;
+  s.rows = rows;
+  s.blocks = blocks_of(shape.H, lanes<T>);
+  s.width = packed.width;
+  s.panels = packed.panels;
+  s.w_x = packed.w_x.at;
+  s.w_h = packed.w_h.at;
+  s.bias = packed.bias.at;
+  s.c = room.c.at;
+  s.h_rec = room.h_rec.at;
+  s.zero = room.zero.at;
+  s.a_x = room.a_x.at;
+  s.row = room.row.at;
+  s.x = room.x.at;
+  s.h_in = room.h_in.at;
+  s.h_rec_of = room.h_rec_of.at;
+  s.c_in = room.c_in.at;
+  return s;
+}
+
+template <class T> void run(Slice<T>& s, long ahead, Finish<T> finish) {
+  if (s.shape->G() == 4)
+    run<T, 4>(s, ahead, finish);
+  else
+    run<T, 3>(s, ahead, finish);
+}
+
 template <class T> struct ForwardWork {
-  Slice<T> common;
+  const Shape* shape;
+  const Inputs<T>* in;
+  const Outputs<T>* out;
+  const Packed<T>* packed;
   long slices, ahead;
   Finish<T> finish;
 };
 
 template <class T> void forward_slice(void* context, int k) {
   const ForwardWork<T>& work = *static_cast<const ForwardWork<T>*>(context);
-  Slice<T> s = work.common;
-  const Shape& shape = *s.shape;
-  s.first = shape.B * k / work.slices;
-  s.rows = shape.B * (k + 1) / work.slices - s.first;
-  Buffer<T> c(s.out->c ? 0 : s.rows * shape.H), h_rec(s.in->recur ? s.rows * shape.H : 0);
-  Buffer<T> zero(shape.H, true);
-  Buffer<T> a_x(work.ahead * s.rows * s.panels * s.width * shape.G() * lanes<T>);
-  Buffer<long> row(s.rows);
-  Buffer<const T*> x(s.rows), h_in(s.rows), h_rec_of(s.rows), c_in(s.rows);
-  s.c = c.at;
-  s.h_rec = h_rec.at;
-  s.zero = zero.at;
-  s.a_x = a_x.at;
-  s.row = row.at;
-  s.x = x.at;
-  s.h_in = h_in.at;
-  s.h_rec_of = h_rec_of.at;
-  s.c_in = c_in.at;
-  if (shape.G() == 4)
-    run<T, 4>(s, work.ahead, work.finish);
-  else
-    run<T, 3>(s, work.ahead, work.finish);
+  const long B = work.shape->B, first = B * k / work.slices, rows = B * (k + 1) / work.slices - first;
+  Room<T> room(*work.shape, *work.in, *work.out, rows, work.ahead * rows * work.packed->units);
+  Slice<T> s = slice_of(*work.shape, *work.in, *work.out, *work.packed, room, first, rows);
+  run(s, work.ahead, work.finish);
 }
 
 template <class T> void forward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out) {
-  constexpr long L = lanes<T>;
-  ForwardWork<T> work{};
-  Slice<T>& s = work.common;
-  s.shape = &shape;
-  s.in = &in;
-  s.out = &out;
-  work.slices = slices_for(shape);
-  const long rows = shape.B / work.slices, G = shape.G();
-  s.blocks = blocks_of(shape.H, L);
-  s.width = panel_blocks(G, rows, s.blocks);
-  s.panels = blocks_of(s.blocks, s.width);
-  const long units = s.panels * s.width * G * L;
-  Buffer<T> w_x(units * shape.I), w_h(units * shape.H), bias(units);
-  pack_gates(in.w_ih, G, shape.H, shape.I, s.width, s.panels, w_x.at);
-  pack_gates(in.w_hh, G, shape.H, shape.H, s.width, s.panels, w_h.at);
-  pack_bias(shape, in, s.panels * s.width, bias.at);
-  s.w_x = w_x.at;
-  s.w_h = w_h.at;
-  s.bias = bias.at;
+  const long slices = slices_for(shape), rows = shape.B / slices;
+  const Packed<T> packed(shape, in, rows);
   // With few rows at a time, W_ih x is made for many steps at once, where the tile has all its rows.
-  if (rows <= 3 && work.slices == 1) {
-    work.ahead = smaller(shape.T, 65536 / (units * rows));
-    if (work.ahead < 1) work.ahead = 1;
+  long ahead = 0;
+  if (rows <= 3 && slices == 1) {
+    ahead = smaller(shape.T, 65536 / (packed.units * rows));
+    if (ahead < 1) ahead = 1;
   }
-  work.finish = pick<T, PickFinish>(shape, masked(in));
-  in_parallel(int(work.slices), forward_slice<T>, &work);
+  const long steps = shape.T * shape.B * shape.H * long(sizeof(T));
+  expect_large(out.y, steps);
+  expect_large(out.gates, 4 * steps);
+  expect_large(out.c, steps);
+  ForwardWork<T> work{&shape, &in, &out, &packed, slices, ahead, pick<T, PickFinish>(shape, masked(in))};
+  in_parallel(int(slices), forward_slice<T>, &work);
+}
+
+template <class T> struct LayerStepper : Stepper {
+  Shape shape;
+  Inputs<T> in;
+  Outputs<T> out;
+  Packed<T> packed;
+  Room<T> room;
+  Slice<T> slice;
+  Finish<T> finish;
+
+  LayerStepper(const Shape& s, const Inputs<T>& i, const Outputs<T>& o)
+      : Stepper{take, drop_it},
+        shape(s),
+        in(i),
+        out(o),
+        packed(s, i, s.B),
+        room(s, i, o, s.B, 0),
+        slice(slice_of(shape, in, out, packed, room, 0, s.B)),
+        finish(pick<T, PickFinish>(s, masked(i))) {}
+
+  static void take(Stepper* self) {
+    auto* stepper = static_cast<LayerStepper*>(self);
+    run(stepper->slice, 1, stepper->finish);
+  }
+  static void drop_it(Stepper* self) {
+    delete static_cast<LayerStepper*>(self);
+  }
+};
+
+template <class T> Stepper* stepper(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out) {
+  return new LayerStepper<T>(shape, in, out);
 }
 
 template <class T> struct BackwardWork {
@@ -220,6 +295,7 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   __builtin_memset(d.d_h_0, 0, shape.B * shape.H * sizeof(T));
   __builtin_memset(d.d_c_0, 0, shape.B * shape.H * sizeof(T));
   if (d.d_x && in.live) __builtin_memset(d.d_x, 0, shape.T * shape.B * shape.I * sizeof(T));
+  expect_large(d.d_x, shape.T * shape.B * shape.I * long(sizeof(T)));
   work.row_backward = pick<T, PickRowBackward>(shape, work.with_masks);
   in_parallel(int(work.slices), backward_slice<T>, &work);
   collect(work);
@@ -238,6 +314,6 @@ template <class T> Vec<T> tanh_of(Vec<T> x) { return tanh<T>(x); }
 }  // namespace
 
 extern const Entry<REAL> NAME;
-constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
+constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
 
 }  // namespace unrolled::LEVEL

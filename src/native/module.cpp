@@ -13,6 +13,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "arguments.hpp"
 
 namespace unrolled {
@@ -53,7 +57,20 @@ void in_parallel(int count, void (*work)(void*, int), void* context) {
 void* workspace(long bytes) {
   void* memory = std::aligned_alloc(64, (static_cast<std::size_t>(bytes) + 63) / 64 * 64);
   if (!memory) throw std::bad_alloc();
+  expect_large(memory, bytes);
   return memory;
+}
+
+void expect_large(const void* at, long bytes) {
+#if defined(__linux__)
+  constexpr std::uintptr_t page = 2u << 20;
+  const auto first = (reinterpret_cast<std::uintptr_t>(at) + page - 1) / page * page;
+  const auto last = (reinterpret_cast<std::uintptr_t>(at) + static_cast<std::uintptr_t>(bytes)) / page * page;
+  // A hint: where the system does not take it, nothing changes.
+  if (at && last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+  (void)at, (void)bytes;
+#endif
 }
 
 void release(void* memory) { std::free(memory); }
@@ -137,6 +154,26 @@ void backward(const Numbers& shape, const Addresses& in, const Addresses& out, c
   entry<T>().backward(shape_of(shape), inputs_of<T>(in), outputs_of<T>(out), gradients_of<T>(d));
 }
 
+// Layers stepped one after the other, each reading where the one below writes.
+class Stack {
+ public:
+  Stack() = default;
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+  ~Stack() {
+    for (Stepper* layer : layers) layer->drop(layer);
+  }
+  template <class T> void add(const Numbers& shape, const Addresses& in, const Addresses& out) {
+    layers.push_back(entry<T>().stepper(shape_of(shape), inputs_of<T>(in), outputs_of<T>(out)));
+  }
+  void step() {
+    for (Stepper* layer : layers) layer->step(layer);
+  }
+
+ private:
+  std::vector<Stepper*> layers;
+};
+
 template <class T> void sigmoid(Address from, Address to, long count) {
   entry<T>().sigmoid(at<const T>(from), at<T>(to), count);
 }
@@ -157,6 +194,11 @@ NB_MODULE(_native, m) {
   m.def("forward_f64", forward<double>);
   m.def("backward_f32", backward<float>);
   m.def("backward_f64", backward<double>);
+  nanobind::class_<Stack>(m, "Stack")
+      .def(nanobind::init<>())
+      .def("add_f32", &Stack::add<float>)
+      .def("add_f64", &Stack::add<double>)
+      .def("step", &Stack::step);
   m.def("sigmoid_f32", sigmoid<float>);
   m.def("sigmoid_f64", sigmoid<double>);
   m.def("tanh_f32", tanh<float>);

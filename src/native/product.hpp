@@ -185,54 +185,53 @@ static void gates_to_columns(const T* d_a, long capacity, long first, long rows,
   }
 }
 
-// sums[unit][n ...] += Σ over rows of d_a[row][unit] · read[row][n ...]: a tile of the weights' gradient.
-// d_a: [rows][lanes], one block of a panel.  read: [rows, stride].  sums: [lanes, stride].
+// The weights' gradient, sums += d_aᵀ read: a tile takes R gate units and N vectors of columns.
+// d_a: [rows][lanes], one block of a panel, from `unit` on.  read: [rows, stride].  sums: [R, stride].
 template <class T, int R, int N>
-static void weights_tile(const T* d_a, long unit, const T* read, long stride, long rows, T* sums) {
+static void weights_tile(const T* d_a, const T* read, long stride, long rows, T* sums) {
   constexpr long L = lanes<T>;
   Vec<T> sum[R][N];
   const T* a[R];
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m) {
-    a[m] = d_a + unit + m;
+    a[m] = d_a + m;
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) sum[m][n] = load(sums + (unit + m) * stride + n * L);
+    for (int n = 0; n < N; ++n) sum[m][n] = load(sums + m * stride + n * L);
   }
   multiply_add<T, R, N>(sum, a, L, read, stride, rows);
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m)
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) store(sums + (unit + m) * stride + n * L, sum[m][n]);
+    for (int n = 0; n < N; ++n) store(sums + m * stride + n * L, sum[m][n]);
 }
 
-// sums: [gate_blocks·lanes, stride] += d_aᵀ read, stride a whole number of vectors.
-// d_a: panels [gate_blocks][capacity][lanes], the first `rows` rows of each.
+// d_a: panels [gate_blocks][capacity][lanes], the first `rows` rows of each.  read: [rows, stride].
+// sums: [gate_blocks·lanes, stride], stride a whole number of vectors.
+// The order of the loops is that of the caches: what d_a holds for some gates in L2, the columns of
+// `depth` rows in L1, sums in registers.
 template <class T>
 static void weights_gradient(const T* d_a, long capacity, long rows, long gate_blocks, const T* read, long stride,
                              T* sums) {
   constexpr long L = lanes<T>;
-  constexpr int R = L < 4 ? 2 : 4, most = (registers == 16 ? 12 : 24) / R;
+  constexpr int N = 3, most = (registers == 16 ? 12 : 24) / N, R = L < most ? int(L) : most;
+  constexpr long depth = 128, near = (1L << 20) / long(sizeof(T));
   const long vectors = stride / L;
-  for (long block = 0; block < gate_blocks; ++block) {
-    const T* panel = d_a + block * capacity * L;
-    T* at = sums + block * L * stride;
-    for (long n = 0; n < vectors;) {
-      const long left = blocks_of(vectors - n, most < 6 ? most : 6), take = blocks_of(vectors - n, left);
-      for (long unit = 0; unit < L; unit += R) {
-        const T* from = read + n * L;
-        T* to = at + n * L;
-        switch (take) {
-          case 1: weights_tile<T, R, 1>(panel, unit, from, stride, rows, to); break;
-          case 2: weights_tile<T, R, 2>(panel, unit, from, stride, rows, to); break;
-          case 3: weights_tile<T, R, 3>(panel, unit, from, stride, rows, to); break;
-          case 4: weights_tile<T, R, most >= 4 ? 4 : 1>(panel, unit, from, stride, rows, to); break;
-          case 5: weights_tile<T, R, most >= 5 ? 5 : 1>(panel, unit, from, stride, rows, to); break;
-          default: weights_tile<T, R, most >= 6 ? 6 : 1>(panel, unit, from, stride, rows, to); break;
-        }
-      }
-      n += take;
-    }
-  }
+  const long some = near / (rows * L) < 1 ? 1 : near / (rows * L);
+  for (long g = 0; g < gate_blocks; g += some)
+    for (long n = 0; n < vectors; n += N)
+      for (long k = 0; k < rows; k += depth)
+        for (long block = g; block < smaller(g + some, gate_blocks); ++block)
+          for (long unit = 0; unit < L; unit += R) {
+            const T* from = d_a + (block * capacity + k) * L + unit;
+            const T* column = read + k * stride + n * L;
+            T* to = sums + (block * L + unit) * stride + n * L;
+            const long count = smaller(depth, rows - k);
+            switch (vectors - n) {
+              case 1: weights_tile<T, R, 1>(from, column, stride, count, to); break;
+              case 2: weights_tile<T, R, 2>(from, column, stride, count, to); break;
+              default: weights_tile<T, R, N>(from, column, stride, count, to); break;
+            }
+          }
 }
 
 }  // namespace unrolled::LEVEL

@@ -5,6 +5,7 @@ from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
 from unrolled.lstm import LSTM
 from unrolled.lstm_cell import LSTMCell
+from unrolled.stepper import Stepper
 from unrolled.trace import Trace
 
 __version__ = "0.1.0"
@@ -18,5 +19,6 @@ __all__ = [
     "Elman",
     "Gates",
     "LSTMCell",
+    "Stepper",
     "Trace",
 ]

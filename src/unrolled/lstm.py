@@ -17,6 +17,7 @@ from unrolled.masks import StateMasks, blank, row_masks
 from unrolled.recurrence import choice_for, recurrence
 from unrolled.regularisation import Noise
 from unrolled.settings import Settings, cell_named
+from unrolled.stepper import Stepper
 from unrolled.trace import Trace
 
 __all__ = ["LSTM"]
@@ -228,7 +229,21 @@ device, dtype
         """Which engine will run for this call, and why those before it declined."""
         _, x, known, state = self._enter(input, hx, lengths, resets, mask, "zero")
         masks = self._masks(x, known, False, False, None)
-        return choice_for(self.cell, self._inputs("l0", x, state[0]), masks, self.engine, trace)
+        return choice_for(self.cell, self.inputs_of("l0", x, state[0]), masks, self.engine, trace)
+
+    def stepper(self, batch_size: int = 1) -> Stepper:
+        """One step at a time, in place and without autograd: for audio and control loops.
+
+        See `unrolled.Stepper`.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional, or ``batch_size`` is below 1.
+        unrolled.engines.Declined
+            If the native engine does not support the layer.
+        """
+        return Stepper(self, batch_size)
 
     def flatten_parameters(self) -> None:
         """Nothing: for code written for `torch.nn.LSTM`, where cuDNN wants it."""
@@ -272,7 +287,9 @@ device, dtype
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)
         return self.noise.added(masks, x, sizes, self.training, generator)
 
-    def _inputs(self, key: str, x: Tensor, state: State) -> Inputs:
+    def inputs_of(self, key: str, x: Tensor, state: State) -> Inputs:
+        """What an engine reads for the layer and direction ``key``, such as ``l0_reverse``."""
+
         def weight(name: str, there: bool) -> Tensor | None:
             return getattr(self, f"{name}_{key}") if there else None
 
@@ -310,7 +327,7 @@ device, dtype
                 key = keys[len(ends)]
                 masks = self._masks(x, known, reverse, to_start, generator)
                 read = x.flip(0) if reverse else x
-                inputs = self._inputs(key, read, state[len(ends)])
+                inputs = self.inputs_of(key, read, state[len(ends)])
                 out = recurrence(self.cell, inputs, masks, engine=self.engine, trace=trace)
                 ends.append(out)
                 ys.append(out.y.flip(0) if reverse else out.y)

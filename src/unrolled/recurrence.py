@@ -21,7 +21,7 @@ from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
 from unrolled.masks import NO_MASKS, StateMasks
 
-__all__ = ["choice_for", "recurrence"]
+__all__ = ["choice_for", "recurrence", "request_for"]
 
 _MASKS = 6  # tensors in StateMasks
 _INPUTS = 9  # tensors in Inputs
@@ -31,21 +31,33 @@ def choice_for(
     cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
 ) -> Choice:
     """Which engine `recurrence` will run for these arguments, and why not the others."""
-    compiling = torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():
+        return choose(engine, request_for(cell, inputs, masks, trace))
     names = () if masks is NO_MASKS else masks.names()
     x = inputs.x
     asked = (cell, names, x.dtype, x.device.type, inputs.w_hr is not None, trace)
-    if compiling:
-        recorded = torch.is_grad_enabled() and _require_grad(inputs)
-        return choose(engine, Request(*asked, compiled=recorded))
     known = _choices.get((engine, asked))
     if known is None:
-        known = _choices[engine, asked] = choose(engine, Request(*asked))
+        known = _choices[engine, asked] = choose(engine, request_for(cell, inputs, masks, trace))
     return known
 
 
 # To choose takes longer than a small layer; the same question has the same answer.
 _choices: dict[tuple[Any, ...], Choice] = {}
+
+
+def request_for(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool = False) -> Request:
+    """What these arguments ask of an engine."""
+    compiling = torch.compiler.is_compiling()
+    return Request(
+        cell=cell,
+        masks=masks.names(),
+        dtype=inputs.x.dtype,
+        device=inputs.x.device.type,
+        projected=inputs.w_hr is not None,
+        trace=trace,
+        compiled=compiling and torch.is_grad_enabled() and _require_grad(inputs),
+    )
 
 
 def recurrence(

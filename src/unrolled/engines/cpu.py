@@ -38,7 +38,7 @@ else:
             )
         _native.use_level(_wanted)
 
-__all__ = ["backward", "forward", "level", "supports"]
+__all__ = ["Steps", "backward", "forward", "level", "supports"]
 
 _FORGET = ("learned", "one", "coupled")
 
@@ -67,6 +67,39 @@ def _address(t: Tensor | None) -> int:
 
 def _dense(t: Tensor | None) -> Tensor | None:
     return None if t is None else t.contiguous()
+
+
+class Steps:
+    """Layers stepped in place: every tensor is fixed, and nothing is allocated at a step."""
+
+    def __init__(self) -> None:
+        self._stack = _native.Stack()
+        self._kept: list[object] = []
+        self.step = self._stack.step
+
+    def add(self, cell: Cell, inputs: Inputs, masks: StateMasks, y: Tensor) -> None:
+        """Put a layer on top.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            x [1, B, I] is read at every step; h_0 and c_0 are read and then replaced.  The weights
+            are copied now.
+        y : Tensor, [1, B, H]
+            Where h is written.
+
+        Raises
+        ------
+        ValueError
+            If a tensor is not contiguous: it could not be the one that is read or written.
+        """
+        fixed = (inputs.x, inputs.h_0, inputs.c_0, y)
+        if not all(t.is_contiguous() for t in fixed):
+            raise ValueError("a stepper's tensors must be contiguous.")
+        call = _Call(cell, inputs, masks)
+        out = [_address(t) for t in (y, inputs.h_0, inputs.c_0, None, None)]
+        getattr(self._stack, f"add_{call.kind}")(call.shape, call.inputs, out)
+        self._kept.append((call, y))
 
 
 class _Call:
