@@ -17,7 +17,7 @@ READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants check lint moved
+.PHONY: help install demo test bench mutants check lint moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
@@ -30,6 +30,9 @@ demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
 
 test: $(READY)  ## Run all tests
 	@$(RUN) pytest -n 2
+
+bench: $(READY)  ## Time the layer beside torch's, taking turns: two minutes
+	@.venv/bin/python benchmarks/side_by_side.py
 
 mutants: $(READY)  ## Break the code in many ways and see the tests go red: some minutes
 	@.venv/bin/python tests/mutants.py

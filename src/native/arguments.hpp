@@ -76,6 +76,8 @@ template <class T> struct Entry {
   // T must be 1.  What the pointers mean is read at each step, the weights now and never again; here
   // h_n may be h_0, and c_n may be c_0.
   Stepper* (*stepper)(const Shape&, const Inputs<T>&, const Outputs<T>&);
+  // Multiply and add in registers alone, `rounds` times; returns the number of operations.
+  double (*busy)(long rounds);
   void (*sigmoid)(const T*, T*, long);
   void (*tanh)(const T*, T*, long);
 };

@@ -216,16 +216,22 @@ template <class T> static void prepare(Slice<T>& s, long t) {
   }
 }
 
-// W_ih x + b for `steps` steps from t, all rows of a slice that is the whole batch.
+// W_ih x + b for `steps` steps from t.  Where the slice is the whole batch, the rows of all steps lie
+// side by side and are one run.
 template <class T, int G> static void read_ahead(const Slice<T>& s, long t, long steps) {
   constexpr long L = lanes<T>;
-  const long rows = steps * s.rows, I = s.shape->I, stride = s.panels * s.width * G * L;
-  const T* x = s.in->x + (t * s.shape->B + s.first) * I;
+  const long I = s.shape->I, B = s.shape->B, stride = s.panels * s.width * G * L;
+  const bool whole = s.rows == B;
+  const long runs = whole ? 1 : steps, rows = whole ? steps * B : s.rows;
   for (long block = 0; block < s.blocks; ++block)
-    for (long r = 0; r < rows;) {
-      const long take = blocks_of(rows - r, blocks_of(rows - r, tile_rows(G, 1)));
-      input_tile_of<T, G>(take)(s, x + r * I, block, s.a_x + r * stride + block * G * L, stride);
-      r += take;
+    for (long run = 0; run < runs; ++run) {
+      const T* x = s.in->x + ((t + run) * B + s.first) * I;
+      T* to = s.a_x + run * rows * stride + block * G * L;
+      for (long r = 0; r < rows;) {
+        const long take = blocks_of(rows - r, blocks_of(rows - r, tile_rows(G, 1)));
+        input_tile_of<T, G>(take)(s, x + r * I, block, to + r * stride, stride);
+        r += take;
+      }
     }
 }
 

@@ -137,6 +137,18 @@ template <class T> void run(Slice<T>& s, long ahead, Finish<T> finish) {
     run<T, 3>(s, ahead, finish);
 }
 
+// For how many steps at once W_ih x is made; 0: at each step, together with W_hh h.
+template <class T> long steps_ahead(const Shape& s, long slices, long units) {
+  const long rows = blocks_of(s.B, slices);
+  // Few rows at a time leave a tile half empty.
+  long ahead = rows <= 3 ? 65536 / (units * rows) : 0;
+  // Weights that do not fit into L2 are better read once for some 256 rows than again at each step,
+  // unless there are so many rows that what is made ahead is the larger part.
+  if (rows > 3 && units * (s.I + s.H) * long(sizeof(T)) > 3L << 19 && s.I > 2 * rows) ahead = 256 / rows;
+  if (rows <= 3 && ahead < 1) ahead = 1;
+  return smaller(ahead, s.T);
+}
+
 template <class T> struct ForwardWork {
   const Shape* shape;
   const Inputs<T>* in;
@@ -157,12 +169,7 @@ template <class T> void forward_slice(void* context, int k) {
 template <class T> void forward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out) {
   const long slices = slices_for(shape), rows = shape.B / slices;
   const Packed<T> packed(shape, in, rows);
-  // With few rows at a time, W_ih x is made for many steps at once, where the tile has all its rows.
-  long ahead = 0;
-  if (rows <= 3 && slices == 1) {
-    ahead = smaller(shape.T, 65536 / (packed.units * rows));
-    if (ahead < 1) ahead = 1;
-  }
+  const long ahead = steps_ahead<T>(shape, slices, packed.units);
   const long steps = shape.T * shape.B * shape.H * long(sizeof(T));
   expect_large(out.y, steps);
   expect_large(out.gates, 4 * steps);
@@ -301,6 +308,19 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   collect(work);
 }
 
+template <class T> double busy(long rounds) {
+  constexpr int n = registers == 16 ? 12 : 24;
+  Vec<T> sum[n], a = all<T>(T(0.5)), b = all<T>(T(0.25));
+  for (int i = 0; i < n; ++i) sum[i] = all<T>(T(i));  // different, or they would be made as one
+  for (long k = 0; k < rounds; ++k) {
+#pragma GCC unroll 24
+    for (int i = 0; i < n; ++i) sum[i] = sum[i] * a + b;
+  }
+  T total = 0;
+  for (int i = 0; i < n; ++i) total += sum[i][0];
+  return total < T(0) ? 0 : 2.0 * double(rounds) * n * lanes<T>;
+}
+
 template <class T, Vec<T> (*F)(Vec<T>)> void map(const T* from, T* to, long count) {
   for (long k = 0; k < count; k += lanes<T>) {
     const long n = smaller(lanes<T>, count - k);
@@ -314,6 +334,6 @@ template <class T> Vec<T> tanh_of(Vec<T> x) { return tanh<T>(x); }
 }  // namespace
 
 extern const Entry<REAL> NAME;
-constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
+constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
 
 }  // namespace unrolled::LEVEL

@@ -174,6 +174,8 @@ class Stack {
   std::vector<Stepper*> layers;
 };
 
+template <class T> double busy(long rounds) { return entry<T>().busy(rounds); }
+
 template <class T> void sigmoid(Address from, Address to, long count) {
   entry<T>().sigmoid(at<const T>(from), at<T>(to), count);
 }
@@ -199,6 +201,8 @@ NB_MODULE(_native, m) {
       .def("add_f32", &Stack::add<float>)
       .def("add_f64", &Stack::add<double>)
       .def("step", &Stack::step);
+  m.def("busy_f32", busy<float>);
+  m.def("busy_f64", busy<double>);
   m.def("sigmoid_f32", sigmoid<float>);
   m.def("sigmoid_f64", sigmoid<double>);
   m.def("tanh_f32", tanh<float>);
