@@ -109,6 +109,12 @@ def test_need_7_gradients_in_eval(
     assert torch.equal(*found)
 
 
+def test_need_9_streaming_one_step_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same numbers as the layer; `make bench` says how long a step takes."""
+    out = says(capsys, "streaming.py")
+    assert float(out.split()[-1]) < 1e-6
+
+
 def test_need_10_truncated_backpropagation_with_carried_state(
     capsys: pytest.CaptureFixture[str], generator: torch.Generator
 ) -> None:
