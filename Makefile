@@ -17,7 +17,7 @@ READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench mutants check lint moved
+.PHONY: help install demo test bench mutants sanitize check lint moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
@@ -36,6 +36,9 @@ bench: $(READY)  ## Time the layer beside torch's, taking turns: two minutes
 
 mutants: $(READY)  ## Break the code in many ways and see the tests go red: some minutes
 	@.venv/bin/python tests/mutants.py
+
+sanitize: $(READY)  ## Run the native engine under AddressSanitizer and UBSan: ten minutes
+	@sh tests/sanitize.sh
 
 check: $(READY)  ## Look for what is wrong in the source, without running it
 	@$(RUN) ruff check

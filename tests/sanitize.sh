@@ -1,0 +1,21 @@
+#!/bin/sh
+# `make sanitize`: the native engine under AddressSanitizer and UBSan, and the suites that run it.
+# The package is put together in build/sanitize and found before the installed one.
+set -eu
+cd "$(dirname "$0")/.."
+python="$PWD/.venv/bin/python"
+there="$PWD/build/sanitize"
+mkdir -p "$there/package"
+"$PWD/.venv/bin/cmake" -S . -B "$there/objects" -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/.venv/bin/ninja" \
+  -DPython_EXECUTABLE="$python" -DUNROLLED_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo > /dev/null
+"$PWD/.venv/bin/cmake" --build "$there/objects"
+rm -rf "$there/package/unrolled"
+cp -R src/unrolled "$there/package/"
+cp "$there"/objects/_native*.so "$there/package/unrolled/"
+# Python itself is not built with the sanitizer, so its runtime is loaded first; torch keeps memory
+# to the end, so leaks are not looked for.
+LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+PYTHONPATH="$there/package" \
+  "$python" -m pytest -p no:cacheprovider tests/test_engines.py tests/test_stepper.py tests/test_cpu.py \
+  -k "conform or steps_are or threads or rows or eight or nan or contiguous" "$@"
