@@ -86,7 +86,7 @@ template <class T> struct Entry {
 // compiled for every machine, as are the next three.
 void in_parallel(int count, void (*work)(void*, int), void* context);
 
-// Memory that starts on a cache line; null if there is none.  `release` gives it back.
+// Memory that starts on a cache line; std::bad_alloc if there is none.  `release` gives it back.
 void* workspace(long bytes);
 void release(void* memory);
 

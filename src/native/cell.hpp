@@ -1,5 +1,6 @@
 // The cell, E1–E6, and its derivative: `unrolled/equations.py` in the same letters, for a vector of
-// units.  What a mask does before and after a step, E7 and E8, stands in steps.hpp.
+// units.  What a mask does before and after a step, E7 and E8, stands in forward.hpp and
+// backward.hpp.
 #pragma once
 
 #include "activations.hpp"

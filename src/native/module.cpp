@@ -47,8 +47,14 @@ void in_parallel(int count, void (*work)(void*, int), void* context) {
   };
   // Threads of our own for one call: no pool to outlive a fork, no second OpenMP beside torch's.
   std::vector<std::thread> threads;
-  for (int k = 1; k < count; ++k) threads.emplace_back(guarded, k);
+  int begun = 1;
+  try {
+    for (threads.reserve(count - 1); begun < count; ++begun) threads.emplace_back(guarded, begun);
+  } catch (...) {
+    // No thread to be had: this one does the rest.
+  }
   guarded(0);
+  for (int k = begun; k < count; ++k) guarded(k);
   for (std::thread& thread : threads) thread.join();
   for (const std::exception_ptr& error : failed)
     if (error) std::rethrow_exception(error);

@@ -44,8 +44,15 @@ template <class T> UNROLLED_INLINE void transpose(Vec<T>* r) {
     for (int i = 0; i < n; ++i)
       if (!(i & s)) {
         Vec<T> a = r[i], b = r[i | s];
+#if defined(__clang__)  // which has a shuffle for constants alone, and makes one of this
+        for (int l = 0; l < n; ++l) {
+          r[i][l] = low[l] < n ? a[low[l]] : b[low[l] - n];
+          r[i | s][l] = high[l] < n ? a[high[l]] : b[high[l] - n];
+        }
+#else
         r[i] = __builtin_shuffle(a, b, low);
         r[i | s] = __builtin_shuffle(a, b, high);
+#endif
       }
   }
 }

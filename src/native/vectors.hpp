@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
 #include <immintrin.h>
 #endif
 
@@ -47,7 +47,7 @@ template <class T> UNROLLED_INLINE void store(T* to, Vec<T> v) { __builtin_memcp
 
 // The first n numbers, 0 <= n <= lanes; the others are 0, and are not touched in memory.
 UNROLLED_INLINE Vec<float> load(const float* from, long n) {
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
   return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
 #else
   Vec<float> v{};
@@ -57,7 +57,7 @@ UNROLLED_INLINE Vec<float> load(const float* from, long n) {
 }
 
 UNROLLED_INLINE Vec<double> load(const double* from, long n) {
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
   return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), from);
 #else
   Vec<double> v{};
@@ -67,7 +67,7 @@ UNROLLED_INLINE Vec<double> load(const double* from, long n) {
 }
 
 UNROLLED_INLINE void store(float* to, Vec<float> v, long n) {
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
 #else
   for (long k = 0; k < n; ++k) to[k] = v[k];
@@ -75,7 +75,7 @@ UNROLLED_INLINE void store(float* to, Vec<float> v, long n) {
 }
 
 UNROLLED_INLINE void store(double* to, Vec<double> v, long n) {
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
   _mm512_mask_storeu_pd(to, (__mmask8)((1u << n) - 1), (__m512d)v);
 #else
   for (long k = 0; k < n; ++k) to[k] = v[k];

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch.nn.utils.rnn import PackedSequence
 
 from unrolled.layout import enter
 
@@ -98,9 +99,11 @@ class Elman(nn.Module):
 
         Raises
         ------
-        ValueError, RuntimeError
+        ValueError, RuntimeError, TypeError
             For shapes and types that do not fit, in one sentence.
         """
+        if isinstance(input, PackedSequence):
+            raise TypeError("Elman got a PackedSequence, expected a padded tensor.")
         layout, x, _ = enter(input, self.input_size, self.batch_first, self.weight_ih_l0.dtype)
         h = x.new_zeros(x.size(1), self.hidden_size)
         if hx is not None:

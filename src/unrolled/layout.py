@@ -85,7 +85,8 @@ def enter(
         )
     if x.size(0) == 0:
         raise RuntimeError("the input has no steps; expected a sequence length of 1 or more.")
-    if x.dtype != dtype and autocast_dtype(x) is None:
+    casts = autocast_dtype(x) is not None and x.is_floating_point() and dtype != torch.float64
+    if x.dtype != dtype and not casts:
         raise ValueError(
             f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}), "
             f"or model.to({x.dtype})."
@@ -167,6 +168,8 @@ def _shape(t: Tensor) -> list[int]:
 
 def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> Tensor:
     at = torch.as_tensor(given)
+    if not at.numel() and not isinstance(given, Tensor):
+        at = at.long()  # an empty list says nothing of its type
     if at.dtype == torch.bool or at.is_floating_point() or at.is_complex():
         raise TypeError(f"lengths is {at.dtype}, expected integers.")
     expected = [x.size(1)] if layout.batched else []

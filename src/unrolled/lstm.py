@@ -56,7 +56,8 @@ device, dtype
         and zero biases, as in Keras.
     engine : str, default "auto"
         Which engine runs: the first that supports what is asked, or the one named, which raises if
-        it does not.  See `engine_for`.
+        it does not.  See `engine_for`.  Under torch.func, and for second derivatives, it is always
+        the reference.
 
     Raises
     ------
@@ -122,6 +123,7 @@ device, dtype
         ends = ("", "_reverse") if bidirectional else ("",)
         self._keys = [f"l{layer}{end}" for layer in range(num_layers) for end in ends]
         initialisation.check(init, forget_bias, self.cell, bias)
+        self._names = [name for name, _ in settings.shapes(self.cell)]
         for name, shape in settings.shapes(self.cell):
             weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
             self.register_parameter(name, weight)
@@ -228,7 +230,9 @@ device, dtype
     ) -> Choice:
         """Which engine will run for this call, and why those before it declined."""
         _, x, known, state = self._enter(input, hx, lengths, resets, mask, "zero")
-        masks = self._masks(x, known, False, False, None)
+        # Noise from a generator of its own: to ask changes nothing.
+        own = torch.Generator(x.device) if x.device.type in ("cpu", "cuda") else None
+        masks = self._masks(x, known, False, False, own)
         return choice_for(self.cell, self.inputs_of("l0", x, state[0]), masks, self.engine, trace)
 
     def stepper(self, batch_size: int = 1) -> Stepper:
@@ -251,8 +255,9 @@ device, dtype
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction, as in `torch.nn.LSTM`."""
-        of = dict(self.named_parameters())
-        return [[of[n] for n in of if n.endswith(f"_{key}")] for key in self._keys]
+        return [
+            [getattr(self, n) for n in self._names if n.endswith(f"_{key}")] for key in self._keys
+        ]
 
     def _enter(
         self,

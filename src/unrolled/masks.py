@@ -49,6 +49,11 @@ class StateMasks:
         """All masks in the order of the fields."""
         return (self.carry, self.live, self.recur, self.update, self.keep_h, self.keep_c)
 
+    def to(self, dtype: torch.dtype) -> StateMasks:
+        """The same with the masks over units in another dtype."""
+        units = zip(_NAMES[2:], self.tensors()[2:], strict=True)
+        return replace(self, **{name: t.to(dtype) for name, t in units if t is not None})
+
     def names(self) -> tuple[str, ...]:
         """The masks that are there."""
         there = zip(_NAMES, self.tensors(), strict=True)

@@ -31,11 +31,18 @@ def choice_for(
     cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
 ) -> Choice:
     """Which engine `recurrence` will run for these arguments, and why not the others."""
-    if torch.compiler.is_compiling():
+    if _recorded():
         return choose(engine, request_for(cell, inputs, masks, trace))
     names = () if masks is NO_MASKS else masks.names()
     x = inputs.x
-    asked = (cell, names, x.dtype, x.device.type, inputs.w_hr is not None, trace)
+    asked = (
+        cell,
+        names,
+        autocast_dtype(x) or x.dtype,
+        x.device.type,
+        inputs.w_hr is not None,
+        trace,
+    )
     known = _choices.get((engine, asked))
     if known is None:
         known = _choices[engine, asked] = choose(engine, request_for(cell, inputs, masks, trace))
@@ -48,15 +55,14 @@ _choices: dict[tuple[Any, ...], Choice] = {}
 
 def request_for(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool = False) -> Request:
     """What these arguments ask of an engine."""
-    compiling = torch.compiler.is_compiling()
     return Request(
         cell=cell,
         masks=masks.names(),
-        dtype=inputs.x.dtype,
+        dtype=autocast_dtype(inputs.x) or inputs.x.dtype,
         device=inputs.x.device.type,
         projected=inputs.w_hr is not None,
         trace=trace,
-        compiled=compiling and torch.is_grad_enabled() and _require_grad(inputs),
+        compiled=_recorded() and torch.is_grad_enabled() and _require_grad(inputs),
     )
 
 
@@ -91,10 +97,11 @@ def recurrence(
     if low is not None:
         # As for torch.nn.LSTM: the whole layer runs in autocast's dtype, its weights cast to it.
         inputs = Inputs(*(None if t is None else t.to(low) for t in inputs))  # type: ignore[arg-type]
+        masks = masks.to(low)
         with torch.autocast(inputs.x.device.type, enabled=False):
             return recurrence(cell, inputs, masks, engine=engine, trace=trace)
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
-    if torch.compiler.is_compiling():
+    if _recorded():
         return _compiled(cell, inputs, masks, chosen, trace)
     if _transformed(inputs):
         return _reference.forward(cell, inputs, masks, trace=trace)[0]
@@ -103,6 +110,18 @@ def recurrence(
     else:
         out, _ = engine_named(chosen).forward(cell, inputs, masks, save=False, trace=trace)
     return out if trace else out._replace(gates=None, c=None)
+
+
+def _recorded() -> bool:
+    """Whether torch.compile, torch.export, torch.jit.trace or make_fx records what is done.
+
+    What records sees operations and no addresses, and fake tensors have no memory, so the engines
+    run inside the op ``unrolled::recurrence``.  The stack of modes is not public; what asks it
+    inside torch is `torch.utils._python_dispatch`.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
 
 
 def _require_grad(inputs: Inputs) -> bool:
@@ -148,6 +167,13 @@ def _differentiable_backward(
     return [next(found) if need else None for need in needs]
 
 
+def _batched(d: tuple[Tensor | None, ...]) -> bool:
+    """Whether many gradients come at once: vmap, or ``is_grads_batched=True``."""
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return any(g is not None and torch._C._functorch.is_legacy_batchedtensor(g) for g in d)
+
+
 class _Recurrence(torch.autograd.Function):
     """An engine's forward and backward for autograd."""
 
@@ -169,8 +195,9 @@ class _Recurrence(torch.autograd.Function):
         inputs = Inputs(*kept[:_INPUTS])
         masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start))
         needs = tuple(ctx.needs_input_grad[4:])
-        if torch.is_grad_enabled():
-            grads = _differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
+        if torch.is_grad_enabled() or _batched(d):
+            with torch.enable_grad():
+                grads = _differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
         else:
             out = Forward(*kept[_INPUTS + _MASKS :])
             grads = engine_named(ctx.engine).backward(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -36,7 +37,9 @@ def probability(name: str, value: object) -> float:
     ValueError
         If it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
+    if not 0 <= float(value) <= 1:
         raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
     return float(value)
 
@@ -66,7 +69,7 @@ class Settings(NamedTuple):
             ("proj_size", 0),
         ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral):
                 raise TypeError(f"{name}={value!r} is not an int.")
             if value < least:
                 raise ValueError(f"{name}={value} is too small: expected {least} or more.")

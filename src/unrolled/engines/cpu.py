@@ -66,7 +66,34 @@ def _address(t: Tensor | None) -> int:
 
 
 def _dense(t: Tensor | None) -> Tensor | None:
-    return None if t is None else t.contiguous()
+    return None if t is None else t.resolve_neg().contiguous()
+
+
+def _checked(cell: Cell, inputs: Inputs) -> tuple[Tensor | None, ...]:
+    """What the extension will read by its address; RuntimeError if it is not all there."""
+    x, w_hh = inputs.x, inputs.w_hh
+    (_, rows, width), hidden = x.shape, w_hh.shape[1]
+    gates, state = len(cell.gates) * hidden, (rows, hidden)
+    shapes = (
+        x.shape,
+        state,
+        state,
+        (gates, width),
+        (gates, hidden),
+        (gates,),
+        (gates,),
+        (len(cell.peepholes), hidden),
+    )
+    for name, t, shape in zip(Inputs._fields, inputs, shapes, strict=False):
+        if t is None:
+            continue
+        if t.shape != shape:
+            raise RuntimeError(f"{name} has shape {list(t.shape)}, expected {list(shape)}.")
+        if t.dtype != x.dtype or t.device != x.device:
+            raise RuntimeError(
+                f"{name} is {t.dtype} on {t.device}, expected {x.dtype} on {x.device} like x."
+            )
+    return inputs[:8]
 
 
 class Steps:
@@ -106,8 +133,7 @@ class _Call:
     """The arguments of one call as the extension takes them, kept alive while it runs."""
 
     def __init__(self, cell: Cell, inputs: Inputs, masks: StateMasks) -> None:
-        tensors = [*inputs[:8], *masks.tensors()]
-        self.kept = [None if t is None else t.contiguous() for t in tensors]
+        self.kept = [_dense(t) for t in (*_checked(cell, inputs), *masks.tensors())]
         self.inputs = [0 if t is None else t.data_ptr() for t in self.kept]
         self.inputs.append(int(masks.to_start))
         steps, rows, width = inputs.x.shape
@@ -157,16 +183,18 @@ def backward(
     """All gradients in one call, that of x only if wanted; see `unrolled.engines.Engine`."""
     x, h_0, c_0, w_ih, w_hh, *_ = inputs
     empty = torch.empty if x.shape[1] else torch.zeros
-    d_x = empty(x.shape, dtype=x.dtype) if needs[0] else None
-    d_h_0, d_c_0, d_w_ih, d_w_hh = (empty(t.shape, dtype=x.dtype) for t in (h_0, c_0, w_ih, w_hh))
-    d_b = empty(w_hh.shape[0], dtype=x.dtype)
-    d_p = None if inputs.p is None else empty(inputs.p.shape, dtype=x.dtype)
+    d_x = empty(x.shape, dtype=x.dtype, device=x.device) if needs[0] else None
+    d_h_0, d_c_0, d_w_ih, d_w_hh = (
+        empty(t.shape, dtype=x.dtype, device=x.device) for t in (h_0, c_0, w_ih, w_hh)
+    )
+    d_b = empty(w_hh.shape[0], dtype=x.dtype, device=x.device)
+    d_p = None if inputs.p is None else empty(inputs.p.shape, dtype=x.dtype, device=x.device)
     if x.shape[1]:
-        upstream = [_dense(t) for t in d]
+        upstream, given = [_dense(t) for t in d], [_dense(t) for t in out]
         written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b, d_p]
         _Call(cell, inputs, masks).run(
             "backward",
-            [_address(_dense(t)) for t in out],
+            [_address(t) for t in given],
             [_address(t) for t in (*upstream, *written)],
         )
     return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b, d_b.clone() if needs[6] else None, d_p, None]

@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 from unrolled import equations
 from unrolled.engines import Forward, Gradients, Inputs, Request
 from unrolled.equations import Cell, Gates
-from unrolled.masks import StateMasks
+from unrolled.masks import StateMasks, blank
 
 __all__ = ["backward", "forward", "supports"]
 
@@ -101,6 +101,8 @@ def backward(
         m = _Step(masks, t)
         h_in = equations.before(out.y[t - 1] if t else h_0, start[0], m.carry)
         c_in = equations.before(out.c[t - 1] if t else c_0, start[1], m.carry)
+        if m.live is not None:  # what a step that did not happen held may be NaN, and 0·NaN is NaN
+            h_in, c_in = (torch.where(m.live, s, torch.zeros_like(s)) for s in (h_in, c_in))
         h_rec = h_in if m.recur is None else h_in * m.recur
         i, f, g, o = out.gates[t].unbind(-2)
         c_new = f * c_in + i * (g if m.update is None else g * m.update)  # E4
@@ -137,7 +139,7 @@ def backward(
         d_a @ w_ih if needs[0] else None,
         _sum(d_h, d_h_0),
         _sum(d_c, d_c_0),
-        flat.T @ x.flatten(0, 1) if needs[3] else None,
+        flat.T @ blank(x, masks.live).flatten(0, 1) if needs[3] else None,
         flat.T @ torch.stack(h_recs[::-1]).flatten(0, 1) if needs[4] else None,
         d_b if needs[5] else None,
         d_b.clone() if needs[6] else None,
