@@ -8,6 +8,7 @@ a mask over units is a number and multiplies.  All functions are pure; time come
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +53,8 @@ class StateMasks:
     def to(self, dtype: torch.dtype) -> StateMasks:
         """The same with the masks over units in another dtype."""
         units = zip(_NAMES[2:], self.tensors()[2:], strict=True)
-        return replace(self, **{name: t.to(dtype) for name, t in units if t is not None})
+        changed: dict[str, Any] = {name: t.to(dtype) for name, t in units if t is not None}
+        return replace(self, **changed)
 
     def names(self) -> tuple[str, ...]:
         """The masks that are there."""
