@@ -17,5 +17,5 @@ cp "$there"/objects/_native*.so "$there/package/unrolled/"
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
 ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 PYTHONPATH="$there/package" \
-  "$python" -m pytest -p no:cacheprovider tests/test_engines.py tests/test_stepper.py tests/test_cpu.py \
+  "$python" -m pytest -s -p no:cacheprovider tests/test_engines.py tests/test_stepper.py tests/test_cpu.py \
   -k "conform or steps_are or threads or rows or eight or nan or contiguous" "$@"

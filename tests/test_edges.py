@@ -116,6 +116,16 @@ def test_nan_in_the_state_of_an_empty_row(engine: str, generator: torch.Generato
     assert all(p.grad.isfinite().all() for p in lstm.parameters())  # type: ignore[union-attr]
 
 
+def test_no_row_is_live_at_all(generator: torch.Generator) -> None:
+    lstm = LSTM(3, 5, engine="cpu", dtype=torch.float64)
+    x = normal(generator, 4, 2, 3).requires_grad_()
+    _, (h, c) = lstm(x, lengths=[0, 0])
+    (h.sum() + c.sum()).backward()
+    for t in (x, *lstm.parameters()):
+        assert t.grad is not None
+        assert (t.grad == 0).all()
+
+
 def test_a_negated_view_keeps_its_sign(generator: torch.Generator) -> None:
     lstm, x = LSTM(3, 5, dtype=torch.float64), normal(generator, 4, 2, 3)
     assert torch.equal(lstm(torch._neg_view(x))[0], lstm(-x)[0])

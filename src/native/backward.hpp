@@ -161,6 +161,7 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
 
 // What a full chunk is for: the weights' gradient, and that of x.
 template <class T> static void spend(const BackSlice<T>& s, long filled) {
+  if (!filled) return;  // no row was live
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
   weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
   if (!s.w_x) return;
