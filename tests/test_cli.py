@@ -155,7 +155,9 @@ def test_threads_are_one_or_those_of_the_run(capsys: Captured) -> None:
     assert run(capsys, "train", "adder", *QUICK[2:], *again)[0] == 0
     assert runs.read_config(Path("run-2")).threads == 2
     assert torch.get_num_threads() == before
-    assert "--threads 0 makes no sense" in refused(capsys, "train", "adder", "--threads", "0")
+    for wrong in ("0", "99999"):
+        said = refused(capsys, "train", "adder", "--threads", wrong)
+        assert f"--threads {wrong} makes no sense: expected 1 to 1024" in said
 
 
 def test_the_published_figure_stands_beside_what_it_is_of(capsys: Captured) -> None:

@@ -217,8 +217,8 @@ def test_dropout_with_one_layer_warns() -> None:
 @pytest.mark.parametrize(
     ("x", "hx", "says"),
     [
-        (torch.zeros(4), None, "has 1 dimensions, expected 2"),
-        (torch.zeros(1, 1, 1, 3), None, "has 4 dimensions"),
+        (torch.zeros(4), None, "is 1-dimensional, expected 2"),
+        (torch.zeros(1, 1, 1, 3), None, "is 4-dimensional"),
         (torch.zeros(2, 2, 4), None, "is 4, expected input_size=3"),
         (torch.zeros(0, 2, 3), None, "no steps"),
         (torch.zeros(2, 2, 3, dtype=torch.float64), None, r"float64 and the weights are .*float32"),

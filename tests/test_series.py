@@ -246,3 +246,32 @@ def test_a_series_that_repeats_exactly_has_a_scale(tmp_path: Path) -> None:
     model = trained(recipe)
     assert model.target_scale.min() > 0
     assert np.isfinite(forecast(model, recipe.split, np.array([50]))).all()
+
+
+def write_years(path: Path, years: range, shift: int = 0) -> Path:
+    rows = "".join(f"{year},{year * year % 17 + shift}\n" for year in years)
+    path.write_text("year,n\n" + rows)
+    return path
+
+
+@pytest.mark.parametrize("words", [range(1960, 1900, -1), "dates"])
+def test_time_must_run_forward(tmp_path: Path, words: range | str) -> None:
+    path = write_years(tmp_path / "data.csv", words if isinstance(words, range) else range(30))
+    says = "row 3: year is 1959 after 1960, expected a later time"
+    if words == "dates":
+        months = ["2001-01", "2001-02", "2001-02", *(f"20{n:02}-05" for n in range(2, 60))]
+        path.write_text("year,n\n" + "".join(f"{m},{k % 7}\n" for k, m in enumerate(months)))
+        says = "row 4: year is 2001-02 after 2001-02"
+    with pytest.raises(ValueError, match=says):
+        Recipe(data=path, column="n", time="year").check()
+
+
+def test_a_run_goes_on_with_its_own_data_alone(tmp_path: Path) -> None:
+    path = write_years(tmp_path / "data.csv", range(1900, 1960))
+    recipe = Recipe(data=path, column="n", hidden=2, steps=2)
+    for _ in training.train(recipe, tmp_path / "run"):
+        pass
+    write_years(path, range(1900, 1960), shift=1)
+    other = replace(recipe, steps=4)
+    with pytest.raises(ValueError, match="its data is not what it was when the run began"):
+        next(training.train(other, tmp_path / "run", resume=True))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 RUNS = Path("runs")
+MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
 
 
 class Refusal(Exception):
@@ -198,8 +199,8 @@ def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
 
     options = read()
     threads = 1 if options.threads is None else options.threads
-    if threads < 1:
-        raise Refusal(f"--threads {threads} makes no sense: expected 1 or more.")
+    if not 1 <= threads <= MOST_THREADS:
+        raise Refusal(f"--threads {threads} makes no sense: expected 1 to {MOST_THREADS}.")
     if not options.save_every >= 0:
         raise Refusal(f"--save-every {options.save_every} makes no sense: expected 0 or more.")
     if options.resume:

@@ -12,9 +12,11 @@ __all__ = ["check", "fill"]
 
 
 def check(init: str, forget_bias: float | None, cell: Cell, bias: bool) -> None:
-    """Raise ValueError for an initialisation that this layer cannot have."""
+    """Raise ValueError or TypeError for an initialisation that this layer cannot have."""
     if init not in ("torch", "orthogonal"):
         raise ValueError(f"init={init!r} is not known: use 'torch' or 'orthogonal'.")
+    if forget_bias is not None and not isinstance(forget_bias, (int, float)):
+        raise TypeError(f"forget_bias={forget_bias!r} is not a number.")
     if forget_bias is not None and cell.forget != "learned":
         raise ValueError(
             f"forget_bias={forget_bias} needs a learned forget gate; here it is {cell.forget!r}."

@@ -73,9 +73,12 @@ def enter(
         x, lengths = pad_packed_sequence(x)
         lengths = lengths.to(x.device)
     else:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"the input is a {type(x).__name__}, expected a tensor.")
         if x.dim() not in (2, 3):
+            batched = "[B, T, I]" if batch_first else "[T, B, I]"
             raise ValueError(
-                f"LSTM: the input has {x.dim()} dimensions, expected 2 [T, I] or 3 [T, B, I]."
+                f"LSTM: the input is {x.dim()}-dimensional, expected 2 [T, I] or 3 {batched}."
             )
         layout = Layout(batched=x.dim() == 3, batch_first=batch_first)
         x = layout.inward(x)
@@ -87,9 +90,9 @@ def enter(
         raise RuntimeError("the input has no steps; expected a sequence length of 1 or more.")
     casts = autocast_dtype(x) is not None and x.is_floating_point() and dtype != torch.float64
     if x.dtype != dtype and not casts:
+        other = f", or model.to({x.dtype})" if x.is_floating_point() else ""
         raise ValueError(
-            f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}), "
-            f"or model.to({x.dtype})."
+            f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}){other}."
         )
     return layout, x, lengths
 
@@ -188,6 +191,7 @@ def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> 
 def _flags(name: str, given: Tensor | None, layout: Layout, x: Tensor) -> Tensor | None:
     if given is None:
         return None
+    given = torch.as_tensor(given)
     if layout.packed is not None:
         raise ValueError(f"{name}= needs a padded input: use lengths= in place of PackedSequence.")
     if given.dtype != torch.bool:

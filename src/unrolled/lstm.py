@@ -269,7 +269,8 @@ device, dtype
         reset_to: str,
     ) -> tuple[Layout, Tensor, Rows, list[State]]:
         if reset_to not in ("zero", "initial"):
-            raise ValueError(f"reset_to={reset_to!r} is not known: use 'zero' or 'initial'.")
+            named = repr(reset_to) if isinstance(reset_to, str) else f"a {type(reset_to).__name__}"
+            raise ValueError(f"reset_to={named} is not known: use 'zero' or 'initial'.")
         layout, x, packed_lengths = enter(
             input, self.input_size, self.batch_first, self.weight_ih_l0.dtype
         )
@@ -355,7 +356,6 @@ device, dtype
             "dropout": 0.0,
             "bidirectional": False,
             "cell": Cell(),
-            "noise": Noise(),
             "forget_bias": None,
             "init": "torch",
             "engine": "auto",
@@ -365,7 +365,7 @@ device, dtype
             for name, default in defaults.items()
             if getattr(self, name) != default
         ]
-        return ", ".join(said)
+        return ", ".join([*said, *self.noise.described()])
 
 
 def _stacked(states: list[Tensor]) -> Tensor:

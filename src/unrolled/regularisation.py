@@ -40,6 +40,15 @@ class Noise:
                 raise ValueError(f"{name}=1 drops everything: expected a number below 1.")
         return noise
 
+    def described(self) -> list[str]:
+        """The arguments of `unrolled.LSTM` that give this, those that are not 0."""
+        said = {
+            "zoneout": (self.zoneout_h, self.zoneout_c),
+            "recurrent_dropout": self.recurrent,
+            "update_dropout": self.update,
+        }
+        return [f"{name}={value}" for name, value in said.items() if value not in (0, (0, 0))]
+
     def added(
         self,
         masks: StateMasks,

@@ -199,7 +199,13 @@ def read_config(folder: Path) -> Config:
     """
     path = folder / CONFIG
     if not path.is_file():
-        there = "has no config.json" if folder.is_dir() else "does not exist"
+        there = (
+            "has no config.json"
+            if folder.is_dir()
+            else "is a file"
+            if folder.exists()
+            else "does not exist"
+        )
         raise RunError(f"{folder} is not a run: it {there}; `unrolled train` makes runs.")
     value = _read_json(path)
     types_ = {"recipe": str, "fields": dict, "versions": dict, "created": str, "threads": int}

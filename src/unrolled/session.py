@@ -137,6 +137,9 @@ class Session:
             if not torch.isfinite(weight).all():
                 raise TrainingError(f"after step {self.step}: {name} is not finite")
 
+    def _data(self) -> str:
+        return str(getattr(self.recipe, "digest", str)())
+
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs.  The forward pass may change buffers, so the model is copied."""
         drawn = self._window < len(self._windows)
@@ -149,10 +152,13 @@ class Session:
             "generator": self._before_batch if drawn else self.generator.get_state(),
             "window": self._window if drawn else 0,
             "state": self.state,
+            "data": self._data(),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to a snapshot; a batch that was under way is drawn again."""
+        if saved["data"] != self._data():
+            raise ValueError("its data is not what it was when the run began")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]

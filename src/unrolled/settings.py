@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     def check(self) -> None:
         """Raise TypeError or ValueError where `torch.nn.LSTM` does."""
         probability("dropout", self.dropout)
-        for name in ("bias", "batch_first"):
+        for name in ("bias", "batch_first", "bidirectional"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={getattr(self, name)!r} is not a bool.")
         for name, least in (

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +45,29 @@ def of_rows(count: int) -> Timeline:
 
 
 def of_words(words: list[str], name: str) -> Timeline:
-    """Take a column of years or hours as places; of dates, the labels, with rows for places."""
+    """Take a column of years or hours as places; of dates, the labels, with rows for places.
+
+    Raises
+    ------
+    ValueError
+        If time does not run forward from row to row: the split would not be one in time.
+    """
     try:
         places = np.array([float(word) for word in words])
     except ValueError:
+        if all(re.match(r"\d{4}-\d\d", word) for word in words):  # dates that sort as words
+            _check_forward(words, words, name)
         return Timeline(
             words, of_rows(len(words)).places, f"row ({name} {words[0]} to {words[-1]})"
         )
+    _check_forward(list(places), words, name)
     return Timeline([f"{place:.6g}" for place in places], places, name)
+
+
+def _check_forward(times: Sequence[Any], words: list[str], name: str) -> None:
+    for row, (before, after) in enumerate(pairwise(times), 3):
+        if not before < after:
+            raise ValueError(
+                f"row {row}: {name} is {words[row - 2]} after {words[row - 3]}, expected a later "
+                f"time: sort the file by {name}, or leave out --time to take the rows as they lie."
+            )

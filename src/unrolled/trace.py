@@ -41,6 +41,10 @@ class Trace:
     def __iter__(self) -> Iterator[str]:
         return iter(self.directions)
 
+    def __repr__(self) -> str:
+        said = ", ".join(f"{key}: c {list(g.c.shape)}" for key, g in self.directions.items())
+        return f"Trace({said})"
+
     def __len__(self) -> int:
         return len(self.directions)
 

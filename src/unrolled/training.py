@@ -31,8 +31,9 @@ class Recipe(Protocol):
     """What `train` asks of a recipe: a frozen dataclass whose fields are the hyperparameters.
 
     It may also have ``carry_state = True`` (the state goes from one batch to the next), a method
-    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate), and
-    ``comparable = False`` (what was published is of something else, other data say).
+    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate),
+    ``comparable = False`` (what was published is of something else, other data say), and a method
+    ``digest()`` (a word for the data, that a run may not go on with other data).
     """
 
     @property

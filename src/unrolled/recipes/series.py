@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,10 +101,8 @@ class Recipe:
         """Raise ValueError where a field, or the data, makes no sense."""
         if self.cell not in CELLS:
             near = difflib.get_close_matches(self.cell, CELLS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(
-                f"cell = {self.cell!r} is not known: {hint}There are {', '.join(CELLS)}."
-            )
+            hint = f"did you mean {near[0]!r}? there" if near else "there"
+            raise ValueError(f"cell = {self.cell!r} is not known: {hint} are {', '.join(CELLS)}.")
         counts = ("horizon", "window", "hidden", "layers", "batch_size")
         for name in (*counts, "training_windows", "test_windows"):
             if getattr(self, name) < 1:
@@ -178,6 +177,10 @@ class Recipe:
         )
 
     # --- the data ---
+
+    def digest(self) -> str:
+        """What tells this data from other data: a run goes on with its own alone."""
+        return hashlib.sha256(self.split.values.tobytes()).hexdigest()
 
     @cached_property
     def split(self) -> Split:
