@@ -57,7 +57,7 @@ MUTANTS = [
     (
         "W_ih's gradient from the last step alone, as in document 002",
         "engines/reference.py",
-        "flat.T @ x.flatten(0, 1) if needs[3]",
+        "flat.T @ blank(x, masks.live).flatten(0, 1) if needs[3]",
         "d_a[-1].T @ x[-1] if needs[3]",
         ["test_engines.py"],
     ),

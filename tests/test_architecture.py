@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import unrolled
+from mutants import MUTANTS
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "unrolled"
@@ -116,6 +117,12 @@ def test_files_are_short_and_named_for_what_they_hold(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path.name
         assert path.stem not in {"utils", "util", "common", "helpers", "base", "misc"}, path.name
+
+
+def test_every_mutant_still_has_its_code() -> None:
+    """`make mutants` takes minutes; that it can begin is checked each time."""
+    for what, file, old, _, _ in MUTANTS:
+        assert (SOURCE / file).read_text(encoding="utf-8").count(old) == 1, what
 
 
 def test_pictures_are_drawn_without_global_figures() -> None:
