@@ -57,6 +57,10 @@ def test_what_records_records_what_is_computed(cell: str, generator: torch.Gener
         assert torch.equal(traced(other)[0], lstm(other)[0])
         graph = make_fx(lambda x: lstm(x)[0])(x)
         assert torch.equal(graph(other), lstm(other)[0])
+    traced = torch.jit.trace(lstm, x)
+    exact = torch.autograd.grad(lstm(other)[0].sum(), lstm.weight_hh_l0)[0]
+    found = torch.autograd.grad(traced(other)[0].sum(), lstm.weight_hh_l0)[0]
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-12)
     with FakeTensorMode():
         assert LSTM(3, 5, cell=cell)(torch.empty(4, 2, 3))[0].shape == (4, 2, 5)
 

@@ -62,7 +62,7 @@ def request_for(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool = Fal
         device=inputs.x.device.type,
         projected=inputs.w_hr is not None,
         trace=trace,
-        compiled=_recorded() and torch.is_grad_enabled() and _require_grad(inputs),
+        compiled=_recorded() and _will_be_trained(inputs),
     )
 
 
@@ -122,6 +122,15 @@ def _recorded() -> bool:
     if torch.compiler.is_compiling():
         return True
     return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
+
+
+def _will_be_trained(inputs: Inputs) -> bool:
+    """Whether a recording is to have a backward pass.
+
+    torch.jit.trace checks itself under ``no_grad``, and wants to see the same operations.
+    """
+    recorded = torch.is_grad_enabled() or torch._C._get_tracing_state() is not None
+    return recorded and _require_grad(inputs)
 
 
 def _require_grad(inputs: Inputs) -> bool:
@@ -308,7 +317,7 @@ _op.register_autograd(_op_autograd, setup_context=_setup)
 
 
 def _compiled(cell: Cell, inputs: Inputs, masks: StateMasks, engine: str, trace: bool) -> Forward:
-    save = trace or (torch.is_grad_enabled() and _require_grad(inputs))
+    save = trace or _will_be_trained(inputs)
     out = torch.ops.unrolled.recurrence(
         *inputs,
         *masks.tensors(),
