@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 
 from unrolled.autocast import autocast_dtype
-from unrolled.engines import Choice, Forward, Gradients, Inputs, Request, choose, engine_named
+from unrolled.engines import (
+    Choice,
+    Forward,
+    Gradients,
+    Inputs,
+    Request,
+    choose,
+    engine_named,
+    recorded_backward,
+)
 from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
 from unrolled.masks import NO_MASKS, StateMasks
@@ -162,18 +171,7 @@ def _differentiable_backward(
 ) -> list[Tensor | None]:
     """The gradient as a function that can itself be differentiated: the reference, recorded."""
     out, _ = _reference.forward(cell, inputs, masks, trace=True)
-    wanted = [t for t, need in zip(inputs, needs, strict=True) if need and t is not None]
-    pairs = [(t, g) for t, g in zip(out, d, strict=True) if g is not None and t is not None]
-    found = iter(
-        torch.autograd.grad(
-            [t for t, _ in pairs],
-            wanted,
-            [g for _, g in pairs],
-            create_graph=True,
-            allow_unused=True,
-        )
-    )
-    return [next(found) if need else None for need in needs]
+    return recorded_backward(inputs, out, d, needs, differentiable=True)
 
 
 def _batched(d: tuple[Tensor | None, ...]) -> bool:

@@ -6,6 +6,7 @@ do, with its reason, and never does something else instead.  It keeps no state b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +28,7 @@ __all__ = [
     "choose",
     "engine_named",
     "engine_names",
+    "recorded_backward",
 ]
 
 
@@ -132,6 +134,33 @@ def engine_names() -> tuple[str, ...]:
 def engine_named(name: str) -> Engine:
     """The engine of that name."""
     return _engines()[name]
+
+
+def recorded_backward(
+    inputs: Sequence[Tensor | None],
+    out: Forward,
+    d: Gradients,
+    needs: tuple[bool, ...],
+    *,
+    differentiable: bool = False,
+) -> list[Tensor | None]:
+    """The gradient of each of ``inputs`` from autograd's own record of ``out``.
+
+    ``differentiable`` asks for one that can be differentiated again; the record is kept either way.
+    """
+    wanted = [t for t, need in zip(inputs, needs, strict=True) if need and t is not None]
+    pairs = [(t, g) for t, g in zip(out, d, strict=True) if g is not None and t is not None]
+    found = iter(
+        torch.autograd.grad(
+            [t for t, _ in pairs],
+            wanted,
+            [g for _, g in pairs],
+            retain_graph=True,
+            create_graph=differentiable,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if need else None for need in needs]
 
 
 def check_name(name: str) -> str:

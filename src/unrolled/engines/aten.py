@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.engines import Forward, Gradients, Inputs, Request
+from unrolled.engines import Forward, Gradients, Inputs, Request, recorded_backward
 from unrolled.equations import Cell
 from unrolled.masks import StateMasks
 
@@ -72,15 +72,4 @@ def backward(
 ) -> list[Tensor | None]:
     """Torch's backward pass; see `unrolled.engines.Engine`."""
     leaves, recorded = saved
-    wanted = [leaf for leaf, need in zip(leaves, needs, strict=True) if need]
-    pairs = [(t, g) for t, g in zip(recorded, d, strict=True) if g is not None]
-    found = iter(
-        torch.autograd.grad(
-            [t for t, _ in pairs],
-            wanted,
-            [g for _, g in pairs],
-            retain_graph=True,
-            allow_unused=True,
-        )
-    )
-    return [next(found) if need else None for need in needs]
+    return recorded_backward(leaves, recorded, d, needs)
