@@ -22,6 +22,7 @@ FLOORS = (
     {"recipes", "training", "session", "runs", "checkpoint", "optimizers", "audit", "explorer"},
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper"},
+    {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
     {"engines"},
     {"masks"},

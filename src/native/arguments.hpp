@@ -23,8 +23,8 @@ struct Shape {
 // Read by both passes.
 template <class T> struct Inputs {
   const T* x;      // [T, B, I]
-  const T* h_0;    // [B, H]
-  const T* c_0;    // [B, H]
+  const T* h_0;    // [B, H] or null, which is zero
+  const T* c_0;    // [B, H] or null, which is zero
   const T* w_ih;   // [G·H, I]
   const T* w_hh;   // [G·H, H]
   const T* b_ih;   // [G·H] or null
@@ -56,11 +56,12 @@ template <class T> struct Gradients {
   const T* gates;  // [T, B, 4, H] or null
   const T* c;      // [T, B, H] or null
   T* d_x;     // [T, B, I], or null if not wanted
-  T* d_h_0;   // [B, H]
-  T* d_c_0;   // [B, H]
+  T* d_h_0;   // [B, H] or null
+  T* d_c_0;   // [B, H]; null if and only if d_h_0 is
   T* d_w_ih;  // [G·H, I]
   T* d_w_hh;  // [G·H, H]
-  T* d_b;     // [G·H]
+  T* d_b_ih;  // [G·H] or null
+  T* d_b_hh;  // [G·H] or null: the same numbers
   T* d_p;     // [P, H], or null without peepholes
 };
 
@@ -70,8 +71,14 @@ struct Stepper {
   void (*drop)(Stepper*);  // gives everything back
 };
 
+// What the forward pass may keep from one call to the next.
+struct Kept {
+  void (*drop)(Kept*);  // gives everything back
+};
+
 template <class T> struct Entry {
-  void (*forward)(const Shape&, const Inputs<T>&, const Outputs<T>&);
+  // kept: null, or where what is kept stands, itself null at first.  Not for two threads at once.
+  void (*forward)(const Shape&, const Inputs<T>&, const Outputs<T>&, Kept** kept);
   void (*backward)(const Shape&, const Inputs<T>&, const Outputs<T>&, const Gradients<T>&);
   // T must be 1.  What the pointers mean is read at each step, the weights now and never again; here
   // h_n may be h_0, and c_n may be c_0.

@@ -122,11 +122,11 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
     }
     const T *h_in, *c_in;
     if (!carried) {
-      h_in = in.to_start ? in.h_0 + b * H : s.zero;
-      c_in = in.to_start ? in.c_0 + b * H : s.zero;
+      h_in = start_of(in.to_start ? in.h_0 : nullptr, b, H, s.zero);
+      c_in = start_of(in.to_start ? in.c_0 : nullptr, b, H, s.zero);
     } else {
-      h_in = t ? s.out->y + (row - B) * H : in.h_0 + b * H;
-      c_in = t ? s.out->c + (row - B) * H : in.c_0 + b * H;
+      h_in = t ? s.out->y + (row - B) * H : start_of(in.h_0, b, H, s.zero);
+      c_in = t ? s.out->c + (row - B) * H : start_of(in.c_0, b, H, s.zero);
     }
     T* read = s.read + filled * s.stride;
     __builtin_memcpy(read, in.x + row * I, I * sizeof(T));
@@ -136,6 +136,7 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
     s.to[filled - start] = (masked ? s.product : s.d_h) + r * s.padded;
     ++filled;
   }
+  if (t == 0 && !d.d_h_0) return filled;  // nobody asks what comes before
   gates_to_columns<T>(s.d_a, s.capacity, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
   if (!masked) return filled;
   for (long r = 0, k = start; r < s.rows; ++r) {
@@ -148,7 +149,7 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
       ++k;
     }
     if (in.carry && !in.carry[row]) {  // E7
-      if (in.to_start) {
+      if (in.to_start && d.d_h_0) {
         add_row(d.d_h_0 + b * H, d_h, H);
         add_row(d.d_c_0 + b * H, d_c, H);
       }
@@ -188,7 +189,7 @@ template <class T> static void run_back(const BackSlice<T>& s, bool masked, RowB
     filled = back_step(s, t, filled, masked, row_backward);
   }
   spend(s, filled);
-  for (long r = 0; r < s.rows; ++r) {
+  for (long r = 0; r < s.rows && d.d_h_0; ++r) {
     add_row(d.d_h_0 + (s.first + r) * H, s.d_h + r * s.padded, H);
     add_row(d.d_c_0 + (s.first + r) * H, s.d_c + r * s.padded, H);
   }

@@ -90,4 +90,9 @@ UNROLLED_INLINE Vec<T> step_backward(const Gates<T>& s, const Gates<T>& d, Vec<T
   return d_c_in;
 }
 
+// Row b of h_0 or of c_0, [B, H] or null.  zero: [H].
+template <class T> UNROLLED_INLINE const T* start_of(const T* initial, long b, long H, const T* zero) {
+  return initial ? initial + b * H : zero;
+}
+
 }  // namespace unrolled::LEVEL

@@ -187,11 +187,11 @@ template <class T> static void prepare(Slice<T>& s, long t) {
   s.count = 0;
   for (long r = 0; r < s.rows; ++r) {
     const long b = s.first + r, row = t * shape.B + b, before = row - shape.B;
-    const T* h_in = t ? out.y + before * H : in.h_0 + b * H;
-    const T* c_in = t ? (out.c ? out.c + before * H : s.c + r * H) : in.c_0 + b * H;
+    const T* h_in = t ? out.y + before * H : start_of(in.h_0, b, H, s.zero);
+    const T* c_in = t ? (out.c ? out.c + before * H : s.c + r * H) : start_of(in.c_0, b, H, s.zero);
     if (in.carry && !in.carry[row]) {  // E7
-      h_in = in.to_start ? in.h_0 + b * H : s.zero;
-      c_in = in.to_start ? in.c_0 + b * H : s.zero;
+      h_in = start_of(in.to_start ? in.h_0 : nullptr, b, H, s.zero);
+      c_in = start_of(in.to_start ? in.c_0 : nullptr, b, H, s.zero);
     }
     if (in.live && !in.live[row]) {  // E8
       T* c = out.c ? out.c + row * H : s.c + r * H;

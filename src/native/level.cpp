@@ -2,22 +2,10 @@
 // LEVEL, VECTOR_BYTES and REAL defined.  It cuts the batch into slices and chooses the instantiation.
 #include "backward.hpp"
 #include "forward.hpp"
+#include "weights.hpp"
 
 namespace unrolled::LEVEL {
 namespace {
-
-// Uninitialised memory for the length of a call.
-template <class T> struct Buffer {
-  T* at;
-  explicit Buffer(long count, bool zeroed = false) : at(nullptr) {
-    if (count <= 0) return;
-    at = static_cast<T*>(workspace(count * long(sizeof(T))));
-    if (zeroed) __builtin_memset(at, 0, count * sizeof(T));
-  }
-  ~Buffer() { release(at); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-};
 
 template <class T> bool masked(const Inputs<T>& in) {
   return in.carry || in.live || in.recur || in.update || in.keep_h || in.keep_c;
@@ -54,35 +42,6 @@ template <class T, class C, bool M> struct PickFinish {
 };
 template <class T, class C, bool M> struct PickRowBackward {
   static RowBackward<T> of() { return row_backward<T, C, M>; }
-};
-
-// b_ih + b_hh in the order of the packed weights.
-template <class T> void pack_bias(const Shape& s, const Inputs<T>& in, long blocks, T* to) {
-  constexpr long L = lanes<T>;
-  for (long j = 0; j < blocks; ++j)
-    for (long g = 0; g < s.G(); ++g)
-      for (long u = 0; u < L; ++u, ++to) {
-        const long unit = j * L + u, row = g * s.H + unit;
-        *to = unit < s.H ? (in.b_ih ? in.b_ih[row] : T(0)) + (in.b_hh ? in.b_hh[row] : T(0)) : T(0);
-      }
-}
-
-// The weights as the forward pass reads them.
-template <class T> struct Packed {
-  long width, panels, units;
-  Buffer<T> w_x, w_h, bias;
-
-  Packed(const Shape& s, const Inputs<T>& in, long rows)
-      : width(panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>))),
-        panels(blocks_of(blocks_of(s.H, lanes<T>), width)),
-        units(panels * width * s.G() * lanes<T>),
-        w_x(units * s.I),
-        w_h(units * s.H),
-        bias(units) {
-    pack_gates(in.w_ih, s.G(), s.H, s.I, width, panels, w_x.at);
-    pack_gates(in.w_hh, s.G(), s.H, s.H, width, panels, w_h.at);
-    pack_bias(s, in, panels * width, bias.at);
-  }
 };
 
 // What a slice of so many rows works in.
@@ -166,9 +125,8 @@ template <class T> void forward_slice(void* context, int k) {
   run(s, work.ahead, work.finish);
 }
 
-template <class T> void forward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out) {
-  const long slices = slices_for(shape), rows = shape.B / slices;
-  const Packed<T> packed(shape, in, rows);
+template <class T>
+void forward_with(const Packed<T>& packed, const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, long slices) {
   const long ahead = steps_ahead<T>(shape, slices, packed.units);
   const long steps = shape.T * shape.B * shape.H * long(sizeof(T));
   expect_large(out.y, steps);
@@ -176,6 +134,15 @@ template <class T> void forward(const Shape& shape, const Inputs<T>& in, const O
   expect_large(out.c, steps);
   ForwardWork<T> work{&shape, &in, &out, &packed, slices, ahead, pick<T, PickFinish>(shape, masked(in))};
   in_parallel(int(slices), forward_slice<T>, &work);
+}
+
+template <class T>
+void forward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, Kept** kept) {
+  const long slices = slices_for(shape), rows = shape.B / slices;
+  if (kept && worth_keeping<T>(shape))
+    forward_with(kept_weights(shape, in, rows, kept), shape, in, out, slices);
+  else
+    forward_with(Packed<T>(shape, in, rows), shape, in, out, slices);
 }
 
 template <class T> struct LayerStepper : Stepper {
@@ -262,7 +229,8 @@ template <class T> void collect(const BackwardWork<T>& work) {
       const long row = g * H + unit;
       __builtin_memcpy(d.d_w_ih + row * I, from, I * sizeof(T));
       __builtin_memcpy(d.d_w_hh + row * H, from + I, H * sizeof(T));
-      d.d_b[row] = from[I + H];
+      if (d.d_b_ih) d.d_b_ih[row] = from[I + H];
+      if (d.d_b_hh) d.d_b_hh[row] = from[I + H];
     }
   if (!d.d_p) return;
   const long P = shape.G() - 1;
@@ -299,8 +267,8 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   Buffer<T> d_p(d.d_p ? work.slices * (G - 1) * s.padded : 0, true);
   work.sums = sums.at;
   work.d_p = d_p.at;
-  __builtin_memset(d.d_h_0, 0, shape.B * shape.H * sizeof(T));
-  __builtin_memset(d.d_c_0, 0, shape.B * shape.H * sizeof(T));
+  if (d.d_h_0) __builtin_memset(d.d_h_0, 0, shape.B * shape.H * sizeof(T));
+  if (d.d_c_0) __builtin_memset(d.d_c_0, 0, shape.B * shape.H * sizeof(T));
   if (d.d_x && in.live) __builtin_memset(d.d_x, 0, shape.T * shape.B * shape.I * sizeof(T));
   expect_large(d.d_x, shape.T * shape.B * shape.I * long(sizeof(T)));
   work.row_backward = pick<T, PickRowBackward>(shape, work.with_masks);

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <mutex>
 #include <new>
 #include <string>
 #include <thread>
@@ -118,46 +119,90 @@ void use_level(const std::string& name) {
   throw nanobind::value_error("this machine has no such level");
 }
 
-using Address = std::uintptr_t;
+// The arguments of a call, all of them whole numbers: eight of the shape, then addresses, 0 for null,
+// in the order of arguments.hpp.  One flat list costs a third of a microsecond, three lists one.
+class Numbers {
+ public:
+  Numbers(const nanobind::args& given, std::size_t expected) : given(given) {
+    if (given.size() != expected) throw nanobind::value_error("the native engine was given another number of arguments");
+  }
+  long number() { return nanobind::cast<long>(given[next++]); }
+  template <class T> T* at() { return reinterpret_cast<T*>(nanobind::cast<std::uintptr_t>(given[next++])); }
 
-template <class T> T* at(Address a) { return reinterpret_cast<T*>(a); }
+ private:
+  const nanobind::args& given;
+  std::size_t next = 0;
+};
 
-Shape shape_of(const std::vector<long>& s) {
-  return {s[0], s[1], s[2], s[3], static_cast<Forget>(s[4]), s[5] != 0, s[6] != 0, static_cast<int>(s[7])};
+constexpr std::size_t shape_size = 8, inputs_size = 15, outputs_size = 5, gradients_size = 13;
+
+// Braces are evaluated in the order in which they stand.
+Shape shape_of(Numbers& n) {
+  return {n.number(), n.number(), n.number(), n.number(), static_cast<Forget>(n.number()),
+          n.number() != 0, n.number() != 0, static_cast<int>(n.number())};
 }
 
-template <class T> Inputs<T> inputs_of(const std::vector<Address>& a) {
+template <class T> Inputs<T> inputs_of(Numbers& n) {
+  using In = const T;
   using Flag = const std::uint8_t;
-  return {at<const T>(a[0]),  at<const T>(a[1]),  at<const T>(a[2]),  at<const T>(a[3]), at<const T>(a[4]),
-          at<const T>(a[5]),  at<const T>(a[6]),  at<const T>(a[7]),  at<Flag>(a[8]),    at<Flag>(a[9]),
-          at<const T>(a[10]), at<const T>(a[11]), at<const T>(a[12]), at<const T>(a[13]), a[14] != 0};
+  return {n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(),
+          n.at<Flag>(), n.at<Flag>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.number() != 0};
 }
 
-template <class T> Outputs<T> outputs_of(const std::vector<Address>& a) {
-  return {at<T>(a[0]), at<T>(a[1]), at<T>(a[2]), at<T>(a[3]), at<T>(a[4])};
+template <class T> Outputs<T> outputs_of(Numbers& n) {
+  return {n.at<T>(), n.at<T>(), n.at<T>(), n.at<T>(), n.at<T>()};
 }
 
-template <class T> Gradients<T> gradients_of(const std::vector<Address>& a) {
-  return {at<const T>(a[0]), at<const T>(a[1]), at<const T>(a[2]), at<const T>(a[3]), at<const T>(a[4]), at<T>(a[5]),
-          at<T>(a[6]),       at<T>(a[7]),       at<T>(a[8]),       at<T>(a[9]),       at<T>(a[10]),      at<T>(a[11])};
+template <class T> Gradients<T> gradients_of(Numbers& n) {
+  using In = const T;
+  return {n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<T>(), n.at<T>(),
+          n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>()};
 }
 
 template <class T> const Entry<T>& entry();
 template <> const Entry<float>& entry() { return *chosen.f32; }
 template <> const Entry<double>& entry() { return *chosen.f64; }
 
-using Numbers = std::vector<long>;
-using Addresses = std::vector<Address>;
-
-template <class T> void forward(const Numbers& shape, const Addresses& in, const Addresses& out) {
+// Lets other Python threads run, where there is time enough for them to.
+template <class Work> void unlocked(const Shape& s, Work work) {
+  if (double(s.T) * s.B * s.G() * s.H * (s.I + s.H) < 3e5) return work();
   nanobind::gil_scoped_release released;
-  entry<T>().forward(shape_of(shape), inputs_of<T>(in), outputs_of<T>(out));
+  work();
 }
 
-template <class T>
-void backward(const Numbers& shape, const Addresses& in, const Addresses& out, const Addresses& d) {
-  nanobind::gil_scoped_release released;
-  entry<T>().backward(shape_of(shape), inputs_of<T>(in), outputs_of<T>(out), gradients_of<T>(d));
+// Packed weights, kept from call to call by whoever calls again; see weights.hpp.
+class Weights {
+ public:
+  Weights() = default;
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+  ~Weights() {
+    if (kept) kept->drop(kept);
+  }
+  Kept* kept = nullptr;
+  std::mutex mutex;
+};
+
+template <class T> void forward(Weights* weights, const nanobind::args& given) {
+  Numbers n(given, shape_size + inputs_size + outputs_size);
+  const Shape shape = shape_of(n);
+  const Inputs<T> in = inputs_of<T>(n);
+  const Outputs<T> out = outputs_of<T>(n);
+  unlocked(shape, [&] {
+    // A second thread in the same layer packs for itself.
+    std::unique_lock<std::mutex> lock;
+    if (weights) lock = std::unique_lock(weights->mutex, std::try_to_lock);
+    entry<T>().forward(shape, in, out, lock.owns_lock() ? &weights->kept : nullptr);
+  });
+}
+
+template <class T> void backward(const nanobind::args& given) {
+  Numbers n(given, shape_size + inputs_size + outputs_size + gradients_size);
+  const Shape shape = shape_of(n);
+  const Inputs<T> in = inputs_of<T>(n);
+  const Outputs<T> out = outputs_of<T>(n);
+  const Gradients<T> d = gradients_of<T>(n);
+  unlocked(shape, [&] { entry<T>().backward(shape, in, out, d); });
 }
 
 // Layers stepped one after the other, each reading where the one below writes.
@@ -169,8 +214,11 @@ class Stack {
   ~Stack() {
     for (Stepper* layer : layers) layer->drop(layer);
   }
-  template <class T> void add(const Numbers& shape, const Addresses& in, const Addresses& out) {
-    layers.push_back(entry<T>().stepper(shape_of(shape), inputs_of<T>(in), outputs_of<T>(out)));
+  template <class T> void add(const nanobind::args& given) {
+    Numbers n(given, shape_size + inputs_size + outputs_size);
+    const Shape shape = shape_of(n);
+    const Inputs<T> in = inputs_of<T>(n);
+    layers.push_back(entry<T>().stepper(shape, in, outputs_of<T>(n)));
   }
   void step() {
     for (Stepper* layer : layers) layer->step(layer);
@@ -182,12 +230,18 @@ class Stack {
 
 template <class T> double busy(long rounds) { return entry<T>().busy(rounds); }
 
-template <class T> void sigmoid(Address from, Address to, long count) {
-  entry<T>().sigmoid(at<const T>(from), at<T>(to), count);
+template <class T> void sigmoid(const nanobind::args& given) {
+  Numbers n(given, 3);
+  const T* from = n.at<const T>();
+  T* to = n.at<T>();
+  entry<T>().sigmoid(from, to, n.number());
 }
 
-template <class T> void tanh(Address from, Address to, long count) {
-  entry<T>().tanh(at<const T>(from), at<T>(to), count);
+template <class T> void tanh(const nanobind::args& given) {
+  Numbers n(given, 3);
+  const T* from = n.at<const T>();
+  T* to = n.at<T>();
+  entry<T>().tanh(from, to, n.number());
 }
 
 }  // namespace
@@ -195,11 +249,13 @@ template <class T> void tanh(Address from, Address to, long count) {
 
 NB_MODULE(_native, m) {
   using namespace unrolled;
+  nanobind::set_leak_warnings(false);  // what is alive when Python ends is nobody's fault
   m.def("levels", level_names, "The levels of instruction sets that this machine has, the best first.");
   m.def("level", [] { return chosen.name; }, "The level in use.");
   m.def("use_level", use_level, "Use another; ValueError if this machine does not have it.");
-  m.def("forward_f32", forward<float>);
-  m.def("forward_f64", forward<double>);
+  nanobind::class_<Weights>(m, "Weights").def(nanobind::init<>());
+  m.def("forward_f32", forward<float>, nanobind::arg().none(), nanobind::arg("args"));
+  m.def("forward_f64", forward<double>, nanobind::arg().none(), nanobind::arg("args"));
   m.def("backward_f32", backward<float>);
   m.def("backward_f64", backward<double>);
   nanobind::class_<Stack>(m, "Stack")

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from unrolled import initialisation
+from unrolled import direct, initialisation
 from unrolled.engines import Choice, Forward, Inputs, check_name
 from unrolled.equations import Cell, Gates
 from unrolled.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.masks import StateMasks, blank, row_masks
+from unrolled.plan import Planned
 from unrolled.recurrence import choice_for, recurrence
 from unrolled.regularisation import Noise
 from unrolled.settings import Settings, cell_named
@@ -23,7 +24,7 @@ from unrolled.trace import Trace
 __all__ = ["LSTM"]
 
 
-class LSTM(nn.Module):
+class LSTM(Planned):
     """A long short-term memory, as `torch.nn.LSTM`, with more cells, masks, and every gate in view.
 
     Every argument of `torch.nn.LSTM` is taken, positionally and by name, with the same meaning,
@@ -129,6 +130,12 @@ device, dtype
             self.register_parameter(name, weight)
         self.reset_parameters()
 
+    def _plain_layers(self) -> list[str]:
+        quiet = self.noise == Noise() and not (self.training and self.dropout)
+        simple = not self.bidirectional and not self.proj_size
+        plain = quiet and simple and self.engine in ("auto", "cpu")
+        return [f"_{key}" for key in self._keys] if plain else []
+
     def reset_parameters(self) -> None:
         """Draw all parameters again, as ``init`` and ``forget_bias`` say."""
         initialisation.fill(self, self.cell, self.hidden_size, self.init, self.forget_bias)
@@ -185,6 +192,10 @@ device, dtype
         unrolled.engines.Declined
             If ``engine`` was named and does not support what is asked.
         """
+        if lengths is None and resets is None and mask is None and reset_to == "zero":
+            short = direct.run(self, input, hx)
+            if short is not None:
+                return short
         layout, x, known, state = self._enter(input, hx, lengths, resets, mask, reset_to)
         y, (h, c), _ = self._layers(x, state, known, reset_to == "initial", generator, False)
         return layout.output(y, known.lengths), (layout.state(h), layout.state(c))

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from unrolled import equations, initialisation
+from unrolled import direct, equations, initialisation
 from unrolled.equations import Cell
 from unrolled.layout import State
+from unrolled.plan import Planned
 from unrolled.settings import Settings, cell_named
 
 __all__ = ["LSTMCell"]
 
 
-class LSTMCell(nn.Module):
+class LSTMCell(Planned):
     """One step of an LSTM, as `torch.nn.LSTMCell`, for every cell: E1–E6.
 
     Parameters
@@ -60,6 +61,11 @@ class LSTMCell(nn.Module):
             self.register_parameter(name.removesuffix("_l0"), weight)
         self.reset_parameters()
 
+    state_lead = ()
+
+    def _plain_layers(self) -> list[str]:
+        return [""]
+
     def reset_parameters(self) -> None:
         """Draw all parameters again."""
         initialisation.fill(self, self.cell, self.hidden_size, self.init, self.forget_bias)
@@ -83,6 +89,10 @@ class LSTMCell(nn.Module):
         ValueError, RuntimeError
             For shapes that do not fit, in one sentence.
         """
+        if input.dim() == 2:
+            short = direct.run(self, input.unsqueeze(0), hx)
+            if short is not None:
+                return short[1]
         if input.dim() not in (1, 2):
             raise ValueError(
                 f"LSTMCell: the input has {input.dim()} dimensions, expected 1 [I] or 2 [B, I]."

@@ -30,7 +30,7 @@ from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
 from unrolled.masks import NO_MASKS, StateMasks
 
-__all__ = ["choice_for", "recurrence", "request_for"]
+__all__ = ["batched", "choice_for", "differentiable_backward", "recurrence", "request_for"]
 
 _MASKS = 6  # tensors in StateMasks
 _INPUTS = 9  # tensors in Inputs
@@ -162,7 +162,7 @@ def _transformed(inputs: Inputs) -> bool:
     )
 
 
-def _differentiable_backward(
+def differentiable_backward(
     cell: Cell,
     inputs: Inputs,
     masks: StateMasks,
@@ -174,7 +174,7 @@ def _differentiable_backward(
     return recorded_backward(inputs, out, d, needs, differentiable=True)
 
 
-def _batched(d: tuple[Tensor | None, ...]) -> bool:
+def batched(d: tuple[Tensor | None, ...]) -> bool:
     """Whether many gradients come at once: vmap, or ``is_grads_batched=True``."""
     if torch._C._are_functorch_transforms_active():
         return True
@@ -202,9 +202,9 @@ class _Recurrence(torch.autograd.Function):
         inputs = Inputs(*kept[:_INPUTS])
         masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start))
         needs = tuple(ctx.needs_input_grad[4:])
-        if torch.is_grad_enabled() or _batched(d):
+        if torch.is_grad_enabled() or batched(d):
             with torch.enable_grad():
-                grads = _differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
+                grads = differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
         else:
             out = Forward(*kept[_INPUTS + _MASKS :])
             grads = engine_named(ctx.engine).backward(

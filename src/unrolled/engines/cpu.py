@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,7 +39,17 @@ else:
             )
         _native.use_level(_wanted)
 
-__all__ = ["Steps", "backward", "forward", "level", "supports"]
+__all__ = [
+    "Steps",
+    "backward",
+    "calls",
+    "cell_numbers",
+    "dense",
+    "forward",
+    "kept_weights",
+    "level",
+    "supports",
+]
 
 _FORGET = ("learned", "one", "coupled")
 
@@ -61,12 +72,34 @@ def supports(request: Request) -> str | None:
     return None
 
 
+def calls(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The kernel's forward and backward pass: numbers in the order of ``arguments.hpp``."""
+    if dtype == torch.float32:
+        return _native.forward_f32, _native.backward_f32
+    return _native.forward_f64, _native.backward_f64
+
+
+def cell_numbers(cell: Cell) -> tuple[int, int, int]:
+    """A cell as the kernel is told of it."""
+    return _FORGET.index(cell.forget), int(cell.peephole), int(cell.output == "identity")
+
+
+def kept_weights() -> Any:
+    """Where the kernel keeps packed weights from call to call, for whoever calls again."""
+    return _native.Weights()
+
+
 def _address(t: Tensor | None) -> int:
     return 0 if t is None else t.data_ptr()
 
 
-def _dense(t: Tensor | None) -> Tensor | None:
-    return None if t is None else t.resolve_neg().contiguous()
+def dense(t: Tensor | None) -> Tensor | None:
+    """The same values at an address, in order."""
+    if t is None:
+        return None
+    t = t.resolve_neg().contiguous()
+    # Autograd has zeros that have no memory.
+    return torch.zeros_like(t) if t.numel() and not t.data_ptr() else t
 
 
 def _checked(cell: Cell, inputs: Inputs) -> tuple[Tensor | None, ...]:
@@ -125,7 +158,8 @@ class Steps:
             raise ValueError("a stepper's tensors must be contiguous.")
         call = _Call(cell, inputs, masks)
         out = [_address(t) for t in (y, inputs.h_0, inputs.c_0, None, None)]
-        getattr(self._stack, f"add_{call.kind}")(call.shape, call.inputs, out)
+        add = self._stack.add_f32 if call.dtype == torch.float32 else self._stack.add_f64
+        add(*call.shape, *call.inputs, *out)
         self._kept.append((call, y))
 
 
@@ -133,24 +167,18 @@ class _Call:
     """The arguments of one call as the extension takes them, kept alive while it runs."""
 
     def __init__(self, cell: Cell, inputs: Inputs, masks: StateMasks) -> None:
-        self.kept = [_dense(t) for t in (*_checked(cell, inputs), *masks.tensors())]
+        self.kept = [dense(t) for t in (*_checked(cell, inputs), *masks.tensors())]
         self.inputs = [0 if t is None else t.data_ptr() for t in self.kept]
         self.inputs.append(int(masks.to_start))
-        steps, rows, width = inputs.x.shape
-        self.shape = [
-            steps,
-            rows,
-            width,
-            inputs.w_hh.shape[1],
-            _FORGET.index(cell.forget),
-            int(cell.peephole),
-            int(cell.output == "identity"),
-            torch.get_num_threads(),
-        ]
-        self.kind = "f32" if inputs.x.dtype == torch.float32 else "f64"
+        hidden = inputs.w_hh.shape[1]
+        self.shape = [*inputs.x.shape, hidden, *cell_numbers(cell), torch.get_num_threads()]
+        self.dtype = inputs.x.dtype
 
-    def run(self, what: str, *addresses: list[int]) -> None:
-        getattr(_native, f"{what}_{self.kind}")(self.shape, self.inputs, *addresses)
+    def forward(self, out: list[int]) -> None:
+        calls(self.dtype)[0](None, *self.shape, *self.inputs, *out)
+
+    def backward(self, given: list[int]) -> None:
+        calls(self.dtype)[1](*self.shape, *self.inputs, *given)
 
 
 def forward(
@@ -167,7 +195,7 @@ def forward(
         c = x.new_empty(steps, rows, hidden)
     out = Forward(y, h_n, c_n, gates, c)
     if rows:
-        _Call(cell, inputs, masks).run("forward", [_address(t) for t in out])
+        _Call(cell, inputs, masks).forward([_address(t) for t in out])
     return out, None
 
 
@@ -187,14 +215,13 @@ def backward(
     d_h_0, d_c_0, d_w_ih, d_w_hh = (
         empty(t.shape, dtype=x.dtype, device=x.device) for t in (h_0, c_0, w_ih, w_hh)
     )
-    d_b = empty(w_hh.shape[0], dtype=x.dtype, device=x.device)
+    d_b_ih, d_b_hh = (
+        empty(w_hh.shape[0], dtype=x.dtype, device=x.device) if need else None
+        for need in needs[5:7]
+    )
     d_p = None if inputs.p is None else empty(inputs.p.shape, dtype=x.dtype, device=x.device)
     if x.shape[1]:
-        upstream, given = [_dense(t) for t in d], [_dense(t) for t in out]
-        written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b, d_p]
-        _Call(cell, inputs, masks).run(
-            "backward",
-            [_address(t) for t in given],
-            [_address(t) for t in (*upstream, *written)],
-        )
-    return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b, d_b.clone() if needs[6] else None, d_p, None]
+        kept = [dense(t) for t in (*out, *d)]
+        written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p]
+        _Call(cell, inputs, masks).backward([_address(t) for t in (*kept, *written)])
+    return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p, None]

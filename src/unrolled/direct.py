@@ -1,0 +1,281 @@
+"""The short way through a plain call, in as few operations of Python as it takes.
+
+Around a small layer, checks, views and the choice of an engine cost ten times what the arithmetic
+does.  A plain call (a tensor [T, B, I] on the CPU, no masks, no noise, nothing looking on) needs
+few of them, and what stays the same from call to call is found out once and kept as a `Plan`.  What
+is not plain is told None and goes the long way.  Both end in the same kernel, with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unrolled.engines import Gradients, Inputs, cpu
+from unrolled.masks import NO_MASKS
+from unrolled.plan import Layer, Plan, Planned
+from unrolled.recurrence import batched, differentiable_backward
+
+__all__ = ["run"]
+
+State = tuple[Tensor, Tensor]
+_NO_MASKS = (0,) * 7
+
+# Bound once: an attribute of a module costs as much as the question.
+_compiling = torch.compiler.is_compiling
+_functorch = torch._C._are_functorch_transforms_active
+_modes = torch._C._len_torch_dispatch_stack
+_traced = torch._C._get_tracing_state
+_autocast = torch._C._is_any_autocast_enabled
+_forward_ad = torch.autograd.forward_ad
+_modes_above = torch._C._len_torch_function_stack
+_default_dtype = torch.get_default_dtype
+_threads = torch.get_num_threads
+
+
+def _watched() -> bool:
+    """Whether something looks on that has to see operations on tensors."""
+    return (
+        _compiling()
+        or _functorch()
+        or _modes() > 0
+        or _autocast()
+        or _traced() is not None
+        or _forward_ad._current_level >= 0
+    )
+
+
+def _plain(t: Any, dtype: torch.dtype) -> bool:
+    """Whether the kernel can read a tensor where it lies."""
+    return (
+        t.__class__ is Tensor
+        and t.dtype is dtype
+        and t.is_cpu
+        and t.layout is torch.strided
+        and t.is_contiguous()
+        and not t.is_neg()
+    )
+
+
+def run(module: Planned, x: Any, hx: State | None) -> tuple[Tensor, State] | None:
+    """All layers over a whole sequence, or None where the call is to go the long way.
+
+    Parameters
+    ----------
+    module : Planned
+    x : Tensor, [T, B, I]
+        [B, T, I] with ``batch_first``.
+    hx : (Tensor, Tensor), each [L, B, H]
+        Without L where the plan's ``lead`` is empty.
+
+    Returns
+    -------
+    (Tensor, (Tensor, Tensor)) or None
+        The output laid out as x is, and the state as hx.
+    """
+    if x.__class__ is not Tensor or _watched():
+        return None
+    plan = module._plan or module.make_plan()
+    if plan.dtype is None:
+        return None
+    dtype = plan.dtype
+    if plan.batch_first and x.dim() == 3:
+        x = x.transpose(0, 1)
+    (width, hidden), layers = plan.sizes, plan.layers
+    shape = x.shape
+    if not _plain(x, dtype) or len(shape) != 3 or shape[2] != width or not x.data_ptr():
+        return None
+    if hx is not None and not _plain_state(hx, dtype, plan, (shape[1], hidden)):
+        return None
+    parameters = module._parameters
+    for layer in layers:
+        if not layer.unchanged(parameters):
+            # They were moved or replaced; the next call makes a plan with them.
+            module.forget_plan()
+            return None
+    if len(layers) == 1:
+        h, c = (None, None) if hx is None else hx
+        y, h_n, c_n = _one(layers[0], x, h, c)
+    else:
+        y, h_n, c_n = _several(layers, x, hx)
+    return (y.transpose(0, 1) if plan.batch_first else y), (h_n, c_n)
+
+
+def _plain_state(hx: State, dtype: torch.dtype, plan: Plan, size: tuple[int, int]) -> bool:
+    if hx.__class__ is not tuple or len(hx) != 2:
+        return False
+    shape = (len(plan.layers), *size) if plan.lead else size
+    h, c = hx
+    return _plain(h, dtype) and _plain(c, dtype) and h.shape == shape and c.shape == shape
+
+
+def _several(layers: list[Layer], x: Tensor, hx: State | None) -> tuple[Tensor, Tensor, Tensor]:
+    ends = []
+    for k, layer in enumerate(layers):
+        h, c = (None, None) if hx is None else (s[k : k + 1] for s in hx)
+        x, h_n, c_n = _one(layer, x, h, c)
+        ends.append((h_n, c_n))
+    h_n, c_n = (torch.cat(states) for states in zip(*ends, strict=True))
+    return x, h_n, c_n
+
+
+def _one(
+    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer: y [T, B, H], and h_n and c_n shaped like h_0 and c_0."""
+    if torch.is_grad_enabled():
+        weights = layer.weights()
+        for t in (x, h_0, c_0, *weights):
+            if t is not None and t.requires_grad:
+                return _Direct.apply(layer, x, h_0, c_0, *weights)  # type: ignore[no-untyped-call, no-any-return]
+    return _forward(layer, x, h_0, c_0, None)
+
+
+def _forward(
+    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, saved: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    steps, rows, _ = x.shape
+    hidden, lead = layer.numbers[1], layer.lead
+    # torch.empty takes half of what new_empty takes, where nobody changed what it makes.
+    empty = torch.empty if layer.dtype is _default_dtype() and not _modes_above() else x.new_empty
+    y, h_n, c_n = empty(steps, rows, hidden), empty(*lead, rows, hidden), empty(*lead, rows, hidden)
+    at = 0 if saved is None else saved.data_ptr()
+    layer.forward(
+        layer.kept,
+        steps,
+        rows,
+        *layer.numbers,
+        _threads(),
+        x.data_ptr(),
+        0 if h_0 is None else h_0.data_ptr(),
+        0 if c_0 is None else c_0.data_ptr(),
+        *layer.addresses,
+        *_NO_MASKS,
+        y.data_ptr(),
+        h_n.data_ptr(),
+        c_n.data_ptr(),
+        at,
+        at and at + y.nbytes * 4,
+    )
+    return y, h_n, c_n
+
+
+class _Direct(torch.autograd.Function):
+    """`_forward` for autograd: as `recurrence._Recurrence`, for the plain case alone."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        steps, rows, _ = x.shape
+        saved = x.new_empty(5, steps, rows, layer.numbers[1])  # i, f, g, o of a row; then all c
+        y, h_n, c_n = _forward(layer, x, h_0, c_0, saved)
+        ctx.layer = layer
+        ctx.known = [
+            x.data_ptr(),
+            y.data_ptr(),
+            saved.data_ptr(),
+            x.numel(),
+            y.numel(),
+            saved.numel(),
+        ]
+        ctx.save_for_backward(x, y, saved, h_0, c_0, *weights)
+        ctx.set_materialize_grads(False)
+        return y, h_n, c_n
+
+    @staticmethod
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
+        layer = ctx.layer
+        _, need_x, need_h, need_c, *_ = needs = ctx.needs_input_grad
+        x, y, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
+        if torch.is_grad_enabled() or batched(d):
+            with torch.enable_grad():
+                return None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs[1:])
+        at = [0 if t is None else t.data_ptr() for t in tensors]
+        sizes = [0 if t is None else t.numel() for t in tensors]
+        if at[:3] + sizes[:3] != ctx.known or at[5:] + sizes[5:] != layer.present:
+            x, y, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
+            at = [0 if t is None else t.data_ptr() for t in tensors]
+        upstream = [0, 0, 0, 0, 0]
+        dense: list[Any] = []
+        for k, g in enumerate(d):
+            if g is not None:
+                dense.append(cpu.dense(g))  # lives until the kernel has read it
+                upstream[k] = dense[-1].data_ptr()
+        d_x = torch.empty_like(x) if need_x else None
+        d_h_0 = d_c_0 = None
+        if need_h or need_c:
+            d_h_0, d_c_0 = (x.new_empty(*layer.lead, *y.shape[1:]) for _ in range(2))
+        d_weights = [torch.empty_like(w) for w in weights]
+        layer.backward(
+            *x.shape[:2],
+            *layer.numbers,
+            _threads(),
+            at[0],
+            at[3],
+            at[4],
+            *layer.spread(at[5:]),
+            *_NO_MASKS,
+            at[1],
+            0,
+            0,
+            at[2],
+            at[2] + y.nbytes * 4,
+            *upstream,
+            0 if d_x is None else d_x.data_ptr(),
+            0 if d_h_0 is None else d_h_0.data_ptr(),
+            0 if d_c_0 is None else d_c_0.data_ptr(),
+            *layer.spread([g.data_ptr() for g in d_weights]),
+        )
+        return None, d_x, d_h_0, d_c_0, *d_weights
+
+
+def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """What autograd kept, dense again after a hook packed it; RuntimeError if it cannot be."""
+    x = tensors[0]
+    assert x is not None
+    (steps, rows, width), hidden = x.shape, layer.numbers[1]
+    state = (*layer.lead, rows, hidden)
+    shapes = [
+        (steps, rows, width),
+        (steps, rows, hidden),
+        (5, steps, rows, hidden),
+        state,
+        state,
+        *(shape for _, _, _, shape in layer.held),
+    ]
+    for t, shape in zip(tensors, shapes, strict=True):
+        if t is not None and (t.shape != shape or t.dtype is not layer.dtype or not t.is_cpu):
+            raise RuntimeError(
+                f"a tensor kept for the backward pass came back as {t.dtype} {list(t.shape)} on "
+                f"{t.device}, expected {layer.dtype} {list(shape)} on the CPU."
+            )
+    return [cpu.dense(t) for t in tensors]
+
+
+def _differentiable(
+    layer: Layer,
+    tensors: tuple[Tensor | None, ...],
+    d: tuple[Tensor | None, ...],
+    needs: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """The gradient as a function that can be differentiated again: the reference's."""
+    x, h_0, c_0, *weights = tensors
+    assert x is not None
+    state = (x.shape[1], layer.numbers[1])
+    h, c = (x.new_zeros(state) if s is None else s.reshape(state) for s in (h_0, c_0))
+    w_ih, w_hh, b_ih, b_hh, p = layer.spread(weights, None)
+    inputs = Inputs(x, h, c, w_ih, w_hh, b_ih, b_hh, p, None)
+    d_y, d_h_n, d_c_n = (d[0], *(None if g is None else g.reshape(state) for g in d[1:]))
+    wanted = (*needs[:3], *layer.spread(needs[3:], False), False)
+    d_all = Gradients(d_y, d_h_n, d_c_n, None, None)
+    found = differentiable_backward(layer.cell, inputs, NO_MASKS, d_all, wanted)
+    states = [
+        g if g is None or s is None else g.reshape(s.shape)
+        for g, s in zip(found[1:3], (h_0, c_0), strict=True)
+    ]
+    there = (g for g, at in zip(found[3:8], layer.addresses, strict=True) if at)
+    return [found[0], *states, *there]

@@ -1,0 +1,162 @@
+"""What stays the same from one plain call of a layer to the next: see `unrolled.direct`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled.engines import Request, cpu
+from unrolled.equations import Cell
+
+__all__ = ["Layer", "Plan", "Planned"]
+
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
+
+
+class Layer:
+    """One layer of a plan: its weights, where they lie, and what the kernel is told of it."""
+
+    __slots__ = (
+        "addresses",
+        "backward",
+        "cell",
+        "dtype",
+        "forward",
+        "held",
+        "kept",
+        "lead",
+        "numbers",
+        "present",
+    )
+
+    def __init__(
+        self, cell: Cell, weights: dict[str, Tensor | None], lead: tuple[int, ...]
+    ) -> None:
+        self.held = [(n, w, w.data_ptr(), w.shape) for n, w in weights.items() if w is not None]
+        self.addresses = tuple(0 if w is None else w.data_ptr() for w in weights.values())
+        there = self.weights()
+        self.present = [w.data_ptr() for w in there] + [w.numel() for w in there]
+        w_ih, w_hh = self.held[0][1], self.held[1][1]
+        self.dtype = w_ih.dtype
+        self.cell, self.lead = cell, lead
+        self.numbers = (w_ih.shape[1], w_hh.shape[1], *cpu.cell_numbers(cell))
+        self.forward, self.backward = cpu.calls(w_ih.dtype)
+        self.kept = cpu.kept_weights()
+
+    def unchanged(self, parameters: dict[str, Any]) -> bool:
+        """Whether the weights are the same memory as before; what is in it, the kernel looks at."""
+        for name, weight, address, shape in self.held:
+            if (
+                parameters.get(name) is not weight
+                or weight.data_ptr() != address
+                or weight.shape != shape
+                or not weight.is_contiguous()
+            ):
+                return False
+        return True
+
+    def weights(self) -> list[Tensor]:
+        """The parameters that there are, in the kernel's order."""
+        return [weight for _, weight, _, _ in self.held]
+
+    def spread(self, values: Sequence[Any], absent: Any = 0) -> Sequence[Any]:
+        """One value for each parameter that there is, with ``absent`` where there is none."""
+        if len(values) == len(self.addresses):
+            return values
+        given = iter(values)
+        return [next(given) if at else absent for at in self.addresses]
+
+
+class Plan:
+    """What is known of a module's plain calls: its layers, from the lowest up.
+
+    Attributes
+    ----------
+    dtype : torch.dtype or None
+        None where only the long way leads through.
+    lead : tuple of int
+        What stands before [B, H] in the shape of a layer's state.
+    sizes : (int, int)
+        I and H.
+    """
+
+    __slots__ = ("batch_first", "dtype", "layers", "lead", "sizes")
+
+    def __init__(self, module: Planned, endings: list[str]) -> None:
+        self.dtype: torch.dtype | None = None
+        self.lead, self.batch_first = module.state_lead, module.batch_first
+        self.sizes = (module.input_size, module.hidden_size)
+        self.layers: list[Layer] = []
+        for k, ending in enumerate(endings):
+            weights = _plain_weights(module, ending, self.sizes[1 if k else 0])
+            if weights is None:
+                return
+            self.layers.append(Layer(module.cell, weights, self.lead))
+        if endings:
+            self.dtype = self.layers[0].dtype
+
+    def __deepcopy__(self, memo: object) -> None:
+        """A copy of the module makes a plan of its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Nothing of it goes into a file or to another process."""
+        return type(None), ()
+
+
+class Planned(nn.Module):
+    """A module that keeps its plan until one of its attributes is set."""
+
+    _plan: Plan | None
+    state_lead: tuple[int, ...] = (1,)
+    batch_first = False
+    input_size: int
+    hidden_size: int
+    bias: bool
+    cell: Cell
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the next call looks anew at what is to be done."""
+        self.forget_plan()
+        super().__setattr__(name, value)
+
+    def forget_plan(self) -> None:
+        """Make the next call look anew."""
+        self.__dict__["_plan"] = None
+
+    def make_plan(self) -> Plan:
+        """A plan, kept unless it was the weights that stood against it: they may come back."""
+        endings = self._plain_layers()
+        plan = Plan(self, endings)
+        if plan.dtype is not None or not endings:
+            self.__dict__["_plan"] = plan
+        return plan
+
+    def _plain_layers(self) -> list[str]:
+        """What the parameters' names end in, for each layer; none if no call can be plain."""
+        raise NotImplementedError
+
+
+def _plain_weights(module: Planned, ending: str, width: int) -> dict[str, Tensor | None] | None:
+    """A layer's parameters as the kernel takes them; None where one is out of the ordinary."""
+    cell, hidden = module.cell, module.hidden_size
+    gates = len(cell.gates) * hidden
+    bias = (gates,) if module.bias else None
+    peepholes = (len(cell.peepholes), hidden) if cell.peephole else None
+    found: dict[str, Tensor | None] = {}
+    shapes = ((gates, width), (gates, hidden), bias, bias, peepholes)
+    for name, shape in zip(_WEIGHTS, shapes, strict=True):
+        weight = module._parameters.get(name + ending)
+        found[name + ending] = weight
+        if shape is None and weight is None:
+            continue
+        if weight.__class__ is not nn.Parameter or weight.layout is not torch.strided:
+            return None
+        request = Request(cell, (), weight.dtype, weight.device.type)
+        if weight.shape != shape or not weight.is_contiguous() or cpu.supports(request):
+            return None
+        if weight.is_neg() or weight.dtype != found[_WEIGHTS[0] + ending].dtype:  # type: ignore[union-attr]
+            return None
+    return found
