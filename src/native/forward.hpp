@@ -131,9 +131,12 @@ constexpr int held = registers == 16 ? 12 : 24;  // sums that the registers hold
 // Rows in a tile; at a width above 1, the few rows that ask for it.
 UNROLLED_INLINE long tile_rows(long G, long width) { return smaller(6, held / (G * width)); }
 
-// A single row keeps too few sums for the multipliers: read several blocks of units at once.
-UNROLLED_INLINE long panel_blocks(long G, long rows, long blocks) {
-  const long most = rows > 3 ? 1 : held / (G * rows);
+// A single row keeps too few sums for the multipliers: read several blocks of units at once, but, of
+// weights that L1 does not hold, a panel that it does.  block_bytes: what W_hh has for a block.
+UNROLLED_INLINE long panel_blocks(long G, long rows, long blocks, long block_bytes) {
+  long most = rows > 3 ? 1 : held / (G * rows);
+  constexpr long near = 32768;
+  if (rows <= 3 && blocks * block_bytes > near && block_bytes <= near) most = smaller(most, near / block_bytes);
   return blocks_of(blocks, blocks_of(blocks, most < 1 ? 1 : smaller(most, 6)));
 }
 
@@ -242,8 +245,10 @@ template <class T, int G> static void run(Slice<T>& s, long ahead, Finish<T> fin
     if (s.a_x && t % ahead == 0) read_ahead<T, G>(s, t, smaller(ahead, shape.T - t));
     const T* a_x = s.a_x ? s.a_x + (t % ahead) * s.rows * s.panels * s.width * G * lanes<T> : nullptr;
     prepare(s, t);
-    for (long panel = 0; panel < s.panels; ++panel)
+    for (long p = 0; p < s.panels; ++p)
       for (long k = 0; k < s.count;) {
+        // Back and forth: the panel that was read last is still in L1.
+        const long panel = t & 1 ? s.panels - 1 - p : p;
         const long take = blocks_of(s.count - k, blocks_of(s.count - k, most));
         step_tile_of<T, G>(take, s.width)(s, t, k, panel, a_x, finish);
         k += take;

@@ -256,9 +256,11 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   s.stride = blocks_of(shape.I + shape.H + 1, L) * L;
   // Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
   s.capacity = smaller(shape.T, blocks_of(256, most)) * most;
-  Buffer<T> w_h(s.gate_blocks * L * s.padded), w_x(d.d_x ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
+  // A single step goes back through W_hh only if somebody asks what came before it.
+  const bool back = shape.T > 1 || d.d_h_0;
+  Buffer<T> w_h(back ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
   // The slices' rows may differ by one; the panels must be those of all.
-  pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
+  if (back) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
   if (d.d_x) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
   s.w_h = w_h.at;
   s.w_x = w_x.at;

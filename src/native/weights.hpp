@@ -52,7 +52,7 @@ template <class T> struct Packed {
     pack_bias(s, in, panels * width, bias.at);
   }
 
-  static long width_for(const Shape& s, long rows) { return panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>)); }
+  static long width_for(const Shape& s, long rows) { return panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>), s.G() * s.H * VECTOR_BYTES); }
 };
 
 // Packed weights beside a copy of those that they were made from.  Nobody says when a weight changes
