@@ -188,6 +188,15 @@ def test_weights_lent_for_a_call_are_given_back(
     assert ways[-1] == "short"
 
 
+def test_a_single_step_of_a_wide_layer_is_the_first_of_two(generator: torch.Generator) -> None:
+    # Its weights are packed panel by panel, as they are read.
+    lstm, x = LSTM(30, 200), normal(generator, 2, 9, 30).float()
+    with torch.no_grad():
+        two = lstm(x)[0]
+        for rows in (1, 2, 3, 9):
+            assert torch.equal(lstm(x[:1, :rows])[0], two[:1, :rows])
+
+
 def odd_inputs(g: torch.Generator) -> dict[str, Callable[[], Tensor]]:
     x = normal(g, 4, 2, 3)
     return {

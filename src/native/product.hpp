@@ -58,15 +58,15 @@ template <class T> UNROLLED_INLINE void transpose(Vec<T>* r) {
 }
 
 // Weights as the forward pass reads them.
-// w: [G·H, K].  to: [panels][K][width][G][lanes]; a panel is `width` blocks of units, a block as many
-// units as a vector has numbers; units beyond H are 0.
+// w: [G·H, K].  to: [panels][K][width][G][lanes], from panel `first` on; a panel is `width` blocks of
+// units, a block as many units as a vector has numbers; units beyond H are 0.
 template <class T>
-static void pack_gates(const T* w, long G, long H, long K, long width, long panels, T* to) {
+static void pack_gates(const T* w, long G, long H, long K, long width, long first, long panels, T* to) {
   constexpr long L = lanes<T>;
   const long step = width * G * L;
-  for (long block = 0; block < panels * width; ++block)
+  for (long block = first * width; block < (first + panels) * width; ++block)
     for (long g = 0; g < G; ++g) {
-      T* column = to + (block / width) * K * step + (block % width) * G * L + g * L;
+      T* column = to + (block / width - first) * K * step + (block % width) * G * L + g * L;
       const long units = block * L < H ? smaller(L, H - block * L) : 0;
       const T* from = w + (g * H + block * L) * K;
       for (long k = 0; k < K; k += L) {
