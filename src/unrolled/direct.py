@@ -174,14 +174,7 @@ class _Direct(torch.autograd.Function):
         saved = x.new_empty(5, steps, rows, layer.numbers[1])  # i, f, g, o of a row; then all c
         y, h_n, c_n = _forward(layer, x, h_0, c_0, saved)
         ctx.layer = layer
-        ctx.known = [
-            x.data_ptr(),
-            y.data_ptr(),
-            saved.data_ptr(),
-            x.numel(),
-            y.numel(),
-            saved.numel(),
-        ]
+        ctx.known = _memory((x, y, saved, h_0, c_0))
         ctx.save_for_backward(x, y, saved, h_0, c_0, *weights)
         ctx.set_materialize_grads(False)
         return y, h_n, c_n
@@ -194,11 +187,10 @@ class _Direct(torch.autograd.Function):
         if torch.is_grad_enabled() or batched(d):
             with torch.enable_grad():
                 return None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs[1:])
-        at = [0 if t is None else t.data_ptr() for t in tensors]
-        sizes = [0 if t is None else t.numel() for t in tensors]
-        if at[:3] + sizes[:3] != ctx.known or at[5:] + sizes[5:] != layer.present:
+        own, lent = _memory(tensors[:5]), _memory(weights)
+        if own != ctx.known or lent != layer.present:
             x, y, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
-            at = [0 if t is None else t.data_ptr() for t in tensors]
+            own, lent = _memory(tensors[:5]), _memory(weights)
         upstream = [0, 0, 0, 0, 0]
         dense: list[Any] = []
         for k, g in enumerate(d):
@@ -214,16 +206,16 @@ class _Direct(torch.autograd.Function):
             *x.shape[:2],
             *layer.numbers,
             _threads(),
-            at[0],
-            at[3],
-            at[4],
-            *layer.spread(at[5:]),
+            own[0],
+            own[3],
+            own[4],
+            *layer.spread(lent[: len(weights)]),
             *_NO_MASKS,
-            at[1],
+            own[1],
             0,
             0,
-            at[2],
-            at[2] + y.nbytes * 4,
+            own[2],
+            own[2] + y.nbytes * 4,
             *upstream,
             0 if d_x is None else d_x.data_ptr(),
             0 if d_h_0 is None else d_h_0.data_ptr(),
@@ -235,6 +227,12 @@ class _Direct(torch.autograd.Function):
 
 # Past `Function.apply`, which looks for functorch's wrappers: `_watched` has done so.
 _apply = super(torch.autograd.Function, _Direct).apply
+
+
+def _memory(tensors: Sequence[Tensor | None]) -> list[int]:
+    """Where tensors lie, and then how large they are; 0 for None."""
+    at = [0 if t is None else t.data_ptr() for t in tensors]
+    return at + [0 if t is None else t.numel() for t in tensors]
 
 
 def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
