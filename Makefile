@@ -31,8 +31,8 @@ demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
 test: $(READY)  ## Run all tests
 	@$(RUN) pytest -n 2
 
-bench: $(READY)  ## Time the layer beside torch's, taking turns: two minutes
-	@.venv/bin/python benchmarks/side_by_side.py
+bench: $(READY)  ## Time the layer beside torch's and others, taking turns: two minutes
+	@.venv/bin/unrolled bench
 
 mutants: $(READY)  ## Break the code in many ways and see the tests go red: some minutes
 	@.venv/bin/python tests/mutants.py
