@@ -10,7 +10,7 @@ template <> struct Exp<float> {
   static constexpr int degree = 7;              // of the Taylor series: 0.35^8 / 8! is 5e-9
   static constexpr float round = 12582912.0f;   // 1.5 · 2^23: adding it rounds to a whole number
   static constexpr int shift = 23;
-  static constexpr std::int32_t one = 0x3f800000;
+  static constexpr std::uint32_t one = 0x3f800000;
   static constexpr float ln2_high = 0.693145751953125f;  // its last bits are 0, so n · it is exact
   static constexpr float ln2_low = 1.428606765330187e-06f;
   static constexpr float sigmoid_end = 104.0f;  // e^-104 is the smallest float there is
@@ -20,7 +20,7 @@ template <> struct Exp<double> {
   static constexpr int degree = 13;             // 0.35^14 / 14! is 5e-18
   static constexpr double round = 6755399441055744.0;  // 1.5 · 2^52
   static constexpr int shift = 52;
-  static constexpr std::int64_t one = 0x3ff0000000000000;
+  static constexpr std::uint64_t one = 0x3ff0000000000000;
   static constexpr double ln2_high = 0.69314718036912381649;
   static constexpr double ln2_low = 1.9082149292705877e-10;
   static constexpr double sigmoid_end = 745.0;
@@ -38,7 +38,7 @@ template <class T> UNROLLED_INLINE Vec<T> reduced_expm1(Vec<T> x, Bits<T>& n) {
   using E = Exp<T>;
   Vec<T> shifted = x * T(1.44269504088896340736) + E::round;
   Vec<T> whole = shifted - E::round;
-  n = (Bits<T>)shifted - (Bits<T>)all<T>(E::round);
+  n = (Bits<T>)((Wrapping<T>)shifted - (Wrapping<T>)all<T>(E::round));
   Vec<T> r = x - whole * E::ln2_high;
   r = r - whole * E::ln2_low;
   Vec<T> q = all<T>(T(one_over_factorial(E::degree)));
@@ -49,7 +49,7 @@ template <class T> UNROLLED_INLINE Vec<T> reduced_expm1(Vec<T> x, Bits<T>& n) {
 
 // 2^n for whole n in the range of normal numbers.
 template <class T> UNROLLED_INLINE Vec<T> power_of_two(Bits<T> n) {
-  return (Vec<T>)((n << Exp<T>::shift) + Exp<T>::one);
+  return (Vec<T>)(((Wrapping<T>)n << Exp<T>::shift) + Exp<T>::one);
 }
 
 // 1 / (1 + e^-x), from e^-|x| so that nothing overflows and small values keep their digits.
