@@ -37,7 +37,7 @@ bench: $(READY)  ## Time the layer beside torch's and others, taking turns: two 
 mutants: $(READY)  ## Break the code in many ways and see the tests go red: some minutes
 	@.venv/bin/python tests/mutants.py
 
-sanitize: $(READY)  ## Run the native engine under AddressSanitizer and UBSan: ten minutes
+sanitize: $(READY)  ## Run the native engine under AddressSanitizer and UBSan: five minutes
 	@sh tests/sanitize.sh
 
 check: $(READY)  ## Look for what is wrong in the source, without running it

@@ -20,7 +20,7 @@ from unrolled.equations import Cell
 from unrolled.masks import StateMasks
 
 try:
-    from unrolled import _native
+    import unrolled._native as _native
 except ImportError as error:
     _missing: str | None = f"the extension is not built ({error})"
     warnings.warn(
