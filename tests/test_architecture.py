@@ -21,7 +21,7 @@ FLOORS = (
     {"__main__", "cli", "flags", "progress", "report"},
     {"recipes", "training", "session", "runs", "checkpoint", "optimizers", "audit", "explorer"},
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
-    {"lstm", "lstm_cell", "elman", "trace", "stepper"},
+    {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
     {"engines"},
