@@ -122,13 +122,15 @@ def curves(
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (head, lines) in zip(grid, panels.items(), strict=True):
+        known = np.concatenate([np.asarray(y, dtype=float) for _, y in lines.values()])
+        wide = _wide(known[known != 0])  # and then there is no place for a zero
         for (name, (x, y)), look in zip(lines.items(), LOOKS, strict=False):
-            axes.plot(x, y, label=name, marker="o" if len(x) < 25 else "", ms=4, **look)
+            shown = [np.nan if wide and value == 0 else value for value in y]
+            axes.plot(x, shown, label=name, marker="o" if len(x) < 25 else "", ms=4, **look)
         for name, level in (levels or {}).items():
             axes.axhline(level, color=INK, linewidth=1, label=f"{name}: {level:.3g}", zorder=1)
-        known = np.concatenate([np.asarray(y, dtype=float) for _, y in lines.values()])
-        if _wide(known[known != 0]):
-            axes.set_yscale("log")  # which leaves out zeros
+        if wide:
+            axes.set_yscale("log")
         _dress(axes, title=head, xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     handles, names = grid[0].get_legend_handles_labels()
