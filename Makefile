@@ -17,16 +17,19 @@ READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench mutants sanitize check lint moved
+.PHONY: help install demo reproduce test bench mutants sanitize check lint moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile
 
 install: $(READY)  ## Set up .venv, once
 
 demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
 	@sh examples/demo.sh
+
+reproduce: $(READY)  ## Run every published figure over five seeds: some minutes
+	@.venv/bin/unrolled reproduce
 
 test: $(READY)  ## Run all tests
 	@$(RUN) pytest -n 2

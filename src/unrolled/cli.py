@@ -359,10 +359,23 @@ def measure(arguments: list[str]) -> int:
     return 0
 
 
+# --- reproduce ------------------------------------------------------------------------------
+
+
+def reproduce(arguments: list[str]) -> int:
+    """`unrolled reproduce`."""
+    _need("matplotlib", "statsmodels")
+    from unrolled.reproduce import command
+
+    parser = _Parser(prog="unrolled reproduce", description=COMMANDS["reproduce"].summary)
+    return command(arguments, parser, RUNS)
+
+
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
     "show": Command("show DIR", "a run's figures, and where its pictures are", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
+    "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
 }

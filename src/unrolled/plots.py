@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Fan", "bars", "dress", "forecast", "gates", "learning_curve", "save"]
+__all__ = ["Fan", "bars", "curves", "dress", "forecast", "gates", "learning_curve", "save"]
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -30,6 +30,7 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color": ORANGE, "linestyle": "--", "linewidth": 1.5, "zorder": 3},
     {"color": FAINT, "linestyle": ":", "linewidth": 1.5, "zorder": 2},
     {"color": PURPLE, "linestyle": "-.", "linewidth": 1.5, "zorder": 2},
+    {"color": GREEN, "linestyle": (0, (1, 1)), "linewidth": 1.8, "zorder": 2},
 )
 Floats = npt.NDArray[np.float64]
 GATES = {
@@ -93,6 +94,48 @@ def learning_curve(
         panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
     if lines:
         panels[1].legend(loc="best", frameon=False)
+    return save(figure, path, title)
+
+
+def curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    path: Path,
+    *,
+    levels: Mapping[str, float] | None = None,
+    title: str = "",
+    xlabel: str = "step",
+) -> Path:
+    """Draw lines that are to be compared, in panels side by side, under one legend.
+
+    Parameters
+    ----------
+    panels
+        By the panel's title: each line's x and y, by its name.  The legend is the first
+        panel's; the same place in a panel has the same look.
+    path
+        Where the PNG file goes.
+    levels
+        Figures to compare with, by name: horizontal lines in every panel.
+    title, xlabel
+        Words above and below.
+    """
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (head, lines) in zip(grid, panels.items(), strict=True):
+        known = np.concatenate([np.asarray(y, dtype=float) for _, y in lines.values()])
+        wide = _wide(known[known != 0])  # and then there is no place for a zero
+        for (name, (x, y)), look in zip(lines.items(), LOOKS, strict=False):
+            shown = [np.nan if wide and value == 0 else value for value in y]
+            axes.plot(x, shown, label=name, marker="o" if len(x) < 25 else "", ms=4, **look)
+        for name, level in (levels or {}).items():
+            axes.axhline(level, color=INK, linewidth=1, label=f"{name}: {level:.3g}", zorder=1)
+        if wide:
+            axes.set_yscale("log")
+        dress(axes, title=head, xlabel=xlabel)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    handles, names = grid[0].get_legend_handles_labels()
+    columns = min(3, len(names))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
     return save(figure, path, title)
 
 

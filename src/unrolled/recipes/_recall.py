@@ -1,0 +1,123 @@
+"""Networks that recall their first input, and how the loss's gradient fades on the way to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from unrolled.elman import Elman
+from unrolled.equations import step
+from unrolled.faults import PUBLISHED, faulty_lstm
+from unrolled.lstm import LSTM
+
+__all__ = ["Flow", "Recall", "flow"]
+
+
+class Flow(NamedTuple):
+    """The mean norm of ∂loss/∂h_t and ∂loss/∂c_t at every step [T]; an Elman network has no c."""
+
+    h: list[float]
+    c: list[float]
+
+
+class Recall(nn.Module):
+    """A recurrent network that reads numbers and says one at the end.
+
+    Parameters
+    ----------
+    network : str
+        ``"elman"``, an LSTM's cell, or ``"000"`` or ``"002"``: the vanilla cell with the backward
+        pass of that document.
+    hidden_size : int
+    init : {"torch", "orthogonal"}
+        As `unrolled.LSTM` takes it; of an Elman network it is the recurrent matrix's.
+    forget_bias : float
+        Of cells with a learned forget gate.
+    """
+
+    def __init__(self, network: str, hidden_size: int, init: str, forget_bias: float) -> None:
+        super().__init__()
+        self.faults = PUBLISHED.get(network, ())
+        cell = "vanilla" if network in PUBLISHED else network
+        self.recurrent: LSTM | Elman
+        if network == "elman":
+            self.recurrent = Elman(1, hidden_size)
+            if init == "orthogonal":
+                nn.init.orthogonal_(self.recurrent.weight_hh_l0)
+            bias = self.recurrent.bias_hh_l0
+        else:
+            self.recurrent = LSTM(1, hidden_size, cell=cell, init=init)
+            bias = self.recurrent.get_parameter("bias_hh_l0")
+            if self.recurrent.cell.forget == "learned":
+                gate = self.recurrent.cell.gates.index("f")
+                with torch.no_grad():
+                    ih = self.recurrent.get_parameter("bias_ih_l0")
+                    ih[gate * hidden_size : (gate + 1) * hidden_size] = forget_bias
+        # One bias, as documents 000 and 002 have it: with two, its rate would double.
+        nn.init.zeros_(bias).requires_grad_(False)
+        self.readout = nn.Linear(hidden_size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What is said [B] after x [T, B]."""
+        x = x[..., None]
+        if self.faults and torch.is_grad_enabled():
+            lstm = self.recurrent
+            zero = x.new_zeros(x.size(1), lstm.hidden_size)
+            names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
+            weights = (lstm.get_parameter(name) for name in names)
+            y, _ = faulty_lstm(x, zero, zero, *weights, faults=self.faults)
+        else:
+            y, _ = self.recurrent(x)
+        said: Tensor = self.readout(y[-1])[:, 0]
+        return said
+
+
+def flow(model: Recall, x: Tensor) -> Flow:
+    """How much each sequence's squared error changes with h_t and c_t, by the model's own pass.
+
+    Steps are walked one by one by the equations, so that every state is a tensor of its own; what a
+    published pass does not carry is cut.  x is [T, B].
+    """
+    with torch.enable_grad():
+        said, states = _walk(model, x)
+        error = (said - x[0]).square().sum()
+        flat = [state for pair in states for state in pair]
+        found = torch.autograd.grad(error, flat, allow_unused=True)
+    norms = [0.0 if d is None else d.norm(dim=-1).mean().item() for d in found]
+    if isinstance(model.recurrent, Elman):
+        return Flow(norms, [])
+    return Flow(norms[::2], norms[1::2])
+
+
+def _walk(model: Recall, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+    """What is said [B], and (h_t, c_t) or (h_t,) of every step, on the way of the gradient."""
+    net = model.recurrent
+    wrong = {fault.key for fault in model.faults}
+    w_ih, w_hh, bias = (
+        net.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
+    )
+    h = c = x.new_zeros(x.size(1), net.hidden_size)
+    states: list[tuple[Tensor, ...]] = []
+    for a_x in linear(x[..., None], w_ih, bias):
+        if isinstance(net, Elman):
+            h = torch.tanh(a_x + linear(h, w_hh))
+            states.append((h,))
+            continue
+        h = h.detach() if "h-not-carried" in wrong else h
+        c = c.detach() if "c-not-carried" in wrong else c
+        gates = step(net.cell, a_x + linear(h, w_hh), c)
+        c, h = gates.c, gates.h
+        if "c-squared" in wrong:
+            h = gates.o * _tanh_with_one_minus_c_squared(c)
+        states.append((h, c))
+    said: Tensor = model.readout(h)[:, 0]
+    return said, states
+
+
+def _tanh_with_one_minus_c_squared(c: Tensor) -> Tensor:
+    """tanh(c), whose derivative autograd takes for 1 − c²: document 000's slip."""
+    stands_in = c - c**3 / 3
+    return torch.tanh(c).detach() + stands_in - stands_in.detach()

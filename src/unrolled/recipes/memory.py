@@ -1,0 +1,272 @@
+"""Recall the first of several numbers: what carries a gradient back, and what lets it fade.
+
+The carousel of 1997, the learned forget gate and an Elman network learn the same batches, and
+beside them the vanilla LSTM with the backward passes that documents 000 and 002 publish.  One
+number is to be recalled over all those that follow it, so the gradient has to get back to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unrolled.recipes import Published
+from unrolled.recipes._recall import Flow, Recall, flow
+
+SOURCE = "documents 000 and 002 (backward passes), 004 (the carousel of 1997)"
+
+# Document 002 gives no task.  These are from running its layer on this one, and the exact gradient.
+PUBLISHED = (
+    Published("mse_vanilla", 0.012, 2000, "the exact gradient, .0075 to .012"),
+    Published("mse_002", 0.19, 2000, "document 002's gradient, .19 to .29"),
+)
+
+KNOWN = ("vanilla", "carousel", "elman", "000", "002", "coupled", "peephole", "linear")
+WORDS = {
+    "vanilla": "forget gate",
+    "carousel": "carousel of 1997",
+    "elman": "Elman",
+    "000": "000's gradient",
+    "002": "002's gradient",
+}
+GUESS = 1 / 3  # the mean squared error of always saying 0: the variance of −1 to 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of recalling a number."""
+
+    networks: tuple[str, ...] = ("vanilla", "carousel", "elman", "000", "002")
+    """Who learns, side by side: an LSTM's cell (vanilla, carousel, coupled, peephole, linear),
+    elman, or the vanilla cell with the published gradient of document 000 or 002. Each learns as
+    it would alone."""
+    length: int = 8
+    """Numbers to a sequence, of which the first is to be recalled."""
+    hidden: int = 16
+    """Hidden units."""
+    init: Literal["torch", "orthogonal"] = "torch"
+    """First weights: uniform in ±1/√H, with which an Elman network's gradient fades, or
+    orthogonal, with which even that one's does not."""
+    forget_bias: float = 1.0
+    """The learned forget gate's bias at the start (Gers et al. 2000; Jozefowicz et al. 2015)."""
+    batch_size: int = 32
+    """Sequences in one update."""
+    seed: int = 0
+    """Weights and batches are drawn from it."""
+    steps: int = 1000
+    """Updates."""
+    optimizer: str = "Adam"
+    """Any class of torch.optim by name."""
+    learning_rate: float = 0.01
+    """With SGD, 0.3."""
+    clip: float = 0.0
+    """Largest norm of the gradient of all networks together; 0 is no limit."""
+    steps_per_update: int = 0
+    """Only 0 makes sense: the loss is at the end, and what it is about at the beginning."""
+    report_every: int = 100
+    """Updates from one report to the next."""
+
+    def check(self) -> None:
+        """Raise ValueError where a field makes no sense."""
+        for name, least in (("length", 1), ("hidden", 1), ("batch_size", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected {least} or more."
+                )
+        if not math.isfinite(self.forget_bias):
+            raise ValueError(
+                f"forget_bias = {self.forget_bias} makes no sense: expected a number such as 1."
+            )
+        if self.steps_per_update:
+            raise ValueError(
+                f"steps_per_update = {self.steps_per_update} would cut the number to be recalled "
+                "from the loss: use 0."
+            )
+        if not self.networks:
+            raise ValueError("networks names none: for example --networks vanilla 002.")
+        for name in self.networks:
+            if name not in KNOWN:
+                near = difflib.get_close_matches(name, KNOWN, n=1)
+                hint = f"did you mean {near[0]!r}? There" if near else "there"
+                raise ValueError(f"networks names {name!r}: {hint} are {', '.join(KNOWN)}.")
+            if self.networks.count(name) > 1:
+                raise ValueError(f"networks names {name!r} twice: each learns once.")
+
+    def published(self) -> Recipe:
+        """What the figures of `PUBLISHED` were measured with."""
+        return dataclasses.replace(
+            self,
+            length=8,
+            hidden=16,
+            init="orthogonal",
+            forget_bias=2.0,
+            batch_size=32,
+            steps=2000,
+            optimizer="SGD",
+            learning_rate=0.3,
+            clip=0.0,
+            steps_per_update=0,
+            report_every=200,
+        )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the published figures are of this length."""
+        return self.length == 8
+
+    # --- learning ---
+
+    def model(self) -> nn.ModuleDict:
+        """The networks, each begun from the seed by itself: which others there are is no matter."""
+        networks = {}
+        for name in self.networks:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                networks[name] = Recall(name, self.hidden, self.init, self.forget_bias)
+        return nn.ModuleDict(networks)
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Numbers from −1 to 1 [T, B]."""
+        return (_numbers(self.length, self.batch_size, generator),)
+
+    def loss(
+        self, model: nn.ModuleDict, batch: tuple[Tensor, ...], state: Any
+    ) -> tuple[Tensor, Any]:
+        """Half the mean squared error of the first number, summed over the networks.
+
+        Half, so that the output's delta is what was said less what was so, as in the documents.
+        """
+        (numbers,) = batch
+        errors = [(network(numbers) - numbers[0]).square().mean() for network in model.values()]
+        return torch.stack(errors).sum() / 2, None
+
+    # --- judging ---
+
+    @cached_property
+    def _held_out(self) -> Tensor:
+        return _numbers(self.length, 2000, torch.Generator().manual_seed(2**31 + self.length))
+
+    def metrics(self, model: nn.ModuleDict) -> dict[str, float]:
+        """Each network's mean squared error on 2,000 other sequences."""
+        numbers = self._held_out
+        with torch.no_grad():
+            return {
+                f"mse_{name}": (network(numbers) - numbers[0]).square().mean().item()
+                for name, network in model.items()
+            }
+
+    def _flows(self, model: nn.ModuleDict) -> dict[str, Flow]:
+        flows = {}
+        for name, network in model.items():
+            assert isinstance(network, Recall)
+            flows[name] = flow(network, self._held_out[:, :200])
+        return flows
+
+    def result(self, model: nn.ModuleDict) -> dict[str, Any]:
+        """The errors, and what share of the loss's gradient by h reaches the first step."""
+        shares = {
+            f"reaching_first_{name}": found.h[0] / found.h[-1] if found.h[-1] else 0.0
+            for name, found in self._flows(model).items()
+        }
+        return {**self.metrics(model), "mse_of_saying_0": GUESS, **shares}
+
+    def report(self, model: nn.ModuleDict, step: int, batch: tuple[Tensor, ...]) -> str:
+        """Nothing on the way; at the end who recalls, and how much gradient gets there."""
+        if step != self.steps:
+            return ""
+        figures = self.result(model)
+        lines = [f"{'the first of ' + str(self.length):<18}      mse   gradient that gets there"]
+        for name in self.networks:
+            mse, share = figures[f"mse_{name}"], figures[f"reaching_first_{name}"]
+            lines.append(
+                f"{WORDS.get(name, name):<18} {mse:>8.4f}   {share:.2g} of the last step's"
+            )
+        return "\n".join([*lines, f"{'always 0':<18} {GUESS:>8.4f}"])
+
+    # --- showing ---
+
+    def draw(self, model: nn.ModuleDict, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How each learned, and how the gradient fades on its way back, before and after."""
+        from unrolled import plots
+
+        steps = [row["step"] for row in history]
+        errors = {
+            WORDS.get(name, name): (steps, [row[f"mse_{name}"] for row in history])
+            for name in self.networks
+        }
+        with torch.random.fork_rng(devices=[]):
+            before = self._flows(self.model().eval())
+        return [
+            plots.curves(
+                {f"mean squared error, the first of {self.length} numbers": errors},
+                folder / "learning.png",
+                levels={"always 0": GUESS},
+                title="memory: who learns to recall",
+            ),
+            self._draw_flows(before, folder / "gradients_before.png", "before training"),
+            self._draw_flows(self._flows(model), folder / "gradients.png", "after training"),
+        ]
+
+    def _draw_flows(self, flows: dict[str, Flow], path: Path, when: str) -> Path:
+        from unrolled import plots
+
+        places = list(range(1, self.length + 1))
+        panels: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
+        for head, state in (("|∂loss/∂h_t|", "h"), ("|∂loss/∂c_t|", "c")):
+            lines = {}
+            for name, found in flows.items():
+                norms = getattr(found, state)
+                rest = any(norms[:-1]) or len(norms) < 2
+                label = WORDS.get(name, name) + ("" if rest else " (0 before the end)")
+                lines[label] = (places[: len(norms)], norms)
+            panels[head] = lines
+        return plots.curves(
+            panels,
+            path,
+            title=f"memory, {when}: what gets back to step t",
+            xlabel="step t",
+        )
+
+    def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
+        """What each network recalls of the numbers given."""
+        numbers = [_number(word) for word in arguments]
+        if not numbers:
+            raise ValueError(
+                "memory takes the numbers to read, the first of which is recalled: for example "
+                f"`unrolled try DIR {' '.join(_example(self.length))}`."
+            )
+        with torch.no_grad():
+            said = {name: net(torch.tensor(numbers)[:, None]).item() for name, net in model.items()}
+        lines = [f"the first of {len(numbers)} was {numbers[0]:g}"]
+        lines += [f"{WORDS.get(name, name):<18}{value:>8.4f}" for name, value in said.items()]
+        if len(numbers) != self.length:
+            lines.append(f"({self.length} numbers were learned, and {len(numbers)} were given)")
+        return "\n".join(lines)
+
+
+def _numbers(length: int, count: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(length, count, generator=generator) * 2 - 1
+
+
+def _example(length: int) -> list[str]:
+    return ["0.7", *["-0.2", "0.4"] * (length // 2)][:length]
+
+
+def _number(word: str) -> float:
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not -1 <= number <= 1:
+        raise ValueError(
+            f"{word!r} is not a number to recall: expected one from -1 to 1, such as 0.7."
+        )
+    return number

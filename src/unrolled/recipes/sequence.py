@@ -1,0 +1,270 @@
+"""Say four numbers in a row, learnt by heart: document 001's first test of its LSTM.
+
+Four inputs of 50 random numbers, always the same, and a target for each, which the first hidden
+unit is to say.  The document's cell has h = o⊙c where the papers have h = o⊙tanh(c), and it invites
+its reader to try both: here they learn side by side, from the same weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from unrolled.equations import CELLS
+from unrolled.recipes import Published
+from unrolled.recipes._document_001 import Draws, FirstUnit
+
+SOURCE = "document 001 (LSTM, NumPy; after Nico Jimenez's lstm)"
+
+# Iterations are counted from 0 and the loss is printed before the update: this is its last line.
+PUBLISHED = (
+    Published("squared_error", 2.61e-6, 99, "document 001's last iteration, its four gates equal"),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of a sequence learnt by heart."""
+
+    cells: tuple[str, ...] = ("linear", "vanilla")
+    """Cells that learn side by side: linear is document 001's h = o⊙c, vanilla h = o⊙tanh(c);
+    carousel, peephole and coupled are there too."""
+    start: Literal["independent", "equal"] = "independent"
+    """Each gate's weights drawn for itself, or all four equal: the document seeds its generator
+    anew before every array."""
+    inputs: int = 50
+    """Random numbers in one input (document 001)."""
+    targets: tuple[float, ...] = (-0.5, 0.2, 0.1, -0.5)
+    """What is to be said at each step (document 001)."""
+    hidden: int = 100
+    """Hidden units (document 001); the first one speaks."""
+    seed: int = 0
+    """Weights and inputs are drawn from it. With equal gates, 0 is the document's own start."""
+    steps: int = 200
+    """Updates: a third of a second."""
+    optimizer: str = "Adam"
+    """Any class of torch.optim by name; document 001 has SGD."""
+    learning_rate: float = 0.003
+    """Document 001, with SGD, has 0.1."""
+    clip: float = 0.0
+    """Largest norm of the gradient of all cells together; 0 is no limit."""
+    steps_per_update: int = 0
+    """Only 0 makes sense: four steps are one sequence."""
+    report_every: int = 20
+    """Updates from one report to the next."""
+
+    def check(self) -> None:
+        """Raise ValueError where a field makes no sense."""
+        for name in ("inputs", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected 1 or more."
+                )
+        if self.steps_per_update:
+            raise ValueError(
+                f"steps_per_update = {self.steps_per_update} makes no sense for one short "
+                "sequence: use 0."
+            )
+        if not self.cells:
+            raise ValueError("cells names no cell: for example --cells linear vanilla.")
+        for name in self.cells:
+            if name not in CELLS:
+                near = difflib.get_close_matches(name, CELLS, n=1)
+                hint = f"did you mean {near[0]!r}? there" if near else "there"
+                raise ValueError(f"cells names {name!r}: {hint} are {', '.join(CELLS)}.")
+            if self.cells.count(name) > 1:
+                raise ValueError(f"cells names {name!r} twice: each learns once.")
+        if not self.targets:
+            raise ValueError("targets holds nothing to learn: for example --targets 0.5 -0.2.")
+        squashed = [name for name in self.cells if CELLS[name].output == "tanh"]
+        for target in self.targets:
+            if not math.isfinite(target):
+                raise ValueError(f"targets holds {target}: expected numbers such as -0.5.")
+            if squashed and not -1 < target < 1:
+                raise ValueError(
+                    f"targets holds {target}, and h = o⊙tanh(c) says nothing beyond -1 and 1: "
+                    "use --cells linear, or smaller targets."
+                )
+
+    def published(self) -> Recipe:
+        """Document 001's hyperparameters, and its start with all four gates equal."""
+        return dataclasses.replace(
+            self,
+            cells=("linear",),
+            start="equal",
+            inputs=50,
+            targets=(-0.5, 0.2, 0.1, -0.5),
+            hidden=100,
+            steps=100,
+            optimizer="SGD",
+            learning_rate=0.1,
+            clip=0.0,
+            steps_per_update=0,
+            report_every=11,  # so that the document's last line, number 99, is one of them
+        )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the published figure is of these numbers."""
+        return self.targets == (-0.5, 0.2, 0.1, -0.5) and self.inputs == 50
+
+    # --- learning ---
+
+    @cached_property
+    def _inputs(self) -> Tensor:
+        """The same inputs at every update [T, 1, I], drawn after the weights, as there."""
+        draws = Draws(self.seed, self.start == "equal")
+        draws.gates(self.inputs, self.hidden)
+        return torch.stack([draws.inputs(1, self.inputs) for _ in self.targets])
+
+    @cached_property
+    def _targets(self) -> Tensor:
+        return torch.tensor(self.targets, dtype=torch.float64)[:, None]
+
+    def model(self) -> nn.ModuleDict:
+        """A network for each cell, all from the same weights."""
+        again = self.start == "equal"
+        return nn.ModuleDict(
+            {
+                cell: FirstUnit(self.inputs, self.hidden, cell, Draws(self.seed, again))
+                for cell in self.cells
+            }
+        )
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The inputs [T, 1, I] and the targets [T, 1], the same at every step."""
+        return self._inputs, self._targets
+
+    def loss(
+        self, model: nn.ModuleDict, batch: tuple[Tensor, ...], state: Any
+    ) -> tuple[Tensor, Any]:
+        """The squared error, summed over the sequence and over the cells."""
+        inputs, targets = batch
+        errors = [(network(inputs) - targets).square().sum() for network in model.values()]
+        return torch.stack(errors).sum(), None
+
+    # --- judging ---
+
+    def _said(self, model: nn.ModuleDict) -> dict[str, Tensor]:
+        """What each network says [T]."""
+        with torch.no_grad():
+            return {cell: network(self._inputs)[:, 0] for cell, network in model.items()}
+
+    def metrics(self, model: nn.ModuleDict) -> dict[str, float]:
+        """The squared error of each cell after as many updates; the document's has the plain name.
+
+        A document's loss of iteration n, counted from 0, is what stands here after n updates.
+        """
+        targets = self._targets[:, 0]
+        return {
+            _metric(cell): (said - targets).square().sum().item()
+            for cell, said in self._said(model).items()
+        }
+
+    def report(self, model: nn.ModuleDict, step: int, batch: tuple[Tensor, ...]) -> str:
+        """The document's lines, for the first of the cells."""
+        said = self._said(model)[self.cells[0]]
+        return "\n".join(
+            [
+                f"cur iter: {step}",
+                *(f"y_pred[{t}] : {value:f}" for t, value in enumerate(said.tolist())),
+                f"loss: {self.metrics(model)[_metric(self.cells[0])]:.6g}",
+            ]
+        )
+
+    def result(self, model: nn.ModuleDict) -> dict[str, Any]:
+        """The squared errors, and the largest single error of each cell."""
+        targets = self._targets[:, 0]
+        worst = {
+            _metric(cell, "largest_error"): (said - targets).abs().max().item()
+            for cell, said in self._said(model).items()
+        }
+        return {**self.metrics(model), **worst}
+
+    def draw(self, model: nn.ModuleDict, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How each cell learned, what it says, and what its gates do."""
+        from unrolled import plots
+
+        curves = {
+            _WORDS.get(cell, cell): (
+                [row["step"] for row in history],
+                [row[_metric(cell)] for row in history],
+            )
+            for cell in self.cells
+        }
+        places, targets = list(range(len(self.targets))), self._targets[:, 0]
+        answers = {_WORDS.get(cell, cell): y for cell, y in self._said(model).items()}
+        said = {name: (places, y.tolist()) for name, y in answers.items()}
+        errors = {name: (places, (y - targets).abs().tolist()) for name, y in answers.items()}
+        first = self.cells[0]
+        network = model[first]
+        assert isinstance(network, FirstUnit)
+        gates = network.lstm.trace(self._inputs)["l0"]
+        return [
+            plots.curves(
+                {"squared error of the sequence": curves},
+                folder / "learning.png",
+                xlabel="step",
+                levels={"published": PUBLISHED[0].value} if self.comparable else {},
+                title="sequence: learning",
+            ),
+            plots.curves(
+                {
+                    "what is said at each step": {**said, "target": (places, list(self.targets))},
+                    "how far it is off": errors,
+                },
+                folder / "sequence.png",
+                title="sequence: h[0] and its target",
+            ),
+            plots.gates(
+                {name: values[:, 0] for name, values in gates._asdict().items()},
+                folder / "gates.png",
+                title=f"sequence, {first}: the gates",
+            ),
+        ]
+
+    def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
+        """Each step's target and what is said, with as much noise on the inputs as asked."""
+        noise = _noise(arguments)
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = self._inputs.shape
+        inputs = self._inputs + noise * torch.randn(shape, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            said = {cell: network(inputs)[:, 0].tolist() for cell, network in model.items()}
+        lines = ["step    target" + "".join(f"{cell:>12}" for cell in said)]
+        for t, target in enumerate(self.targets):
+            row = "".join(f"{values[t]:>12.6f}" for values in said.values())
+            lines.append(f"{t:>4}{target:>10.4g}{row}")
+        if noise:
+            lines.append(f"with noise of standard deviation {noise:g} on every input")
+        else:
+            lines.append("`unrolled try DIR 0.1` puts noise of that size on every input")
+        return "\n".join(lines)
+
+
+_WORDS = {"linear": "linear, h = o⊙c", "vanilla": "vanilla, h = o⊙tanh(c)"}
+
+
+def _metric(cell: str, figure: str = "squared_error") -> str:
+    return figure if cell == "linear" else f"{figure}_{cell}"
+
+
+def _noise(arguments: list[str]) -> float:
+    words = " ".join(arguments)
+    try:
+        noise = float(words or 0)
+    except ValueError:
+        noise = math.nan
+    if not 0 <= noise < math.inf:
+        raise ValueError(
+            f"{words!r} is not the size of a noise: expected one number from 0 up, such as 0.1."
+        )
+    return noise
