@@ -12,7 +12,7 @@ from unrolled.auditing.forwards import ForwardCase, explain_forward
 from unrolled.auditing.layouts import AuditError, Block, Layout
 from unrolled.auditing.learner import DEFAULT_PARAMS, Learner
 from unrolled.auditing.report import Report
-from unrolled.auditing.search import Case, explain
+from unrolled.auditing.search import Case, Search
 from unrolled.faults.passes import Switches, deltas, forward, gradients
 
 __all__ = ["assert_exact", "audit", "audit_learner"]
@@ -164,8 +164,8 @@ class _Examiner:
             return None
         cases.sort(key=lambda case: SEARCHED.index(len(case.x)))
         faults = explain_forward(self.cell, self.learner.layout.biases, cases, tolerance)
-        note = self._own_derivative(drawn[3], double)
-        return Report(False, worst, faults, notes=(note,) if note else ())
+        own = self._own_derivative(drawn[3], double)
+        return Report(False, worst, faults, notes=(own,) if own else ())
 
     def _own_derivative(self, drawn: tuple[Tensor, Tensor, Tensor], double: bool) -> str | None:
         """Whether the backward pass is that of their own forward pass, by central differences."""
@@ -195,7 +195,8 @@ class _Examiner:
         errors: dict[str, dict[int, float]] = {}
         cosine, cases, double, wrong = {}, {}, True, False
         for steps, (flat, x, d_h) in drawn.items():
-            case, exact, found, is_double = self._compare(flat, x, d_h)
+            case, blocks, exact, is_double = self._compare(flat, x, d_h)
+            found = self._joined(blocks)
             again, _, _ = self.learner.backward(flat, x, d_h)
             if not torch.equal(found, again):
                 note = (
@@ -203,27 +204,26 @@ class _Examiner:
                     "zero at the start of every backward pass."
                 )
                 return Report(False, self.forward_error, notes=(note,))
-            cases[steps], double = case, double and is_double
+            cases[steps], double = (case, blocks), double and is_double
             for name, place in self.learner.layout.places(self.inputs, self.hidden).items():
                 errors.setdefault(name, {})[steps] = _relative(found[place], exact[place])
-            if ("x", "") in case.blocks:
+            if ("x", "") in blocks:
                 right = self._exact_gradients(flat, x, d_h)[1]
-                errors.setdefault("x", {})[steps] = _relative(case.blocks["x", ""], right)
+                errors.setdefault("x", {})[steps] = _relative(blocks["x", ""], right)
             cosine[steps] = float(torch.cosine_similarity(found, exact, 0))
         tolerance = DOUBLE if double else SINGLE
         wrong = any(error > tolerance for of in errors.values() for error in of.values())
         if not wrong:
             return Report(True, self.forward_error, None, errors, cosine, tolerance=tolerance)
-        found_sets = explain(self.cell, [cases[steps] for steps in SEARCHED], tolerance)
+        search = Search(self.cell, [cases[steps][0] for steps in SEARCHED])
+        found_sets = search.explain([cases[steps][1] for steps in SEARCHED], tolerance)
         notes: list[str] = []
         if not found_sets.sets:
             notes.append(self._departure(tolerance))
             if found_sets.nearest is not None:
                 faults, left = found_sets.nearest
                 said = "; and ".join(fault.wrong for fault in faults)
-                notes.append(
-                    f"Nearest: all but {_blocks(left)} would be explained by this: {said}."
-                )
+                notes.append(f"Nearest: all but {_blocks(left)} would be explained by: {said}.")
         return Report(
             False,
             self.forward_error,
@@ -235,18 +235,20 @@ class _Examiner:
             tolerance,
         )
 
-    def _compare(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Case, Tensor, Tensor, bool]:
+    def _compare(
+        self, flat: Tensor, x: Tensor, d_h: Tensor
+    ) -> tuple[Case, dict[Block, Tensor], Tensor, bool]:
+        """What was computed from what: theirs by blocks, and the exact one as a flat vector."""
         found, d_x, double = self.learner.backward(flat, x, d_h)
         blocks = self._split(found)
         if d_x is not None:
             blocks["x", ""] = d_x
         weights, run = self._exact_run(flat, x)
-        return (
-            Case(weights, run, d_h, blocks),
-            self._exact_gradients(flat, x, d_h)[0],
-            found,
-            double,
-        )
+        exact, _ = self._exact_gradients(flat, x, d_h)
+        return Case(weights, run, d_h), blocks, exact, double
+
+    def _joined(self, blocks: Mapping[Block, Tensor]) -> Tensor:
+        return torch.cat([blocks[block].flatten() for block in self.blocks])
 
     def _exact_gradients(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Tensor, Tensor]:
         """The exact gradient as a flat vector, and that of x."""
@@ -272,27 +274,27 @@ class _Examiner:
                 continue
             said = f"It is exact up to T = {steps - 1}, and" if steps > 1 else "It"
             said += f" departs at T = {steps} in {_blocks(wrong)}."
-            # With x at one step alone, the input weights' gradient is that step's delta.
-            for t in range(steps - 1, -1, -1):
-                alone = torch.zeros_like(x)
-                alone[t] = x[t]
-                last = torch.zeros_like(d_h)
-                last[-1] = d_h[-1]
-                for d, where in (
-                    (last, f"the loss at step {steps} alone"),
-                    (d_h, "a loss at every step"),
-                ):
-                    deltas_wrong = [
-                        b for b in self._wrong_blocks(flat, alone, d, tolerance) if b[0] == "ih"
-                    ]
-                    if deltas_wrong:
-                        gates = " and ".join(k for _, k in deltas_wrong)
-                        return (
-                            f"{said} Going back from {where}, the first delta that is wrong is "
-                            f"that of {gates} at step {t + 1}, as the input weights show it."
-                        )
+            last = torch.zeros_like(d_h)
+            last[-1] = d_h[-1]
+            for d, loss in ((last, "the last step's loss alone"), (d_h, "a loss at every step")):
+                delta = self._first_wrong_delta(flat, x, d, tolerance)
+                if delta:
+                    return f"{said} Going back from {loss}, the first wrong delta is {delta}."
             return f"{said} The input weights' gradients are right there, so the deltas are too."
         return "It is exact on other draws: something in it depends on the values."
+
+    def _first_wrong_delta(
+        self, flat: Tensor, x: Tensor, d_h: Tensor, tolerance: float
+    ) -> str | None:
+        """With x at one step alone, the input weights' gradient is that step's delta."""
+        for t in range(len(x) - 1, -1, -1):
+            alone = torch.zeros_like(x)
+            alone[t] = x[t]
+            wrong = self._wrong_blocks(flat, alone, d_h, tolerance)
+            gates = [k for part, k in wrong if part == "ih"]
+            if gates:
+                return f"that of {' and '.join(gates)} at step {t + 1} of {len(x)}"
+        return None
 
     def _wrong_blocks(self, flat: Tensor, x: Tensor, d_h: Tensor, tolerance: float) -> list[Block]:
         found, d_x, _ = self.learner.backward(flat, x, d_h)

@@ -181,9 +181,9 @@ class Layout:
 
         def rows(part: str) -> Tensor | None:
             found = [
-                flat[s : s + torch.Size(n).numel()].view(n)
-                for (p, _), (s, n) in blocks.items()
-                if p == part
+                flat[start : start + torch.Size(shape).numel()].view(shape)
+                for (own, _), (start, shape) in blocks.items()
+                if own == part
             ]
             if not found:
                 return None

@@ -79,14 +79,12 @@ class Report:
         width = max(8, *(len(name) for name in self.errors))
         rows = [f"{'gradient':<{width}}" + "".join(f"{f'T = {t}':>10}" for t in lengths)]
         for name, errors in self.errors.items():
-            cells = (
+            cells = [
                 "exact" if errors[t] <= self.tolerance else f"{errors[t]:.2g}" for t in lengths
-            )
+            ]
             rows.append(f"{name:<{width}}" + "".join(f"{cell:>10}" for cell in cells))
-        rows.append(
-            f"{'cosine':<{width}}"
-            + "".join(f"{round(self.cosine[t], 4) + 0.0:>10}" for t in lengths)
-        )
+        cosines = "".join(f"{self.cosine[t]:>10.4f}" for t in lengths)
+        rows.append(f"{'cosine':<{width}}{cosines}")
         return rows
 
 
