@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Learner:
     run_forward: Callable[[dict[str, Any], Any], Any]
     run_backward: Callable[[dict[str, Any], Any, Any], Any]
     layout: Layout
-    library: Literal["numpy", "torch"] = "numpy"
+    library: str = "numpy"
     file: Path | None = None
 
     def __post_init__(self) -> None:
