@@ -77,29 +77,36 @@ class Search:
         from what a fault predicts, in units of its largest entry.
         """
         best: list[FaultSet] = []
-        nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
         fewest = len(self.faults)
         for size in range(MOST_FLOW + 1):
             if size > fewest:
                 break
-            ways = {
-                block: ways_of(self.cell, block, self.rows, MOST_SUMS[size])
-                for block in observed[0]
-            }
-            for faults, found in self._survivors(size, observed, ways, rtol):
-                left = tuple(block for block, some in found.items() if not some)
-                if left:
-                    if nearest is None or len(left) < len(nearest[1]):
-                        nearest = (faults, left)
-                    continue
+            ways = self._ways(size, observed)
+            for faults, found in self._survivors(size, observed, rtol):
                 for sums in _unions(found, ways, fewest - size):
                     if size + len(sums) < fewest:
                         best, fewest = [], size + len(sums)
                     best.append((*faults, *(self.faults[key] for key in sorted(sums))))
-        if best:
-            return Explanation(tuple(best))
-        # That nothing is wrong in the rest is no explanation of anything.
-        return Explanation(nearest=nearest if nearest is not None and nearest[0] else None)
+        return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+
+    def _nearest(self, observed: Sequence[Blocks], rtol: float) -> Explanation:
+        """The one fault of the flow under which most blocks are what they would be."""
+        nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
+        for faults, found in self._survivors(1, observed, rtol, strict=False):
+            left = tuple(block for block, some in found.items() if not some)
+            if nearest is None or len(left) < len(nearest[1]):
+                nearest = (faults, left)
+        # Blocks that are right as they are speak for no fault.
+        right = [found for _, found in self._survivors(0, observed, rtol, strict=False)]
+        if nearest is None or (
+            right and len(nearest[1]) >= sum(not some for some in right[0].values())
+        ):
+            return Explanation()
+        return Explanation(nearest=nearest)
+
+    def _ways(self, size: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
+        most = MOST_SUMS[size]
+        return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
 
     @cached_property
     def _sets(self) -> tuple[list[FaultSet], ...]:
@@ -116,11 +123,12 @@ class Search:
         """What a chunk's sets that are alive give in a case; small sets are kept for next time."""
         key = (size, start, place)
         case, sets = self.cases[place], self._sets[size][start : start + CHUNK]
-        if size < MOST_FLOW and key not in self._kept:
-            self._kept[key] = self._summed(case, sets)
         if key in self._kept:
             return self._kept[key] if len(alive) == len(sets) else self._kept[key].of(alive)
-        return self._summed(case, [sets[one] for one in alive.tolist()])
+        found = self._summed(case, [sets[one] for one in alive.tolist()])
+        if len(alive) == len(sets) and size < MOST_FLOW:
+            self._kept[key] = found
+        return found
 
     def _summed(self, case: Case, sets: Sequence[FaultSet]) -> SummedBlocks:
         found: Deltas = deltas(self.cell, case.weights, case.run, case.d_y, Switches(sets))
@@ -130,13 +138,14 @@ class Search:
         self,
         size: int,
         observed: Sequence[Blocks],
-        ways: Mapping[Block, tuple[Way, ...]],
         rtol: float,
+        strict: bool = True,
     ) -> Iterator[tuple[FaultSet, dict[Block, list[Way]]]]:
-        """The sets of flow faults under which blocks can be explained, and how.
+        """The sets of flow faults under which the blocks can be explained, and how.
 
-        Of the larger sets only those that explain every block: most fall at the first.
+        Of all of them, if ``strict``: then most sets fall at the first block.
         """
+        ways = self._ways(size, observed)
         order = sorted(ways, key=lambda block: len(ways[block]))
         for start in range(0, len(self._sets[size]), CHUNK):
             sets = self._sets[size][start : start + CHUNK]
@@ -152,7 +161,7 @@ class Search:
                 for block in order:
                     matches[block][alive] &= _agree(sums, block, ways[block], blocks[block], rtol)
                     keep = matches[block][alive].any(1)
-                    if size > 1 and not keep.all():
+                    if strict and not keep.all():
                         alive, sums = alive[keep], sums.of(keep)
                         if not len(alive):
                             break

@@ -73,20 +73,11 @@ class SummedBlocks:
         if part == "x":
             w_ih = self._weights.w_ih.view(*self._found.d_a.shape[-2:], -1)
             return torch.einsum("tnbgh,ghi->ntbi", self._found.d_a, w_ih)[:, None]
-        own = _own(part)
-        value = torch.stack([self._sum(_read(own, gate, way)) for way in ways], 1)
-        turned = [place for place, way in enumerate(ways) if "hh-gradient-transposed" in way]
-        if turned:
-            value[:, turned] = value[:, turned].transpose(-1, -2)
-        factors = torch.tensor([self._factor(own, way) for way in ways], dtype=value.dtype)
-        return value * factors.view(-1, *[1] * (value.dim() - 2))
-
-    def _factor(self, own: str, way: Way) -> float:
-        steps, rows = self._run.x.shape[:2]
-        factor = -1.0 if f"{own}-sign" in way else 1.0
-        if "batch-mean" in way:
-            factor /= rows
-        return factor / steps if "time-mean" in way else factor
+        plan = _planned(_own(part), gate, tuple(ways), *self._run.x.shape[:2])
+        value = torch.stack([self._sum(what) for what in plan.sums], 1)[:, plan.places]
+        if plan.turned:
+            value[:, plan.turned] = value[:, plan.turned].transpose(-1, -2)
+        return value * plan.factors.view(-1, *[1] * (value.dim() - 2))
 
     def _sum(self, what: _Sum) -> Tensor:
         if what not in self._sums:
@@ -118,7 +109,32 @@ class _Sum(NamedTuple):
     first_row: bool
 
 
+class _Plan(NamedTuple):
+    """How ways come from sums: which sum each is, which are transposed, times what."""
+
+    sums: tuple[_Sum, ...]
+    places: Tensor
+    turned: list[int]
+    factors: Tensor
+
+
 @cache
+def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) -> _Plan:
+    read = [_read(own, gate, way) for way in ways]
+    sums = tuple(dict.fromkeys(read))
+    factors = []
+    for way in ways:
+        factor = -1.0 if f"{own}-sign" in way else 1.0
+        factor /= rows if "batch-mean" in way else 1
+        factors.append(factor / steps if "time-mean" in way else factor)
+    return _Plan(
+        sums,
+        torch.tensor([sums.index(what) for what in read]),
+        [place for place, way in enumerate(ways) if "hh-gradient-transposed" in way],
+        torch.tensor(factors, dtype=torch.float64),
+    )
+
+
 def _read(own: str, gate: str, way: Way) -> _Sum:
     source, ends = gate, ""
     for key in way:
