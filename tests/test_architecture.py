@@ -26,7 +26,7 @@ FLOORS = (
         "runs",
         "checkpoint",
         "optimizers",
-        "audit",
+        "auditing",
         "explorer",
         "bench",
     },

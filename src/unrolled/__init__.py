@@ -1,5 +1,6 @@
 """An LSTM you can read, check and see inside: a drop-in for `torch.nn.LSTM`."""
 
+from unrolled.auditing import Report, assert_exact, audit
 from unrolled.elman import Elman
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
@@ -19,6 +20,9 @@ __all__ = [
     "Elman",
     "Gates",
     "LSTMCell",
+    "Report",
     "Stepper",
     "Trace",
+    "assert_exact",
+    "audit",
 ]

@@ -371,6 +371,20 @@ def reproduce(arguments: list[str]) -> int:
     return command(arguments, parser, RUNS)
 
 
+# --- audit ----------------------------------------------------------------------------------
+
+
+def audit(arguments: list[str]) -> int:
+    """`unrolled audit`."""
+    from unrolled.auditing import AuditError, command
+
+    parser = _Parser(prog="unrolled audit", description=command.DESCRIPTION)
+    try:
+        return command.main(parser, arguments, _need)
+    except AuditError as error:
+        raise Refusal(str(error)) from error
+
+
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
@@ -378,4 +392,5 @@ COMMANDS: dict[str, Command] = {
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
+    "audit": Command("audit [FILE]", "what is wrong with a backward pass: yours, or theirs", audit),
 }

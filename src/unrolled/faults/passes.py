@@ -82,15 +82,18 @@ class Switches:
         self.count = len(sets)
         self.flow = any(fault.flow for faults in sets for fault in faults)
         self.steps: dict[str, list[int]] = {}
-        self._on: dict[str, Tensor | None] = {}
-        for key in {fault.key for faults in sets for fault in faults}:
-            on = [any(fault.key == key for fault in faults) for faults in sets]
-            self._on[key] = None if all(on) else torch.tensor(on)[:, None, None]
+        places: dict[str, list[int]] = {}
         for place, faults in enumerate(sets):
             for fault in faults:
+                places.setdefault(fault.key, []).append(place)
                 if fault.steps:
                     name = fault.key.rpartition("-")[0]
                     self.steps.setdefault(name, [0] * self.count)[place] = fault.steps
+        self._on: dict[str, Tensor | None] = {}  # None: in every set
+        for key, where in places.items():
+            mask = torch.zeros(self.count, 1, 1, dtype=torch.bool)
+            mask[where] = True
+            self._on[key] = None if len(where) == self.count else mask
 
     def on(self, *keys: str) -> bool:
         """Whether any of these faults is on in any set."""

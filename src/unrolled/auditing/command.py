@@ -1,0 +1,149 @@
+"""What `unrolled audit` is asked, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from unrolled.auditing import AuditError, template
+from unrolled.auditing.checks import audit_learner
+from unrolled.auditing.cost import TASKS, Progress, train
+from unrolled.auditing.learner import load
+from unrolled.auditing.published import LENGTHS, SYSTEMS, System, measure
+
+__all__ = ["DESCRIPTION", "audit_file", "main", "show_cost", "show_published"]
+
+DESCRIPTION = (
+    "Without FILE: the backward passes that the documents publish, what is wrong with each, and "
+    "what it costs in training. With FILE: your own forward and backward pass, and which mistakes "
+    "explain its numbers. Exit status: 0 exact, 1 not exact, 2 cannot be audited."
+)
+
+Measured = Mapping[str, Mapping[int, tuple[float, float]]]
+
+
+def main(parser: argparse.ArgumentParser, arguments: list[str], need: Callable[..., object]) -> int:
+    """Do what the arguments ask for; the exit status.
+
+    Parameters
+    ----------
+    need : callable
+        Refuses in one sentence where a library is missing.
+
+    Raises
+    ------
+    unrolled.auditing.AuditError
+        In one sentence.
+    """
+    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own LSTM, a .py")
+    parser.add_argument(
+        "--template",
+        metavar="NEW",
+        type=Path,
+        nargs="?",
+        const=Path("my_lstm.py"),
+        help="write the file to fill in (my_lstm.py), and nothing else",
+    )
+    parser.add_argument("--no-training", action="store_true", help="leave the training out")
+    parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="draw the errors there, too")
+    asked = parser.parse_args(arguments)
+    if asked.out is not None:
+        need("matplotlib")
+    if asked.template is not None:
+        if asked.file is not None:
+            raise AuditError(f"--template writes a file; leave out {asked.file}, or --template.")
+        path = template.write_template(asked.template)
+        print(f"{path} is written. Fill it in, then:\n  unrolled audit {path}")
+        return 0
+    if asked.file is not None:
+        return audit_file(asked.file, asked.seed, asked.out)
+    status = show_published(asked.out)
+    return status if asked.no_training else show_cost(asked.seed)
+
+
+def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
+    """Audit a learner's file; 0 if it is exact and 1 if not.
+
+    Raises
+    ------
+    unrolled.auditing.AuditError
+        If it cannot be audited.
+    """
+    report = audit_learner(load(path), seed=seed)
+    print(f"{path}\n")
+    print(report)
+    if out is not None and report.errors:
+        from unrolled.auditing.picture import draw_errors
+
+        errors = {"your gradient": report.errors}
+        drawn = draw_errors(errors, out / f"{path.stem}.png", report.tolerance)
+        print(f"\n{drawn}")
+    return 0 if report.exact else 1
+
+
+def show_published(out: Path | None = None) -> int:
+    """Print the documents' backward passes beside the exact gradient."""
+    print("The backward passes that the documents publish, against the exact gradient:")
+    print("relative error and cosine of each parameter's gradient, medians of 20 draws, float64.")
+    measured = {}
+    for system in SYSTEMS:
+        found = measured[system.name] = measure(system)
+        print()
+        print("\n".join(_table(system, found)), flush=True)
+    if out is not None:
+        from unrolled.auditing.picture import draw_errors
+
+        errors = {
+            name: {
+                parameter: {steps: error for steps, (error, _) in of.items()}
+                for parameter, of in found.items()
+            }
+            for name, found in measured.items()
+            if any(error > 1e-9 for of in found.values() for error, _ in of.values())
+        }
+        print(f"\n{draw_errors(errors, out / 'published.png', 1e-9)}")
+    return 0
+
+
+def _table(system: System, found: Measured) -> list[str]:
+    lines = [f"{system.name}", f"  ({system.setting})"]
+    lines.append("  " + f"{'':<8}" + "".join(f"{f'T = {t}':^18}" for t in LENGTHS).rstrip())
+    for name, of in found.items():
+        cells = "".join(f"{_cell(*of[t]):^18}" for t in LENGTHS)
+        lines.append(f"  {name:<8}{cells}".rstrip())
+    if not system.faults:
+        return [*lines, "  Nothing is wrong with it."]
+    lines.append("  It equals the exact gradient with:")
+    return lines + [f"    - {fault.wrong}" for fault in system.faults]
+
+
+def _cell(error: float, cosine: float) -> str:
+    return "exact" if error < 1e-9 else f"{error:.2g} / {cosine:.3g}"
+
+
+def show_cost(seed: int = 0) -> int:
+    """Train with the published gradients and with the exact one, and print what came of it."""
+    print("\nWhat it costs in training, one run of each:")
+    for task in TASKS:
+        print(f"\n{task.name}; after {task.updates:,} updates, {task.figure}:")
+        for name, faults in task.faults.items():
+            value = train(task, faults, seed, _progress(name))
+            print(f"  {name:<20} {value:.4f}", flush=True)
+    print("\nTo train longer, or with other networks: `unrolled train adder --help`.")
+    return 0
+
+
+def _progress(name: str) -> Progress | None:
+    """A line that counts, where somebody is looking."""
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(update: int, total: int) -> None:
+        line = f"\r  {name}: update {update:,} of {total:,}"
+        wipe = "\r" + " " * len(line) + "\r" if update == total else ""
+        print(line + wipe, end="", file=sys.stderr, flush=True)
+
+    return tell

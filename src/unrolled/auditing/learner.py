@@ -1,0 +1,186 @@
+"""Call somebody else's forward and backward pass, and say plainly where that cannot be done."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unrolled.auditing.layouts import AuditError, Layout
+
+__all__ = ["Learner", "load"]
+
+DEFAULT_PARAMS = {"w_ih": "ih", "w_hh": "hh", "b_ih": "b_ih", "b_hh": "b_hh"}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Somebody's two functions, and how they lay things out.
+
+    ``file`` is where they stand, for the line of an error; None where that is not known.
+    """
+
+    run_forward: Callable[[dict[str, Any], Any], Any]
+    run_backward: Callable[[dict[str, Any], Any, Any], Any]
+    layout: Layout
+    library: str = "numpy"
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.library not in ("numpy", "torch"):
+            raise AuditError(
+                f"LIBRARY = {self.library!r} is not known: expected 'numpy' or 'torch'."
+            )
+
+    def forward(self, flat: Tensor, x: Tensor, hidden: int) -> tuple[Tensor, bool]:
+        """Their h for x [T, B, I], as [T, B, H] in float64, and whether theirs was."""
+        params = self._params(flat, x.shape[-1], hidden)
+        said = self._call("forward", self.run_forward, params, self._give(self.layout.theirs(x)))
+        if isinstance(said, tuple):
+            said = said[0] if said else None  # h first, and what the backward pass needs
+        expected = self.layout.theirs(x.new_zeros(*x.shape[:2], hidden)).shape
+        h = self._take("forward", "h", said, tuple(expected))
+        return self.layout.ours(h), _is_double(said)
+
+    def backward(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Tensor, Tensor | None, bool]:
+        """Their gradient as a flat vector, that of x if they give it, and whether it is float64.
+
+        ``forward`` is called before, as in training: a backward pass may read what it has left.
+        """
+        inputs, hidden = x.shape[-1], d_h.shape[-1]
+        self.forward(flat, x, hidden)
+        params = self._params(flat, inputs, hidden)
+        given = (self._give(self.layout.theirs(x)), self._give(self.layout.theirs(d_h)))
+        said = self._call("backward", self.run_backward, params, *given)
+        if not isinstance(said, Mapping):
+            raise AuditError(
+                f"backward returned {_what(said)}: expected a dict with a gradient for each of "
+                f"{', '.join(self.layout.params)}."
+            )
+        places = self.layout.places(inputs, hidden)
+        missing = [name for name in places if name not in said]
+        if missing:
+            there = ", ".join(map(str, said)) or "nothing"
+            raise AuditError(
+                f"backward returned no gradient for {', '.join(missing)}: its dict has {there}."
+            )
+        unknown = [str(name) for name in said if name not in places and name != "x"]
+        if unknown:
+            raise AuditError(
+                f"backward returned a gradient for {', '.join(unknown)}, which PARAMS does not "
+                "name."
+            )
+        out = torch.zeros_like(flat)
+        for name, place in places.items():
+            shape = tuple(place.shape)
+            out[place] = self._take("backward", f"the gradient of {name}", said[name], shape)
+        d_x = None
+        if "x" in said:
+            shape = tuple(self.layout.theirs(x).shape)
+            d_x = self.layout.ours(self._take("backward", "the gradient of x", said["x"], shape))
+        return out, d_x, all(_is_double(said[name]) for name in places)
+
+    def _params(self, flat: Tensor, inputs: int, hidden: int) -> dict[str, Any]:
+        places = self.layout.places(inputs, hidden)
+        return {name: self._give(flat[place]) for name, place in places.items()}
+
+    def _give(self, tensor: Tensor) -> Any:
+        tensor = tensor.clone()  # what they do to it is no matter of ours
+        return tensor.numpy() if self.library == "numpy" else tensor
+
+    def _call(self, name: str, function: Callable[..., Any], *given: Any) -> Any:
+        try:
+            with np.errstate(all="ignore"):
+                return function(*given)
+        except Exception as error:
+            raise AuditError(_raised(name, error, self.file)) from error
+
+    def _take(self, name: str, what: str, said: Any, shape: tuple[int, ...]) -> Tensor:
+        try:
+            if isinstance(said, Tensor):
+                found = said.detach().to("cpu", torch.float64)
+            else:
+                found = torch.from_numpy(np.array(said, dtype=np.float64))
+        except (TypeError, ValueError):
+            raise AuditError(
+                f"{name} returned {_what(said)} for {what}: expected an array of shape "
+                f"{tuple(shape)}."
+            ) from None
+        if found.shape != torch.Size(shape):
+            raise AuditError(
+                f"{name} returned {what} with the shape {tuple(found.shape)}: expected "
+                f"{tuple(shape)}."
+            )
+        if not found.isfinite().all():
+            word = "NaN" if found.isnan().any() else "infinity"
+            raise AuditError(f"{name} returned {word} in {what}, for numbers between -2 and 2.")
+        return found
+
+
+def load(path: Path) -> Learner:
+    """The functions and the layout that a learner's file declares.
+
+    Raises
+    ------
+    AuditError
+        If the file is missing, cannot be run, or lacks a function or a declaration.
+    """
+    if not path.is_file():
+        raise AuditError(
+            f"there is no file {path}: `unrolled audit --template {path}` writes one to fill in."
+        )
+    module = ModuleType("learner")
+    module.__file__ = str(path)
+    try:
+        code = compile(path.read_bytes(), str(path), "exec")
+        exec(code, module.__dict__)  # it is the user's own file, and what they asked for
+    except SyntaxError as error:
+        raise AuditError(f"{path}, line {error.lineno}: {error.msg}.") from error
+    except Exception as error:
+        raise AuditError(_raised(None, error, path)) from error
+    for name in ("forward", "backward"):
+        if not callable(getattr(module, name, None)):
+            raise AuditError(
+                f"{path} has no function {name}: `unrolled audit --template` shows what is needed."
+            )
+    params = getattr(module, "PARAMS", DEFAULT_PARAMS)
+    if not isinstance(params, Mapping):
+        raise AuditError(f"PARAMS in {path} is {_what(params)}: expected a dict.")
+    layout = Layout(
+        dict(params),
+        gates=str(getattr(module, "GATES", "ifgo")),
+        axes=str(getattr(module, "X", "TBI")),
+        output=getattr(module, "OUTPUT", "tanh"),
+    )
+    library = getattr(module, "LIBRARY", "numpy")
+    return Learner(module.forward, module.backward, layout, library, path)
+
+
+def _raised(name: str | None, error: Exception, file: Path | None) -> str:
+    """What their code raised, with the line in their file that it comes from."""
+    line = None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if file is not None and frame.filename == str(file):
+            line = frame.lineno
+    where = f"{name} " if name else ""
+    place = f"{file}, line {line}: " if line is not None else ""
+    said = " ".join(str(error).split()) or "no message"
+    return f"{place}{where}raised {type(error).__name__}: {said}"
+
+
+def _is_double(said: Any) -> bool:
+    return not str(getattr(said, "dtype", "")).endswith(("float32", "float16"))
+
+
+def _what(said: Any) -> str:
+    if said is None:
+        return "None"
+    shape = getattr(said, "shape", None)
+    return f"an array of shape {tuple(shape)}" if shape is not None else f"a {type(said).__name__}"

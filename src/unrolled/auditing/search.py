@@ -1,0 +1,217 @@
+"""Which faults explain a gradient: a search that says nothing unless the numbers agree.
+
+Faults of the flow are tried in sets; for each set, the deltas are computed, and every block of
+the gradient says by itself which faults of the sums it can have.  A set explains the gradient when
+the blocks agree with one another.  So triples need no table of triples of everything.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled.auditing.sums import Block, SummedBlocks, Way, ways_of
+from unrolled.equations import Cell
+from unrolled.faults.catalogue import Fault, catalogue, compatible
+from unrolled.faults.passes import Deltas, Run, Switches, Weights, deltas
+
+__all__ = ["Case", "Explanation", "Search"]
+
+MOST_FLOW = 3
+MOST_SUMS = (3, 3, 2, 1)  # in one block, beside 0, 1, 2 and 3 faults of the flow
+CHUNK = 2048
+WAYS = 64  # compared at once
+
+FaultSet = tuple[Fault, ...]
+Blocks = Mapping[Block, Tensor]
+
+
+class Case(NamedTuple):
+    """What a gradient was computed from."""
+
+    weights: Weights
+    run: Run
+    d_y: Tensor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Sets of faults, each of which gives exactly these numbers; the fewest faults that do.
+
+    Where there is none, ``nearest`` is the set that explains most blocks, and the blocks left over.
+    """
+
+    sets: tuple[FaultSet, ...] = ()
+    nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
+
+
+class Search:
+    """The catalogue, ready to be searched for what explains gradients of these cases.
+
+    Parameters
+    ----------
+    cell : Cell
+    cases : sequence of Case
+        Of different lengths, 3 and more among them: that is what tells faults apart.  Those that
+        do it soonest come first.
+    """
+
+    def __init__(self, cell: Cell, cases: Sequence[Case]) -> None:
+        self.cell, self.cases = cell, cases
+        longest = max(len(case.d_y) for case in cases) - 1
+        self.rows = cases[0].d_y.shape[1]
+        known = [f for f in catalogue(cell, longest) if self.rows > 1 or f.slot != "batch"]
+        self.faults = {f.key: f for f in known}
+        self._kept: dict[tuple[int, int, int], SummedBlocks] = {}
+
+    def explain(self, observed: Sequence[Blocks], rtol: float = 1e-6) -> Explanation:
+        """Find the smallest sets of faults that explain every block of every case.
+
+        ``observed`` has the gradient of each case by blocks; ``rtol`` is how far a block may be
+        from what a fault predicts, in units of its largest entry.
+        """
+        best: list[FaultSet] = []
+        fewest = len(self.faults)
+        for size in range(MOST_FLOW + 1):
+            if size > fewest:
+                break
+            ways = self._ways(size, observed)
+            for faults, found in self._survivors(size, observed, rtol):
+                for sums in _unions(found, ways, fewest - size):
+                    if size + len(sums) < fewest:
+                        best, fewest = [], size + len(sums)
+                    best.append((*faults, *(self.faults[key] for key in sorted(sums))))
+        return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+
+    def _nearest(self, observed: Sequence[Blocks], rtol: float) -> Explanation:
+        """The one fault of the flow under which most blocks are what they would be."""
+        nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
+        for faults, found in self._survivors(1, observed, rtol, strict=False):
+            left = tuple(block for block, some in found.items() if not some)
+            if nearest is None or len(left) < len(nearest[1]):
+                nearest = (faults, left)
+        # Blocks that are right as they are speak for no fault.
+        right = [found for _, found in self._survivors(0, observed, rtol, strict=False)]
+        if nearest is None or (
+            right and len(nearest[1]) >= sum(not some for some in right[0].values())
+        ):
+            return Explanation()
+        return Explanation(nearest=nearest)
+
+    def _ways(self, size: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
+        most = MOST_SUMS[size]
+        return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
+
+    @cached_property
+    def _sets(self) -> tuple[list[FaultSet], ...]:
+        """The sets of flow faults, by size."""
+        flow = [f for f in self.faults.values() if f.flow]
+        out = []
+        for size in range(MOST_FLOW + 1):
+            sets = [s for s in itertools.combinations(flow, size) if compatible(s)]
+            sets.sort(key=lambda s: any(f.slot == "truncation" for f in s))  # these take longer
+            out.append(sets)
+        return tuple(out)
+
+    def _sums(self, size: int, start: int, place: int, alive: Tensor) -> SummedBlocks:
+        """What a chunk's sets that are alive give in a case; small sets are kept for next time."""
+        key = (size, start, place)
+        case, sets = self.cases[place], self._sets[size][start : start + CHUNK]
+        if key in self._kept:
+            return self._kept[key] if len(alive) == len(sets) else self._kept[key].of(alive)
+        found = self._summed(case, [sets[one] for one in alive.tolist()])
+        if len(alive) == len(sets) and size < MOST_FLOW:
+            self._kept[key] = found
+        return found
+
+    def _summed(self, case: Case, sets: Sequence[FaultSet]) -> SummedBlocks:
+        found: Deltas = deltas(self.cell, case.weights, case.run, case.d_y, Switches(sets))
+        return SummedBlocks(self.cell, case.weights, case.run, found)
+
+    def _survivors(
+        self,
+        size: int,
+        observed: Sequence[Blocks],
+        rtol: float,
+        strict: bool = True,
+    ) -> Iterator[tuple[FaultSet, dict[Block, list[Way]]]]:
+        """The sets of flow faults under which the blocks can be explained, and how.
+
+        Of all of them, if ``strict``: then most sets fall at the first block.
+        """
+        ways = self._ways(size, observed)
+        order = sorted(ways, key=lambda block: len(ways[block]))
+        for start in range(0, len(self._sets[size]), CHUNK):
+            sets = self._sets[size][start : start + CHUNK]
+            matches = {
+                block: torch.ones(len(sets), len(some), dtype=torch.bool)
+                for block, some in ways.items()
+            }
+            alive = torch.arange(len(sets))
+            for place, blocks in enumerate(observed):
+                if not len(alive):
+                    break
+                sums = self._sums(size, start, place, alive)
+                for block in order:
+                    matches[block][alive] &= _agree(sums, block, ways[block], blocks[block], rtol)
+                    keep = matches[block][alive].any(1)
+                    if strict and not keep.all():
+                        alive, sums = alive[keep], sums.of(keep)
+                        if not len(alive):
+                            break
+            for one in alive.tolist():
+                found = {
+                    block: [ways[block][way] for way in match[one].nonzero()[:, 0].tolist()]
+                    for block, match in matches.items()
+                }
+                if any(found.values()):
+                    yield sets[one], found
+
+
+def _agree(
+    sums: SummedBlocks, block: Block, ways: Sequence[Way], observed: Tensor, rtol: float
+) -> Tensor:
+    """Whether each set [N] and each way of summing [W] gives what was observed, [N, W]."""
+    chunks = [ways[start : start + WAYS] for start in range(0, len(ways), WAYS)]
+    return torch.cat([_near(sums.block(block, some), observed, rtol) for some in chunks], 1)
+
+
+def _near(ours: Tensor, theirs: Tensor, rtol: float) -> Tensor:
+    scale = torch.maximum(ours.flatten(2).abs().amax(2), theirs.abs().max()).clamp(min=1e-12)
+    return (ours - theirs).flatten(2).abs().amax(2) <= rtol * scale
+
+
+def _unions(
+    found: Mapping[Block, list[Way]], ways: Mapping[Block, tuple[Way, ...]], most: int
+) -> list[Way]:
+    """The smallest sets of faults of the sums of which every block shows what concerns it."""
+    concerns = {block: frozenset[str]().union(*some) for block, some in ways.items()}
+    allowed = {block: set(some) for block, some in found.items()}
+    best: set[Way] = set()
+    tried: set[Way] = set()
+
+    def grow(union: Way) -> None:
+        nonlocal most, best
+        if len(union) > most or union in tried:
+            return
+        tried.add(union)
+        for block, some in allowed.items():
+            shown = union & concerns[block]
+            if shown not in some:
+                larger = [way for way in some if way > shown]
+                for way in larger:
+                    if not any(other < way for other in larger):
+                        grow(union | way)
+                return
+        if len(union) < most:
+            best, most = set(), len(union)
+        best.add(union)
+
+    grow(frozenset())
+    return sorted(best, key=sorted)

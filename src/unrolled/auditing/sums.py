@@ -1,0 +1,146 @@
+"""One block of a gradient, summed from the deltas in every way in which people sum it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled.equations import Cell
+from unrolled.faults.passes import Deltas, Run, Weights
+
+__all__ = ["Block", "SummedBlocks", "Way", "ways_of"]
+
+Block = tuple[str, str]  # (part, gate); the parts are ih, hh, b, b_ih, b_hh, p, and x without gate
+Way = frozenset[str]  # keys of faults of the sums; empty where the sum is right
+
+_ENDS = {
+    "last": slice(-1, None),
+    "first": slice(0, 1),
+    "without-first": slice(1, None),
+    "without-last": slice(0, -1),
+    "zero": slice(0, 0),
+}
+
+
+@cache
+def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
+    """Every way in which one block's sum can be wrong, with ``most`` faults at most."""
+    part, gate = block
+    if part == "x":
+        return (frozenset(),)
+    choices: list[tuple[str | None, ...]] = [(None, "time-mean")]
+    if rows > 1:
+        choices.append((None, "batch-first-row", "batch-mean"))
+    if part != "p":
+        own = _own(part)
+        choices.append((None, *(f"{own}-{end}" for end in _ENDS)))
+        choices.append((None, f"{own}-sign"))
+        choices.append((None, *(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate)))
+        if own == "hh":
+            choices += [(None, "hh-reads-h"), (None, "hh-gradient-transposed")]
+    found = (frozenset(key for key in keys if key) for keys in itertools.product(*choices))
+    return tuple(keys for keys in found if len(keys) <= most)
+
+
+def _own(part: str) -> str:
+    """What the catalogue calls a part: it has one name for a bias, be there one or two."""
+    return "b" if part.startswith("b") else part
+
+
+class SummedBlocks:
+    """The gradients of one case, by block, for N sets of faults of the flow."""
+
+    def __init__(self, cell: Cell, weights: Weights, run: Run, found: Deltas) -> None:
+        self._cell, self._weights, self._run, self._found = cell, weights, run, found
+        self._sums: dict[_Sum, Tensor] = {}
+
+    def of(self, chosen: Tensor) -> SummedBlocks:
+        """Those of some of the sets, by their places or by a mask."""
+        d_p = None if self._found.d_p is None else self._found.d_p[:, chosen]
+        found = Deltas(
+            self._found.d_a[:, chosen], d_p, self._found.d_h_0[chosen], self._found.d_c_0[chosen]
+        )
+        return SummedBlocks(self._cell, self._weights, self._run, found)
+
+    def block(self, block: Block, ways: Sequence[Way]) -> Tensor:
+        """The gradient of a block summed in each way, [N, W, H, …]."""
+        part, gate = block
+        if part == "x":
+            w_ih = self._weights.w_ih.view(*self._found.d_a.shape[-2:], -1)
+            return torch.einsum("tnbgh,ghi->ntbi", self._found.d_a, w_ih)[:, None]
+        plan = _planned(_own(part), gate, tuple(ways), *self._run.x.shape[:2])
+        value = torch.stack([self._sum(what) for what in plan.sums], 1)[:, plan.places]
+        if plan.turned:
+            value[:, plan.turned] = value[:, plan.turned].transpose(-1, -2)
+        return value * plan.factors.view(-1, *[1] * (value.dim() - 2))
+
+    def _sum(self, what: _Sum) -> Tensor:
+        if what not in self._sums:
+            self._sums[what] = self._summed(what)
+        return self._sums[what]
+
+    def _summed(self, what: _Sum) -> Tensor:
+        rows = slice(0, 1) if what.first_row else slice(None)
+        if what.part == "p":
+            assert self._found.d_p is not None
+            place = self._cell.peepholes.index(what.source)
+            return self._found.d_p[:, :, place, rows].sum((0, 2))
+        steps = _ENDS.get(what.ends, slice(None))
+        d_a = self._found.d_a[steps, :, rows, self._cell.gates.index(what.source)]
+        if what.part == "b":
+            return d_a.sum((0, 2))
+        h = self._run.h[1:] if what.reads_h else self._run.h[:-1]
+        read = self._run.x if what.part == "ih" else h
+        return torch.einsum("tnbh,tbi->nhi", d_a, read[steps, rows])
+
+
+class _Sum(NamedTuple):
+    """What is summed: whose delta, over which steps and rows, times what."""
+
+    part: str
+    source: str
+    ends: str
+    reads_h: bool
+    first_row: bool
+
+
+class _Plan(NamedTuple):
+    """How ways come from sums: which sum each is, which are transposed, times what."""
+
+    sums: tuple[_Sum, ...]
+    places: Tensor
+    turned: list[int]
+    factors: Tensor
+
+
+@cache
+def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) -> _Plan:
+    read = [_read(own, gate, way) for way in ways]
+    sums = tuple(dict.fromkeys(read))
+    factors = []
+    for way in ways:
+        factor = -1.0 if f"{own}-sign" in way else 1.0
+        factor /= rows if "batch-mean" in way else 1
+        factors.append(factor / steps if "time-mean" in way else factor)
+    return _Plan(
+        sums,
+        torch.tensor([sums.index(what) for what in read]),
+        [place for place, way in enumerate(ways) if "hh-gradient-transposed" in way],
+        torch.tensor(factors, dtype=torch.float64),
+    )
+
+
+def _read(own: str, gate: str, way: Way) -> _Sum:
+    source, ends = gate, ""
+    for key in way:
+        end = key.removeprefix(f"{own}-")
+        if end in _ENDS:
+            ends = end
+        elif key.startswith(f"{own}-{gate}-from-"):
+            source = key[-1]
+    return _Sum(own, source, ends, "hh-reads-h" in way, "batch-first-row" in way)

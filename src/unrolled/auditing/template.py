@@ -1,0 +1,72 @@
+"""The file that a learner fills in, and how it is written without losing another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unrolled.auditing.layouts import AuditError
+
+__all__ = ["TEMPLATE", "write_template"]
+
+TEMPLATE = '''"""My LSTM, to be audited:  unrolled audit {name}
+
+Two functions, called with float64 arrays at small sizes and lengths 1, 2, 3 and 6; each time
+forward first, then backward.  Every sequence starts from h = 0 and c = 0.  The exact equations:
+
+    i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o)      g = tanh(a_g)
+    c[t] = f * c[t-1] + i * g                               h[t] = o * tanh(c[t])
+    a = W_ih x[t] + W_hh h[t-1] + bias, for each gate
+"""
+
+import numpy as np
+
+LIBRARY = "numpy"  # the arrays you are given: "numpy", or "torch"
+OUTPUT = "tanh"  # h = o * tanh(c); "identity" for h = o * c
+X = "TBI"  # the axes of x: T steps, B sequences, I inputs, in your order; "TI" for one sequence.
+#            h and d_h have the same axes, with H units in the place of I.
+GATES = "ifgo"  # the order of the gates where several are in one array; g is the block input
+
+# Your parameters by your own names, and what is in each:
+#   "ih" the input weights, "hh" the recurrent weights, "b" the bias: of all gates, in the order of
+#   GATES, one below the other, so "ih" is [4H, I], "hh" [4H, H] and "b" [4H];
+#   "ih|hh" side by side, [4H, I+H];  "hh|ih" the other way round;  "ih|hh|b" with the bias too;
+#   "ih.T" transposed, [I, 4H];  "b.col" [4H, 1];  "b.row" [1, 4H];
+#   "f:ih" of one gate alone, [H, I];  "b_ih" and "b_hh" for two biases;  "p" for peepholes, in the
+#   order of GATES without g.
+PARAMS = {{
+    "W_ih": "ih",
+    "W_hh": "hh",
+    "b": "b",
+}}
+
+
+def forward(params, x):
+    """h of every step; or (h, whatever you like)."""
+    raise NotImplementedError("write your forward pass here")
+
+
+def backward(params, x, d_h):
+    """The gradient of every parameter, by its name, for the gradient d_h of every step's h.
+
+    A gradient "x" of the input may be in it too.
+    """
+    raise NotImplementedError("write your backward pass here")
+'''
+
+
+def write_template(path: Path) -> Path:
+    """Write the file to fill in; a file that is there stays what it is.
+
+    Raises
+    ------
+    AuditError
+        If there is a file of this name.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(name=path))
+    except FileExistsError:
+        raise AuditError(
+            f"{path} is there already and stays as it is: give --template another name."
+        ) from None
+    return path
