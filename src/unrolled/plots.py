@@ -234,12 +234,8 @@ def table(
     axes.set_axis_off()
     axes.set_xlim(-1, lefts[-1])
     axes.set_ylim(lines - 0.5, -0.5)
-    words: dict[str, Any] = {
-        "family": "DejaVu Sans Mono",
-        "fontsize": 9,
-        "va": "center",
-        "parse_math": False,
-    }
+    words: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 9, "va": "center"}
+    words["parse_math"] = False  # a dollar is a dollar
     for line, row in enumerate(cells):
         if line and any(marked[line - 1 : line]):
             axes.axhspan(line - 0.5, line + 0.5, color="#FBE3B5", zorder=0)

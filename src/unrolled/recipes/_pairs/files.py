@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,15 +75,15 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def divide(pairs: Sequence[Pair], share: float) -> Parts:
-    """Hold out a share of the sources, at least one, and every pair of each.
+def divide(pairs: Sequence[Pair], share: float, learnt: Collection[str] = ()) -> Parts:
+    """Hold out a share of the sources, at least one, and every pair of each; none of ``learnt``.
 
     Which ones is read from the sources themselves, the smallest of their hashes: the order of the
     file and the seed do not matter, and a line more moves at most a few others.
     """
     counts = Counter(source for source, _ in pairs)
-    sources = sorted(counts, key=_hash)
-    chosen = set(sources[: max(1, round(share * len(sources)))])
+    sources = sorted(counts.keys() - set(learnt), key=_hash)
+    chosen = set(sources[: max(1, round(share * len(counts)))])
     held_out = [pair for pair in pairs if pair[0] in chosen]
     training = [pair for pair in pairs if pair[0] not in chosen]
     return Parts(training, held_out, sum(count > 1 for count in counts.values()))

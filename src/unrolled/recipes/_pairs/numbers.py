@@ -6,7 +6,7 @@ import functools
 
 import torch
 
-__all__ = ["LARGEST", "in_words", "number_pairs"]
+__all__ = ["ALONE", "LARGEST", "in_words", "number_pairs"]
 
 _SMALL = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
@@ -17,6 +17,9 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _SCALES = ("", " thousand", " million", " billion")
 
 LARGEST = 1000 ** len(_SCALES) - 1
+
+# Whose words no other number has: held out, nobody could tell what they mean.
+ALONE = ("zero",)
 
 # The numbers are the same in every run, whatever its seed: runs are then judged alike.
 _DRAWN_WITH = 4012

@@ -90,5 +90,5 @@ def told(answers: Sequence[Answer], vocabulary: Vocabulary, *, with_scores: bool
     for one in answers:
         score = f"{one.log_probability:>15.4f}  " if with_scores else ""
         cut = "" if one.ended else f"…  (cut off after {len(one.numbers)} symbols, without an end)"
-        lines.append(f"{score}{vocabulary.text(one.numbers)}{cut}")
+        lines.append(f"{score}{vocabulary.text(one.numbers) or '(nothing)'}{cut}")
     return lines
