@@ -75,10 +75,33 @@ def test_numbers_it_never_saw_are_answered(numbers: Any) -> None:
     assert untrained["edit_distance"] > 0.5
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_so_they_are_with_another_seed(seed: int) -> None:
-    recipe = replace(WORDS, seed=seed)
+def test_so_they_are_with_another_seed_and_no_average() -> None:
+    recipe = replace(WORDS, seed=1, average=0.0)
     assert recipe.metrics(trained(recipe))["exact_match"] > 0.9
+
+
+def test_the_average_answers_and_not_the_learner(letters: Recipe) -> None:
+    model = training.build(letters).train()
+    weights = [p.detach().clone() for p in model.learner.parameters()]
+    batch = letters.batch(0, torch.Generator().manual_seed(0))
+    for _ in range(2):  # the first takes the weights as they are
+        model.loss(*batch)
+        with torch.no_grad():
+            for weight in model.learner.parameters():
+                weight += 1
+    model.loss(*batch)
+    averaged = list(model.answerer.parameters())
+    # 0.99 * (0.99 * w + 0.01 * (w + 1)) + 0.01 * (w + 2)
+    for weight, average in zip(weights, averaged, strict=True):
+        torch.testing.assert_close(average, weight + 0.99 * 0.01 + 0.02)
+    model.eval()
+    model.loss(*batch)
+    torch.testing.assert_close(averaged[0], weights[0] + 0.99 * 0.01 + 0.02)
+    assert not any(p.requires_grad for p in averaged)
+    said = letters.answers(model, ["ab"])
+    with torch.no_grad():
+        model.learner.readout.bias[END] = 100.0
+    assert letters.answers(model, ["ab"]) == said
 
 
 @pytest.mark.parametrize(
@@ -137,6 +160,19 @@ def test_a_batch_is_of_one_length_and_all_lengths_come(generator: torch.Generato
     assert torch.cat(lengths).float().mean().item() == pytest.approx(
         every.float().mean().item(), rel=0.1
     )
+
+
+def test_few_digits_are_met_as_often_as_asked(generator: torch.Generator) -> None:
+    recipe = replace(SMALL, even=0.6)
+    target = recipe._corpora[1]
+    drawn = target.lengths[recipe._drawn(6000, generator)] - 1
+    of_each = torch.bincount(target.lengths - 1)[1:]
+    assert len(of_each) == 3
+    for digits in (1, 2, 3):
+        expected = 0.6 / 3 + 0.4 * of_each[digits - 1].item() / len(target.lengths)
+        assert (drawn == digits).double().mean().item() == pytest.approx(expected, abs=0.03)
+    places = recipe._drawn(6000, generator)
+    assert len(places.unique()) == len(target.lengths)
 
 
 def test_the_loss_is_the_mean_over_symbols_and_sees_no_padding(
@@ -278,6 +314,7 @@ def test_other_scripts_and_dollars_are_drawn(tmp_path: Path) -> None:
         ({"fewest": 0}, "fewest = 0 makes no sense"),
         ({"alike": 0}, "alike = 0 makes no sense"),
         ({"test_share": 0.0}, "test_share = 0.0 makes no sense: expected a share between 0 and 1"),
+        ({"even": 1.5}, "even = 1.5 makes no sense: expected a share from 0 to 1"),
         ({"dropout": 1.0}, "dropout = 1.0 makes no sense: expected 0 or more and below 1"),
         ({"largest": 98}, "largest = 98 makes no sense: expected 99 to 999999999999"),
         ({"numbers": 1001}, "numbers = 1001 makes no sense: expected 2 to 1000"),

@@ -17,6 +17,7 @@ from unrolled.recipes._pairs import decoding, files, judging
 from unrolled.recipes._pairs.decoding import beam_search, greedy_search
 from unrolled.recipes._pairs.judging import Judgement, bins, edit_distance
 from unrolled.recipes._pairs.numbers import LARGEST, in_words, number_pairs
+from unrolled.recipes._pairs.pictures import examples
 from unrolled.recipes._pairs.translator import State, Translator
 from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, Corpus, Vocabulary
 
@@ -313,6 +314,13 @@ def test_lengths_are_sorted_into_few_bins() -> None:
     skewed = bins(judged([5] * 90 + list(range(10, 30))), lambda one: one.source_length)
     assert sum(len(inside) for inside in skewed.values()) == 110
     assert next(iter(skewed)) == "5"
+
+
+def test_examples_are_right_and_wrong_and_from_everywhere() -> None:
+    found = [one.source_length for one in examples(judged(list(range(100))), 5)]
+    assert found == [*range(0, 100, 20), *range(1, 100, 20)]
+    assert [one.source_length for one in examples(judged([0, 2, 5]), 6)] == [0, 2, 5]
+    assert examples([], 6) == []
 
 
 def test_a_table_has_a_line_for_each_row(tmp_path: Path) -> None:

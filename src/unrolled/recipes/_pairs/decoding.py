@@ -48,7 +48,6 @@ def greedy_search(model: Translator, state: State, most: int) -> list[Answer]:
     for _ in range(most + 1):
         logits, state = model.decode(read, state)
         best, read = logits.log_softmax(-1).max(-1)
-        read = torch.where(ended, END, read)
         scores += torch.where(ended, 0.0, best[0])
         ended |= read[0] == END
         said.append(read[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 
 from unrolled import plots
@@ -34,10 +33,14 @@ def draw_by_length(
 
 
 def examples(judged: Sequence[Judgement], of_each: int) -> list[Judgement]:
-    """The first few that are right and the first few that are wrong."""
-    right = islice((one for one in judged if one.right), of_each)
-    wrong = islice((one for one in judged if not one.right), of_each)
-    return [*right, *wrong]
+    """A few that are right and a few that are wrong, from all over the held-out part."""
+    right = [one for one in judged if one.right]
+    wrong = [one for one in judged if not one.right]
+    return [*_spread(right, of_each), *_spread(wrong, of_each)]
+
+
+def _spread(judged: list[Judgement], most: int) -> list[Judgement]:
+    return judged[:: max(1, -(-len(judged) // most))]
 
 
 def draw_examples(judged: Sequence[Judgement], path: Path, *, title: str) -> Path:
