@@ -8,7 +8,7 @@ its dashes too, so a grey print says the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +17,25 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Fan", "bars", "curves", "dress", "forecast", "gates", "learning_curve", "save"]
+__all__ = [
+    "Fan",
+    "bars",
+    "curves",
+    "dress",
+    "forecast",
+    "gates",
+    "learning_curve",
+    "save",
+    "table",
+]
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 FAINT = "#9A9A9A"
+BOX = "\N{WHITE SQUARE}"
 # One look for each forecast, in the order in which they are given.
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
@@ -249,6 +261,48 @@ def gates(
             places = _thin(len(steps), 8)
             axes.set_xticks(places, [steps[place] for place in places])
     return save(figure, path, title)
+
+
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    path: Path,
+    *,
+    title: str = "",
+    marked: Sequence[bool] = (),
+) -> Path:
+    """Draw rows of words under their heads; a marked row stands on another ground.
+
+    The font is DejaVu Sans Mono, which has Latin, Greek and Cyrillic letters and more; a character
+    that it does not have is drawn as an empty box, and a note below says so.
+    """
+    has = get_font(findfont("DejaVu Sans Mono")).get_char_index
+    cells = [[_drawable(cell, has) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lefts = np.cumsum([0, *(width + 3 for width in widths)])
+    missing = any(drawn != list(row) for drawn, row in zip(cells, (heads, *rows), strict=True))
+    lines = len(cells) + missing
+    figure = Figure(figsize=(0.4 + 0.078 * lefts[-1], 0.7 + 0.26 * lines), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.set_xlim(-1, lefts[-1])
+    axes.set_ylim(lines - 0.5, -0.5)
+    words: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 9, "va": "center"}
+    words["parse_math"] = False  # a dollar is a dollar
+    for line, row in enumerate(cells):
+        if line and any(marked[line - 1 : line]):
+            axes.axhspan(line - 0.5, line + 0.5, color="#FBE3B5", zorder=0)
+        for left, cell in zip(lefts[:-1], row, strict=True):
+            axes.text(left, line, cell, color=INK if line else "#666666", **words)
+    axes.axhline(0.5, color="#888888", linewidth=0.8)
+    if missing:
+        note = f"{BOX}: a character that this picture's font does not have"
+        axes.text(0, len(cells), note, color="#666666", **words)
+    return save(figure, path, title)
+
+
+def _drawable(text: str, has: Callable[[int], int]) -> str:
+    return "".join(mark if has(ord(mark)) else BOX for mark in text)
 
 
 def _truth(axes: Axes, positions: Sequence[float] | Floats, truth: Floats) -> None:

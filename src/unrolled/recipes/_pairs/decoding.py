@@ -1,0 +1,118 @@
+"""What the decoder says of a state: symbol by symbol, or the best of several beams."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled.recipes._pairs.translator import State, Translator
+from unrolled.recipes._pairs.vocabulary import END
+
+__all__ = ["Answer", "beam_search", "greedy_search"]
+
+
+class Answer(NamedTuple):
+    """What was said: the numbers of its symbols, without `END`, and the log of its probability.
+
+    ``ended`` is False where the network had not said `END` when it was cut off.
+    """
+
+    numbers: list[int]
+    log_probability: float
+    ended: bool
+
+
+@torch.no_grad()
+def greedy_search(model: Translator, state: State, most: int) -> list[Answer]:
+    """At each step the likeliest symbol, and it is final; all B sources at once.
+
+    Parameters
+    ----------
+    model : Translator
+    state : (Tensor, Tensor), each [L, B, H]
+        What the encoder found.
+    most : int
+        Symbols after which an answer is cut off, `END` not counted.
+
+    Returns
+    -------
+    list of Answer
+        One for each source.
+    """
+    rows = state[0].shape[1]
+    read = torch.full((1, rows), END)
+    scores, ended = torch.zeros(rows), torch.zeros(rows, dtype=torch.bool)
+    said: list[Tensor] = []
+    for _ in range(most + 1):
+        logits, state = model.decode(read, state)
+        best, read = logits.log_softmax(-1).max(-1)
+        scores += torch.where(ended, 0.0, best[0])
+        ended |= read[0] == END
+        said.append(read[0])
+        if ended.all():
+            break
+    numbers = torch.stack(said, 1)[:, : most + 1]
+    return [_answer(*row, most) for row in zip(numbers, scores, ended, strict=True)]
+
+
+@torch.no_grad()
+def beam_search(model: Translator, state: State, width: int, most: int) -> list[list[Answer]]:
+    """Keep the ``width`` likeliest beginnings of each source; all B sources at once.
+
+    An answer that has ended stays among them with the probability that it has, so the scores are
+    those of whole answers: nothing is divided by a length.  With a width of 1 it is greedy.
+
+    Parameters
+    ----------
+    model, state, most
+        As in `greedy_search`.
+    width : int
+        How many are kept.
+
+    Returns
+    -------
+    list of list of Answer
+        For each source at most ``width`` different answers, the likeliest first.
+    """
+    rows = state[0].shape[1]
+    state = (state[0].repeat_interleave(width, 1), state[1].repeat_interleave(width, 1))
+    first_beam = torch.arange(rows)[:, None] * width
+    # In the beginning all beams are the same one: but for the first, they do not count.
+    scores = torch.full((rows, width), -torch.inf)
+    scores[:, 0] = 0.0
+    ended = torch.zeros(rows, width, dtype=torch.bool)
+    said = torch.empty(rows, width, 0, dtype=torch.long)
+    read = torch.full((1, rows * width), END)
+    for _ in range(most + 1):
+        logits, state = model.decode(read, state)
+        ahead = logits.log_softmax(-1).view(rows, width, -1)
+        symbols = ahead.shape[-1]
+        after_end = torch.full((symbols,), -torch.inf)
+        after_end[END] = 0.0
+        ahead = torch.where(ended[..., None], after_end, ahead)
+        scores, places = (scores[..., None] + ahead).flatten(1).topk(width)
+        parents, added = places // symbols, places % symbols
+        said = torch.cat((_of(said, parents), added[..., None]), -1)
+        ended = ended.gather(1, parents) | (added == END)
+        if (ended | scores.isinf()).all():
+            break
+        chosen = (first_beam + parents).flatten()
+        state = (state[0][:, chosen], state[1][:, chosen])
+        read = added.view(1, -1)
+    return [
+        [_answer(*beam, most) for beam in zip(*row, strict=True) if not beam[1].isinf()]
+        for row in zip(said, scores, ended, strict=True)
+    ]
+
+
+def _of(said: Tensor, parents: Tensor) -> Tensor:
+    return said.gather(1, parents[..., None].expand(-1, -1, said.shape[-1]))
+
+
+def _answer(said: Tensor, score: Tensor, ended: Tensor, most: int) -> Answer:
+    numbers = said.tolist()
+    if END in numbers:
+        numbers = numbers[: numbers.index(END)]
+    return Answer(numbers[:most], score.item(), bool(ended))

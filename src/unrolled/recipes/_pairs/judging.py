@@ -1,0 +1,77 @@
+"""How good the answers are: whole answers right, and the edits that the others need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Judgement", "bins", "edit_distance", "exact_match", "share_of_edits"]
+
+
+class Judgement(NamedTuple):
+    """One held-out source: its target (the nearest, where it has several) and what was said.
+
+    The lengths are in symbols, and so are the edits.
+    """
+
+    source: str
+    target: str
+    answer: str
+    right: bool
+    edits: int
+    source_length: int
+    target_length: int
+
+
+def edit_distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """The fewest symbols to insert, delete or replace that make one the other (Levenshtein 1966).
+
+    Examples
+    --------
+    >>> edit_distance("4012", "412")
+    1
+    """
+    above = list(range(len(other) + 1))
+    for row, symbol in enumerate(one, start=1):
+        here = [row]
+        for column, against in enumerate(other, start=1):
+            replaced = above[column - 1] + (symbol != against)
+            here.append(min(above[column] + 1, here[-1] + 1, replaced))
+        above = here
+    return above[-1]
+
+
+def exact_match(judged: Sequence[Judgement]) -> float:
+    """The share of the sources whose answer is right to the last symbol."""
+    return sum(one.right for one in judged) / len(judged)
+
+
+def share_of_edits(judged: Sequence[Judgement]) -> float:
+    """Edits for each symbol of the targets; 0 is perfect, and it may be above 1."""
+    return sum(one.edits for one in judged) / sum(one.target_length for one in judged)
+
+
+def bins(
+    judged: Sequence[Judgement], length: Callable[[Judgement], int], most: int = 8
+) -> dict[str, list[Judgement]]:
+    """Sort by a length into at most ``most`` bins of about as many sources each.
+
+    Returns
+    -------
+    dict
+        By the words for the bin, such as ``"7"`` or ``"10–24"``, the shortest first.
+    """
+    lengths = np.array([length(one) for one in judged])
+    found = np.unique(lengths)
+    if len(found) > most:
+        ends = np.unique(np.quantile(lengths, np.linspace(0, 1, most + 1)[1:], method="nearest"))
+    else:
+        ends = found
+    sorted_: dict[str, list[Judgement]] = {}
+    for place in np.unique(np.searchsorted(ends, lengths)):
+        inside = [one for one in judged if np.searchsorted(ends, length(one)) == place]
+        least, longest = (bound(length(one) for one in inside) for bound in (min, max))
+        sorted_[str(least) if least == longest else f"{least}–{longest}"] = inside
+    return sorted_

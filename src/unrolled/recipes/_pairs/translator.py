@@ -1,0 +1,107 @@
+"""Two LSTMs: one reads the source, the other begins where it ended and writes the target.
+
+Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural Networks" (2014); Cho et al.
+2014 had the same idea.  No attention: all that the decoder knows of the source is a state (h, c)
+of fixed size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from unrolled.lstm import LSTM
+from unrolled.recipes._pairs.vocabulary import END, Vocabulary
+
+__all__ = ["IGNORED", "State", "Translator"]
+
+IGNORED = -1  # a target's padding, which no loss sees
+State = tuple[Tensor, Tensor]
+
+
+class Translator(nn.Module):
+    """An encoder LSTM that hands its state to a decoder LSTM.
+
+    Parameters
+    ----------
+    source, target
+        The vocabularies of the two sides.
+    embedding, hidden, layers
+        Sizes; hidden is that of either LSTM.
+    cell
+        As in `unrolled.LSTM`.
+    dropout
+        Between layers, and on what is read and what is put out.
+    both_directions
+        The encoder reads the source backwards too; its two final states are brought to the
+        decoder's size by a learnt product.
+    """
+
+    vocabularies: Tensor
+
+    def __init__(
+        self,
+        source: Vocabulary,
+        target: Vocabulary,
+        *,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        cell: str,
+        dropout: float,
+        both_directions: bool,
+    ) -> None:
+        super().__init__()
+        between = dropout if layers > 1 else 0.0
+        options: dict[str, Any] = {"cell": cell, "dropout": between}
+        self.source_embedding = nn.Embedding(len(source), embedding)
+        self.target_embedding = nn.Embedding(len(target), embedding)
+        self.encoder = LSTM(embedding, hidden, layers, bidirectional=both_directions, **options)
+        self.decoder = LSTM(embedding, hidden, layers, **options)
+        self.bridge = nn.ModuleList(
+            nn.Linear(2 * hidden, hidden) for _ in range(2 if both_directions else 0)
+        )
+        self.readout = nn.Linear(hidden, len(target))
+        self.dropout = nn.Dropout(dropout)
+        # Weights of another vocabulary may have the same sizes: this tells.
+        seal = bytearray(source.digest() + target.digest())
+        self.register_buffer("vocabularies", torch.tensor(seal, dtype=torch.uint8))
+
+    def encode(self, source: Tensor, lengths: Tensor) -> State:
+        """The state (h, c), each [L, B, H], after sources [T, B] of ``lengths`` [B]."""
+        _, (h, c) = self.encoder(self.dropout(self.source_embedding(source)), lengths=lengths)
+        if not self.bridge:
+            return h, c
+        h, c = (_side_by_side(part) for part in (h, c))
+        # h must stay what an LSTM's h can be, between -1 and 1; c may be anything.
+        return torch.tanh(self.bridge[0](h)), self.bridge[1](c)
+
+    def decode(self, read: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits [T, B, V] of the symbol after each of ``read`` [T, B], and the state."""
+        y, state = self.decoder(self.dropout(self.target_embedding(read)), state)
+        return self.readout(self.dropout(y)), state
+
+    def loss(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+        """The mean cross entropy of a symbol of the targets [U, B], in nats.
+
+        The decoder is shown the right symbols before it (teacher forcing), whatever it would have
+        said itself.
+        """
+        before = torch.cat((torch.full_like(target[:1], END), target[:-1].clamp(min=END)))
+        logits, _ = self.decode(before, self.encode(source, lengths))
+        return cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORED)
+
+    @torch.no_grad()
+    def start_uniform(self, bound: float) -> None:
+        """Draw every first weight between ``-bound`` and ``bound``."""
+        for weight in self.parameters():
+            weight.uniform_(-bound, bound)
+
+
+def _side_by_side(state: Tensor) -> Tensor:
+    """[L·2, B, H] as [L, B, 2·H]."""
+    layers, rows, hidden = state.shape
+    return state.view(layers // 2, 2, rows, hidden).transpose(1, 2).reshape(layers // 2, rows, -1)

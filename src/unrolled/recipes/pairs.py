@@ -1,0 +1,396 @@
+"""Answer one text with another: numbers in words with digits, or any file of pairs.
+
+An encoder LSTM reads the source and hands its state to a decoder LSTM, which writes the target.
+Document 001 names what it is for (sequence to sequence, translation, a chatbot) and builds none of
+it; the design is that of Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural
+Networks" (2014), their reversed source included.  There is no attention.
+
+A file is TSV: on each line a source, a tab and its target, with no header.  A share of the sources
+is held out, with every pair of each, so that no source is on both sides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from unrolled.equations import CELLS
+from unrolled.recipes._pairs import decoding, files, judging, numbers
+from unrolled.recipes._pairs.averaging import Averaged
+from unrolled.recipes._pairs.decoding import Answer
+from unrolled.recipes._pairs.files import Parts
+from unrolled.recipes._pairs.judging import Judgement
+from unrolled.recipes._pairs.translator import IGNORED, Translator
+from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, Corpus, Tokens, Vocabulary
+
+SOURCE = "document 001 (which names the use); after Sutskever, Vinyals and Le 2014"
+
+# Document 001 names sequence-to-sequence learning and gives neither a task nor a figure for it.
+PUBLISHED = None
+
+WIDEST_BEAM = 100
+_TOGETHER = 256  # sources that are answered at once
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of an encoder and a decoder."""
+
+    data: Path | None = None
+    """A TSV file of pairs: source, tab, target, no header; none: numbers in words to digits."""
+    tokens: Tokens = "characters"
+    """What is read and said one at a time. Words are what stands between spaces, which of the
+    numbers is each digit."""
+    fewest: int = 1
+    """A symbol found fewer times in the training pairs is unknown. Only above 1 does a network
+    meet unknown symbols in training, and learn what to make of them."""
+    test_share: float = 0.05
+    """The share of the sources that is held out, the same ones whatever the seed."""
+    largest: int = 999_999
+    """Of the numbers: the largest; the smallest is 0."""
+    numbers: int = 50_000
+    """Of the numbers: how many there are to learn from and be judged on, of each number of digits
+    as many as there can be."""
+    even: float = 0.1
+    """Of the numbers: the share of the pairs drawn with each number of digits as likely as any
+    other. Without it the ten of one digit are met too seldom, and 8 of them come out wrong."""
+    cell: str = "vanilla"
+    """The LSTMs' cell: vanilla, carousel, peephole, coupled or linear."""
+    hidden: int = 128
+    """Hidden units of either LSTM."""
+    embedding: int = 32
+    """Numbers that stand for one symbol."""
+    layers: int = 1
+    """Layers of either LSTM. Sutskever et al. have 4."""
+    reverse: bool = True
+    """Read the source backwards (Sutskever et al.): its beginning is then near the target's. It
+    learns in about half the time."""
+    both_directions: bool = False
+    """The encoder reads in both directions."""
+    dropout: float = 0.0
+    """Between layers, and on what is read and put out. For a small file try 0.2 to 0.5."""
+    start: Literal["torch", "uniform"] = "torch"
+    """First weights: torch's, or uniform in -0.08 to 0.08 (Sutskever et al.)."""
+    batch_size: int = 128
+    """Pairs in one update (Sutskever et al.)."""
+    alike: int = 4
+    """A batch is one of so many parts of a larger one that was sorted by length: little padding."""
+    beam: int = 5
+    """Width of the beam search that the held-out sources are answered with in the end."""
+    seed: int = 0
+    """Weights and batches are drawn from it."""
+    steps: int = 1200
+    """Updates: about a minute. 98 in 100 held-out numbers are right after the first 750."""
+    optimizer: str = "Adam"
+    """Any class of torch.optim by name."""
+    learning_rate: float = 0.003
+    """0.002 to 0.003 do; 0.006 is unsteady."""
+    average: float = 0.99
+    """Answer with an average of the weights: how much of it stays at each update; 0 is none."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 is no limit."""
+    steps_per_update: int = 0
+    """Only 0 makes sense: a pair is learnt as a whole."""
+    report_every: int = 150
+    """Updates from one report to the next."""
+
+    def check(self) -> None:
+        """Raise ValueError where a field, or the data, makes no sense."""
+        if self.cell not in CELLS:
+            near = difflib.get_close_matches(self.cell, CELLS, n=1)
+            hint = f"did you mean {near[0]!r}? there" if near else "there"
+            raise ValueError(f"cell = {self.cell!r} is not known: {hint} are {', '.join(CELLS)}.")
+        for name in ("fewest", "hidden", "embedding", "layers", "batch_size", "alike", "beam"):
+            _expect(self, name, getattr(self, name) >= 1, "1 or more")
+        _expect(self, "beam", self.beam <= WIDEST_BEAM, f"{WIDEST_BEAM} or fewer")
+        _expect(self, "test_share", 0 < self.test_share < 1, "a share between 0 and 1, such as 0.1")
+        _expect(self, "average", 0 <= self.average < 1, "0 or more and below 1")
+        _expect(self, "even", 0 <= self.even <= 1, "a share from 0 to 1, such as 0.1")
+        _expect(self, "dropout", 0 <= self.dropout < 1, "0 or more and below 1")
+        ends = f"99 to {numbers.LARGEST}"
+        _expect(self, "largest", 99 <= self.largest <= numbers.LARGEST, ends)
+        most = min(self.largest + 1, 1_000_000)
+        _expect(self, "numbers", 2 <= self.numbers <= most, f"2 to {most}")
+        if self.steps_per_update:
+            raise ValueError(
+                f"steps_per_update = {self.steps_per_update} makes no sense for pairs: each is "
+                "learnt as a whole; use 0."
+            )
+        self._check_data()
+
+    def _check_data(self) -> None:
+        training = len(self.parts.training)
+        if not training:
+            raise ValueError(
+                f"{self._name} has 1 source, and that is held out: expected 2 or more."
+            )
+        if training < self.batch_size:
+            raise ValueError(
+                f"batch_size = {self.batch_size} is more than the {training} training pairs of "
+                f"{self._name}: use --batch-size {training} or less."
+            )
+
+    def published(self) -> Recipe:
+        """How Sutskever et al. train, but for sizes and a rate that falls.
+
+        They have 4 layers of 1,000 units, an embedding of 1,000, and halve the rate every half
+        epoch after the fifth; they stop after 7.5 epochs, which are 2,783 updates here.
+        """
+        return dataclasses.replace(
+            self,
+            reverse=True,
+            both_directions=False,
+            dropout=0.0,
+            start="uniform",
+            batch_size=128,
+            steps=2783,
+            optimizer="SGD",
+            learning_rate=0.7,
+            average=0.0,
+            clip=5.0,
+            steps_per_update=0,
+        )
+
+    # --- the data ---
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The pairs to learn from, and those that are held out."""
+        if self.data is None:
+            pairs: Sequence[files.Pair] = numbers.number_pairs(self.numbers, self.largest)
+            if self.tokens == "words":  # each digit is one: a number is no word met before
+                pairs = [(words, " ".join(digits)) for words, digits in pairs]
+            return files.divide(pairs, self.test_share, learnt=numbers.ALONE)
+        return files.divide(files.read_pairs(self.data), self.test_share)
+
+    def digest(self) -> str:
+        """What tells this data from other data: a run goes on with its own alone."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        found = hashlib.sha256()
+        for part in (self.parts.training, self.parts.held_out):
+            found.update("".join(f"{s}\t{t}\n" for s, t in part).encode() + b"\n")
+        return found.hexdigest()
+
+    @cached_property
+    def _vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        sides = zip(*self.parts.training, strict=True)
+        source, target = (Vocabulary(self.tokens, side, self.fewest) for side in sides)
+        return source, target
+
+    @cached_property
+    def _corpora(self) -> tuple[Corpus, Corpus]:
+        source, target = self._vocabularies
+        training = self.parts.training
+        return (
+            Corpus.of([source.numbers(text) for text, _ in training]),
+            Corpus.of([[*target.numbers(text), END] for _, text in training]),
+        )
+
+    @cached_property
+    def _held_out(self) -> dict[str, list[str]]:
+        """The targets of each held-out source: any of them is right."""
+        targets: dict[str, list[str]] = {}
+        for source, target in self.parts.held_out:
+            targets.setdefault(source, []).append(target)
+        return targets
+
+    @property
+    def _name(self) -> str:
+        return "numbers" if self.data is None else self.data.name
+
+    # --- learning ---
+
+    def model(self) -> Averaged:
+        """The two LSTMs."""
+        learner = Translator(
+            *self._vocabularies,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            layers=self.layers,
+            cell=self.cell,
+            dropout=self.dropout,
+            both_directions=self.both_directions,
+        )
+        if self.start == "uniform":
+            learner.start_uniform(0.08)
+        return Averaged(learner, self.average)
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Sources [T, B], their lengths [B], and targets [U, B] with their ends."""
+        source, target = self._corpora
+        drawn = self._drawn(self.alike * self.batch_size, generator)
+        part = int(torch.randint(self.alike, (), generator=generator))
+        by_length = drawn[source.lengths[drawn].argsort(stable=True)]
+        chosen = by_length[part * self.batch_size :][: self.batch_size]
+        return (
+            source.padded(chosen, UNKNOWN, self.reverse),
+            source.lengths[chosen],
+            target.padded(chosen, IGNORED),
+        )
+
+    def _drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        """Places of training pairs [count]; of a file, all are as likely."""
+        every = torch.randint(len(self.parts.training), (count,), generator=generator)
+        if self.data is not None or not self.even:
+            return every
+        starts, sizes = self._by_digits
+        digits = torch.randint(len(sizes), (count,), generator=generator)
+        share = torch.rand((2, count), generator=generator, dtype=torch.float64)
+        one = starts[digits] + (share[0] * sizes[digits]).long()
+        return torch.where(share[1] < self.even, one, every)
+
+    @cached_property
+    def _by_digits(self) -> tuple[Tensor, Tensor]:
+        """Where the training pairs of each number of digits begin, and how many they are."""
+        sizes = self._corpora[1].lengths.bincount()  # the numbers are in order
+        sizes = sizes[sizes > 0]
+        return sizes.cumsum(0) - sizes, sizes
+
+    def loss(self, model: Averaged, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        """The mean cross entropy of a target's symbol."""
+        return model.loss(*batch), None
+
+    # --- answering ---
+
+    @torch.no_grad()
+    def answers(self, model: Averaged, sources: Sequence[str], beam: int = 0) -> list[list[Answer]]:
+        """The answers to each source, the likeliest first: one, or as many as the beam is wide."""
+        vocabulary, said = self._vocabularies[0], self._corpora[1]
+        corpus = Corpus.of([vocabulary.numbers(source) for source in sources])
+        most = 2 * (int(said.lengths.max()) - 1)
+        found: list[list[Answer]] = [[] for _ in sources]
+        for chosen in torch.split(corpus.lengths.argsort(stable=True), _TOGETHER):
+            read = corpus.padded(chosen, UNKNOWN, self.reverse)
+            state = model.answerer.encode(read, corpus.lengths[chosen])
+            if beam:
+                several = decoding.beam_search(model.answerer, state, beam, most)
+            else:
+                several = [[one] for one in decoding.greedy_search(model.answerer, state, most)]
+            for place, answer in zip(chosen.tolist(), several, strict=True):
+                found[place] = answer
+        return found
+
+    def judge(self, model: Averaged, beam: int = 0) -> list[Judgement]:
+        """What is said of each held-out source, and how far that is from right."""
+        found = self.answers(model, list(self._held_out), beam)
+        return [
+            self._judged(source, targets, answers[0])
+            for (source, targets), answers in zip(self._held_out.items(), found, strict=True)
+        ]
+
+    def _judged(self, source: str, targets: list[str], answer: Answer) -> Judgement:
+        read, wanted = self._vocabularies
+        symbols = wanted.said(answer.numbers)
+        edits = [judging.edit_distance(symbols, wanted.cut(target)) for target in targets]
+        nearest = targets[edits.index(min(edits))]
+        return Judgement(
+            source=source,
+            target=nearest,
+            answer=wanted.text(answer.numbers),
+            right=answer.ended and min(edits) == 0,
+            edits=min(edits),
+            source_length=len(read.cut(source)),
+            target_length=len(wanted.cut(nearest)),
+        )
+
+    def metrics(self, model: Averaged) -> dict[str, float]:
+        """Held-out sources answered right to the last symbol, and edits a symbol; greedy."""
+        return _figures(self.judge(model))
+
+    def result(self, model: Averaged) -> dict[str, Any]:
+        """The same, with the beam search beside it, and what the data is."""
+        beam = _figures(self.judge(model, self.beam))
+        source, target = self._vocabularies
+        held_out = self.parts.held_out
+        return {
+            **_figures(self.judge(model)),
+            **{f"{name}_beam": value for name, value in beam.items()},
+            "held_out_sources": len(self._held_out),
+            "training_pairs": len(self.parts.training),
+            "repeated_sources": self.parts.repeated,
+            "source_symbols": len(source.symbols),
+            "target_symbols": len(target.symbols),
+            "unknown_in_held_out_sources": sum(len(source.unknown(s)) for s, _ in held_out),
+            "unknown_in_held_out_targets": sum(len(target.unknown(t)) for _, t in held_out),
+        }
+
+    # --- showing ---
+
+    def report(self, model: Averaged, step: int, batch: tuple[Tensor, ...]) -> str:
+        """Nothing on the way; at the end what is right by length, and examples."""
+        if step < self.steps:
+            return ""
+        from unrolled.recipes._pairs.words import summary
+
+        return summary(self.judge(model), self.tokens)
+
+    def draw(self, model: Averaged, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How it learned, what is right by length, and examples."""
+        from unrolled import plots
+        from unrolled.recipes._pairs.pictures import draw_by_length, draw_examples
+
+        judged = self.judge(model)
+        title = f"{self._name}: held-out sources"
+        return [
+            plots.learning_curve(
+                history,
+                folder / "learning.png",
+                metric="exact_match",
+                title=f"{self._name}: learning",
+            ),
+            draw_by_length(
+                judged,
+                lambda one: one.source_length,
+                folder / "by_source.png",
+                title=f"{title} by length",
+                word=f"{self.tokens} of source",
+            ),
+            draw_by_length(
+                judged,
+                lambda one: one.target_length,
+                folder / "by_target.png",
+                title=f"{title} by {'digits' if self.data is None else 'length of target'}",
+                word="digits" if self.data is None else f"{self.tokens} of target",
+            ),
+            draw_examples(judged, folder / "examples.png", title=title),
+        ]
+
+    def attempt(self, model: Averaged, arguments: list[str]) -> str:
+        """The answer to a source; with ``--beam N`` the N best, and the log of what each has."""
+        from unrolled.recipes._pairs import words
+
+        vocabulary, said = self._vocabularies
+        seal = vocabulary.digest() + said.digest()
+        if bytes(model.learner.vocabularies.tolist()) != seal:
+            raise ValueError(
+                f"{self._name} has other symbols than when this run was trained: put the file "
+                "back as it was, or train again."
+            )
+        source, beam = words.question(arguments, self.parts.training[0][0], WIDEST_BEAM)
+        unknown = words.unknown(vocabulary, source, learnt=self.fewest > 1)
+        answers = self.answers(model, [source], beam)[0]
+        return "\n".join([*unknown, *words.told(answers, said, with_scores=beam > 0)])
+
+
+def _expect(recipe: Recipe, name: str, right: bool, what: str) -> None:
+    if not right:
+        raise ValueError(f"{name} = {getattr(recipe, name)} makes no sense: expected {what}.")
+
+
+def _figures(judged: list[Judgement]) -> dict[str, float]:
+    return {
+        "exact_match": judging.exact_match(judged),
+        "edit_distance": judging.share_of_edits(judged),
+    }
