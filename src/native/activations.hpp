@@ -10,7 +10,7 @@ template <> struct Exp<float> {
   static constexpr int degree = 7;              // of the Taylor series, odd: 0.35^8 / 8! is 5e-9
   static constexpr float round = 12582912.0f;   // 1.5 · 2^23: adding it rounds to a whole number
   static constexpr int shift = 23;
-  static constexpr std::int32_t one = 0x3f800000;
+  static constexpr std::uint32_t one = 0x3f800000;
   static constexpr float ln2_high = 0.693145751953125f;  // its last bits are 0, so n · it is exact
   static constexpr float ln2_low = 1.428606765330187e-06f;
   static constexpr float sigmoid_end = 104.0f;  // e^-104 is the smallest float there is
@@ -20,7 +20,7 @@ template <> struct Exp<double> {
   static constexpr int degree = 13;             // odd; 0.35^14 / 14! is 5e-18
   static constexpr double round = 6755399441055744.0;  // 1.5 · 2^52
   static constexpr int shift = 52;
-  static constexpr std::int64_t one = 0x3ff0000000000000;
+  static constexpr std::uint64_t one = 0x3ff0000000000000;
   static constexpr double ln2_high = 0.69314718036912381649;
   static constexpr double ln2_low = 1.9082149292705877e-10;
   static constexpr double sigmoid_end = 745.0;
@@ -54,9 +54,11 @@ template <class T> UNROLLED_INLINE Vec<T> reduced_expm1(Vec<T> x, Vec<T>& n) {
 // v · 2^n for whole n, also where 2^n or the result is below the normal numbers.
 template <class T> UNROLLED_INLINE Vec<T> scaled(Vec<T> v, Vec<T> n) {
   if constexpr (has_scale) return scale(v, n);
-  const Bits<T> whole = (Bits<T>)(n + Exp<T>::round) - (Bits<T>)all<T>(Exp<T>::round), half = whole >> 1;
-  const auto power = [](Bits<T> k) { return (Vec<T>)((k << Exp<T>::shift) + Exp<T>::one); };
-  return v * power(half) * power(whole - half);
+  // Of NaN the bits are any, and sums of them may wrap.
+  const Bits<T> whole = (Bits<T>)((Wrapping<T>)(n + Exp<T>::round) - (Wrapping<T>)all<T>(Exp<T>::round));
+  const Bits<T> half = whole >> 1;
+  const auto power = [](Bits<T> k) { return (Vec<T>)(((Wrapping<T>)k << Exp<T>::shift) + Exp<T>::one); };
+  return v * power(half) * power((Bits<T>)((Wrapping<T>)whole - (Wrapping<T>)half));
 }
 
 // 1 / (1 + e^-x), from e^-|x| so that nothing overflows and small values keep their digits.

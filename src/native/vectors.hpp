@@ -19,15 +19,19 @@ template <class T> struct VectorOf;
 template <> struct VectorOf<float> {
   typedef float type __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int32_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::uint32_t wrapping __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int32_t bit;
 };
 template <> struct VectorOf<double> {
   typedef double type __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::uint64_t wrapping __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int64_t bit;
 };
 template <class T> using Vec = typename VectorOf<T>::type;
 template <class T> using Bits = typename VectorOf<T>::bits;
+// For sums that overflow where the number was NaN: with a sign that would be undefined.
+template <class T> using Wrapping = typename VectorOf<T>::wrapping;
 
 // Numbers in a vector.
 template <class T> constexpr long lanes = VECTOR_BYTES / long(sizeof(T));
