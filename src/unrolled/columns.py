@@ -24,6 +24,7 @@ class Table:
     file: str
     names: list[str]
     rows: list[tuple[int, list[str]]]
+    first_row: int = 2  # as a spreadsheet counts: the header is row 1
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """One column as float64; see `read_numbers`."""

@@ -23,6 +23,7 @@ class Arrays:
     """Columns by name, all of one length."""
 
     columns: dict[str, Array]
+    first_row: int = 0
 
     @property
     def names(self) -> Sequence[str]:

@@ -16,6 +16,7 @@ from unrolled.recipes._events.signals import Bools, Signal
 
 __all__ = ["Labeller", "Parts", "divide", "probabilities", "scores"]
 
+State = tuple[Tensor, Tensor]
 STRETCH = 65_536  # steps that are labelled at once: it bounds the memory, and changes no result
 
 
@@ -109,7 +110,7 @@ class Labeller(nn.Module):
         ):
             self.register_buffer(name, torch.from_numpy(np.asarray(value, dtype=np.float64)))
 
-    def forward(self, values: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple:
+    def forward(self, values: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [T, B, K] of values [T, B, C] (float64, own units), and the state after them.
 
         The logits are those of a world in which each event is as frequent as its absence, which is
@@ -162,5 +163,5 @@ def scores(flags: Bools, said: Floats, events: Sequence[str] = ()) -> dict[str, 
         known = [value for value in each if not math.isnan(value)]
         figures[name] = sum(known) / len(known) if known else math.nan
         if len(each) > 1:
-            figures |= {f"{name}_{event}": v for event, v in zip(events, each, strict=False)}
+            figures |= {f"{name} of {event}": v for event, v in zip(events, each, strict=False)}
     return figures

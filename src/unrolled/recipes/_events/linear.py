@@ -79,7 +79,7 @@ class LinearLabeller:
             random = np.random.default_rng([seed, window])
             rows = np.sort(random.choice(len(rows), most, replace=False))
         features = begun._features(values)[rows].reshape(len(rows), -1)
-        regressions = []
+        regressions: list[Any] = []
         with warnings.catch_warnings():
             # At 300 rounds what is left to gain is in the digits that nobody reads.
             warnings.simplefilter("ignore", ConvergenceWarning)

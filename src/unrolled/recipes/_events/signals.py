@@ -6,6 +6,7 @@ Read as it stands, or refused with one sentence: nothing is skipped, filled in o
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unrolled import columns, timeline
+from unrolled.forecasting import Floats
 from unrolled.recipes._events import eeg
 from unrolled.recipes._events.arrays import read_arrays
-from unrolled.forecasting import Floats
 from unrolled.timeline import Timeline
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
@@ -25,9 +26,7 @@ __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 Bools = npt.NDArray[np.bool_]
 TABLES, ARRAYS = (".csv", ".tsv", ".txt"), (".npy", ".npz")
 MOST_EVENTS = 20
-# What a column of events says where there is none of them, and where there is the only one.
-NONE_WORDS = ("0", "no", "none", "false")
-YES_WORDS = ("1", "yes", "true")
+NONE_WORDS = ("0", "no", "none", "false")  # what a column of events says where there is none
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Signal:
     """What was measured, step by step, and what was going on.
 
     ``values`` is [T, C], float64; ``events`` has [T] flags by the name of the event, and is None
-    where the file does not say.
+    where the file does not say.  A value of a column is the event COLUMN=VALUE.
     """
 
     values: Floats
@@ -46,6 +45,10 @@ class Signal:
 
 class Source(Protocol):
     """A table of columns, whatever the file."""
+
+    @property
+    def first_row(self) -> int:
+        """The number of the first row of data, as people count in such files."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -100,8 +103,7 @@ def read_signal(
             )
         return _of_recording(path, event, channels, labelled)
     if kind in TABLES:
-        table = columns.read_table(path)
-        return _of_source(table, path.name, event, channels, time, labelled)
+        return _of_source(columns.read_table(path), path.name, event, channels, time, labelled)
     if kind in ARRAYS:
         return _of_source(read_arrays(path), path.name, event, channels, time, labelled)
     known = ", ".join((*TABLES, *ARRAYS, *eeg.KINDS))
@@ -152,12 +154,18 @@ def _of_source(
     if not chosen:
         raise ValueError(f"{file} has no column but the event's: expected one or more channels.")
     values = np.column_stack([source.numbers(name) for name in chosen])
-    times = (
-        timeline.of_words(source.words(time), time) if time else timeline.of_rows(len(values))
-    )
+    rows = range(source.first_row, source.first_row + len(values))
+    if time:
+        times = timeline.of_words(source.words(time), time)
+    else:
+        times = Timeline([str(row) for row in rows], np.array(rows, dtype=np.float64), "row")
     events = None
     if column in names:
-        events = _events_of(source.words(column), column, wanted, file)
+        words = [
+            _canonical(word, f"row {row} of column {column!r}")
+            for row, word in zip(rows, source.words(column), strict=True)
+        ]
+        events = _events_of(words, column, wanted, labelled)
     return Signal(values, chosen, events, times)
 
 
@@ -169,36 +177,37 @@ def _column_of(event: str, names: Sequence[str]) -> tuple[str, str]:
     return column, value
 
 
-def _events_of(words: list[str], column: str, wanted: str, file: str) -> dict[str, Bools]:
-    for row, word in enumerate(words, 2):
-        if not word:
-            raise ValueError(
-                f"row {row} of column {column!r} is blank: write 0 where there is no event."
-            )
-    found = sorted({_canonical(word) for word in words})
+def _events_of(words: list[str], column: str, wanted: str, labelled: bool) -> dict[str, Bools]:
+    found = sorted(set(words))
+    names = [word for word in found if word.casefold() not in NONE_WORDS]
     if wanted:
-        names = {find_name(_canonical(wanted), found, "value", f"column {column!r} of {file}")}
-    else:
-        names = {word for word in found if word.casefold() not in NONE_WORDS}
+        name = _canonical(wanted, f"--event {column}={wanted}")
+        names = [find_name(name, found, "value", f"column {column!r}") if labelled else name]
     if len(names) > MOST_EVENTS:
         raise ValueError(
             f"column {column!r} holds {len(names):,} different events, more than {MOST_EVENTS}: "
             f"expected a few words or whole numbers; --event {column}=VALUE takes one alone."
         )
-    array = np.array([_canonical(word) for word in words])
-    only = len(names) == 1
-    return {
-        column if only and name.casefold() in YES_WORDS else name: array == name
-        for name in sorted(names)
-    }
+    if labelled and not names:
+        raise ValueError(
+            f"column {column!r} is {' or '.join(found) or 'nothing'} in every row: there is no "
+            "event to learn from; choose another --event."
+        )
+    array = np.array(words)
+    return {f"{column}={name}": array == name for name in names}
 
 
-def _canonical(word: str) -> str:
+def _canonical(word: str, where: str) -> str:
     """Give 1.0 and 1 one name; other words are as they are."""
+    if not word:
+        raise ValueError(f"{where} is blank: write 0 where there is no event.")
     try:
-        return f"{float(word):g}"
+        value = float(word)
     except ValueError:
         return word
+    if not math.isfinite(value):
+        raise ValueError(f"{where} is {word}: write 0 where there is no event.")
+    return f"{value:.10g}"
 
 
 # --- recordings ---
@@ -271,14 +280,15 @@ def thin(signal: Signal, every: int) -> Signal:
         return signal
     count = len(signal.values) // every
     whole = slice(0, count * every)
-
-    def blocks(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return values[whole].reshape(count, every, *values.shape[1:])
-
+    blocks = signal.values[whole].reshape(count, every, -1)
     times = signal.times
     return Signal(
-        np.asarray(blocks(signal.values).mean(1), dtype=np.float64),
+        blocks.mean(1),
         signal.channels,
-        signal.events and {name: blocks(f).any(1) for name, f in signal.events.items()},
+        signal.events
+        and {
+            name: np.logical_or.reduce(flags[whole].reshape(count, every), axis=1)
+            for name, flags in signal.events.items()
+        },
         Timeline(times.labels[whole][::every], times.places[whole][::every], times.name),
     )
