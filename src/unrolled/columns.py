@@ -6,14 +6,36 @@ import csv
 import difflib
 import io
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["read_labels", "read_numbers"]
+__all__ = ["Table", "read_labels", "read_numbers", "read_table"]
 
 DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file as it stands: the names of its columns, and each row with its number."""
+
+    file: str
+    names: list[str]
+    rows: list[tuple[int, list[str]]]
+    first_row: int = 2  # as a spreadsheet counts: the header is row 1
+
+    def numbers(self, column: str) -> npt.NDArray[np.float64]:
+        """One column as float64; see `read_numbers`."""
+        place = _find(column, self.names, self.file)
+        name = self.names[place]
+        return np.array([_number(cells[place], row, name) for row, cells in self.rows])
+
+    def words(self, column: str) -> list[str]:
+        """One column as text."""
+        place = _find(column, self.names, self.file)
+        return [cells[place].strip() for _, cells in self.rows]
 
 
 def read_numbers(path: str | Path, column: str = "") -> npt.NDArray[np.float64]:
@@ -38,16 +60,17 @@ def read_numbers(path: str | Path, column: str = "") -> npt.NDArray[np.float64]:
         With one sentence that says what was found, where, what was expected, and how to mend it.
         Nothing is skipped, filled in or repaired.
     """
-    header, rows = _read_table(Path(path))
-    place = _find(column, header, Path(path).name)
-    return np.array([_number(cells[place], row, header[place]) for row, cells in rows])
+    return read_table(path).numbers(column)
 
 
 def read_labels(path: str | Path, column: str) -> list[str]:
     """Read one column of a CSV file as text, with the same demands on the file."""
-    header, rows = _read_table(Path(path))
-    place = _find(column, header, Path(path).name)
-    return [cells[place].strip() for _, cells in rows]
+    return read_table(path).words(column)
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a CSV file whose columns are asked for by and by, with the same demands on it."""
+    return Table(Path(path).name, *_read_table(Path(path)))
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -1,0 +1,1 @@
+"""What the recipe `events` is made of: reading signals, labelling them, and showing it."""

@@ -1,0 +1,147 @@
+"""What `unrolled try` says of a signal: where events are, in words and in a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from unrolled.forecasting import Floats
+from unrolled.recipes._events.signals import Bools, Signal
+
+__all__ = ["Question", "best_threshold", "found_events", "read_question", "runs_of", "write_csv"]
+
+MOST_LINES = 20
+
+
+class Question(NamedTuple):
+    """What is asked: a file, where the answer goes, and from which probability on it is an event.
+
+    ``file`` None: a fresh signal of the built-in kind.  ``out`` None: no file is written.
+    ``threshold`` None: the best one on the training part.
+    """
+
+    file: Path | None
+    out: Path | None
+    threshold: float | None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see `{self.prog} --help`.")
+
+
+def read_question(words: Sequence[str], *, built_in: bool) -> Question:
+    """Read the words after `unrolled try DIR`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: words that make no sense, or a file to write that is there already.
+    """
+    parser = _Parser(
+        prog="unrolled try DIR", description="Label every step of a signal.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        help="a file of the kind, and with the channels, that was learned from; may lack the "
+        "event. A run of the built-in signal needs none: it labels a fresh one",
+    )
+    parser.add_argument(
+        "--out", metavar="CSV", type=Path, help="where the probabilities go; FILE.events.csv, here"
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="P",
+        type=float,
+        help="the probability from which on it is an event; the one with the best F1 on the "
+        "training part",
+    )
+    found = parser.parse_args(list(words))
+    if found.file is None and not built_in:
+        raise ValueError("what is to be labelled? `unrolled try DIR FILE` names a file.")
+    if found.file is not None and built_in:
+        raise ValueError(
+            f"this run learned from the built-in signal, so there is nothing in {found.file.name} "
+            "for it to find: leave it out, or train on a file with --data."
+        )
+    if found.threshold is not None and not 0 < found.threshold < 1:
+        raise ValueError(f"--threshold {found.threshold} makes no sense: expected 0 to 1.")
+    out = found.out
+    if out is None and found.file is not None:
+        out = Path(f"{found.file.stem}.events.csv")
+    if out is not None and out.exists():
+        raise ValueError(f"{out} is there already: delete it, or name another file with --out.")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ValueError(f"{out} cannot be written: there is no folder {out.parent}.")
+    return Question(found.file, out, found.threshold)
+
+
+def best_threshold(flags: Bools, said: Floats) -> float:
+    """The probability from which on calling it an event gives the best F1; both [T]."""
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, thresholds = precision_recall_curve(flags, said)
+    both = precision + recall
+    f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0)
+    return float(thresholds[int(np.argmax(f1[:-1]))])
+
+
+def runs_of(flags: Bools) -> list[tuple[int, int]]:
+    """Where runs of true flags begin, and the steps after their ends."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def found_events(
+    signal: Signal, events: Sequence[str], said: Floats, thresholds: Sequence[float]
+) -> list[str]:
+    """Say where each event is found: a table, in the file's own time."""
+    found = sorted(
+        (begin, end, k)
+        for k, threshold in enumerate(thresholds)
+        for begin, end in runs_of(said[:, k] >= threshold)
+    )
+    steps, name = len(said), signal.times.name
+    least = " and ".join(
+        f"{threshold:.3g} ({event})" if len(events) > 1 else f"{threshold:.3g}"
+        for event, threshold in zip(events, thresholds, strict=True)
+    )
+    lines = [f"{len(found):,} found in {steps:,} steps, where the probability is {least} or more"]
+    if not found:
+        return lines
+    at = signal.times.labels
+    rows = [["from", "to", "steps", "highest", "event"]]
+    rows += [
+        [at[a], at[b - 1], f"{b - a:,}", f"{said[a:b, k].max():.3f}", events[k]]
+        for a, b, k in found[:MOST_LINES]
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows[0][4] += f"   (from and to: {name})"
+    for *cells, event in rows:
+        told = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
+        lines.append("  ".join((*told, event)))
+    if len(found) > MOST_LINES:
+        lines.append(f"and {len(found) - MOST_LINES:,} more")
+    return lines
+
+
+def write_csv(path: Path, signal: Signal, events: Sequence[str], said: Floats) -> None:
+    """Write the probability of each event at each step, beside its place, and move it there."""
+    beside = path.with_name(f".{path.name}.writing")
+    with open(beside, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([signal.times.name, *(f"probability of {event}" for event in events)])
+        for label, row in zip(signal.times.labels, said, strict=True):
+            table.writerow([label, *(f"{value:.6f}" for value in row)])
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)

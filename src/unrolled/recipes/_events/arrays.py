@@ -1,0 +1,122 @@
+"""The columns of a NumPy file, .npy or .npz: never a pickle."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.forecasting import Floats
+
+__all__ = ["Arrays", "read_arrays"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Columns by name, all of one length."""
+
+    columns: dict[str, Array]
+    first_row: int = 0
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The columns, in the file's order."""
+        return list(self.columns)
+
+    def numbers(self, name: str) -> Floats:
+        """A column as float64, all of it finite.
+
+        Raises
+        ------
+        ValueError
+            Naming the column, and the first row that is not a finite number, counted from 0.
+        """
+        column = self.columns[name]
+        if column.dtype.kind not in "biuf":
+            raise ValueError(
+                f"column {name!r} holds {column.dtype}, not real numbers: leave it out by naming "
+                "the others with --channels."
+            )
+        values = column.astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise ValueError(
+                f"row {bad[0]} (from 0) of column {name!r} is {values[bad[0]]}, not a finite "
+                "number: fill it in or take the row out."
+            )
+        return values
+
+    def words(self, name: str) -> list[str]:
+        """A column as words; numbers must be finite."""
+        if self.columns[name].dtype.kind == "U":
+            return [str(word).strip() for word in self.columns[name]]
+        return [f"{value:.10g}" for value in self.numbers(name)]
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Read the columns of a .npy or .npz file.
+
+    The columns of one [T, C] array are named 0, 1, …; those of a structured array have its names.
+    In a .npz file, an array [T] is a column of its name, and [T, C] is columns NAME.0, NAME.1, ….
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path.name} is empty (0 bytes): expected an array, saved by NumPy.")
+    try:
+        if path.suffix.lower() == ".npy":
+            with open(path, "rb") as file:
+                named = {"": _read(file)}
+        else:
+            named = _read_archive(path)
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path.name} is not a NumPy file of plain numbers ({str(error).splitlines()[0]}): "
+            "save it again with numpy.save or numpy.savez, without objects."
+        ) from None
+    columns: dict[str, Array] = {}
+    for name, array in named.items():
+        columns |= _columns(name, array, path.name)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
+        raise ValueError(f"the arrays in {path.name} are not of one length: {told} rows.")
+    return Arrays(columns)
+
+
+def _read(file: IO[bytes]) -> Array:
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_archive(path: Path) -> dict[str, Array]:
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                found[member.removesuffix(".npy")] = _read(file)
+    return found
+
+
+def _columns(name: str, array: Array, file: str) -> dict[str, Array]:
+    """Take one array apart into columns."""
+    of = f" {name!r}" if name else ""
+    if array.dtype.names and array.ndim == 1:
+        return {field: array[field] for field in array.dtype.names}
+    if array.ndim == 1:
+        return {name or "0": array}
+    if array.ndim == 2:
+        front = f"{name}." if name else ""
+        return {f"{front}{place}": array[:, place] for place in range(array.shape[1])}
+    raise ValueError(
+        f"array{of} in {file} is of shape {array.shape}: expected [steps] or [steps, channels]."
+    )

@@ -1,0 +1,131 @@
+"""Pictures of a labelled signal: a stretch of it, and how well events are told from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unrolled import plots
+from unrolled.forecasting import Floats
+from unrolled.recipes._events.answers import runs_of
+from unrolled.recipes._events.signals import Bools, Signal
+
+__all__ = ["busiest", "draw_curves", "draw_stretch"]
+
+MOST_CHANNELS = 12  # in one picture; of more, the first ones are drawn, and the title says so
+MOST_CURVES = 4
+COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
+
+
+def busiest(flags: Bools, length: int) -> slice:
+    """Choose the ``length`` steps in which most events begin; of equals, the first."""
+    length = min(length, len(flags))
+    begins = np.diff(flags.astype(np.int64), axis=0, prepend=0).clip(min=0).sum(1)
+    so_far = np.concatenate(([0], np.cumsum(begins)))
+    place = int(np.argmax(so_far[length:] - so_far[: len(so_far) - length]))
+    return slice(place, place + length)
+
+
+def draw_stretch(
+    signal: Signal, steps: slice, events: Sequence[str], said: Floats, flags: Bools, path: Path
+) -> Path:
+    """Draw some steps of a signal: its channels, its events, and how probable each was said to be.
+
+    Parameters
+    ----------
+    signal
+        All of it.
+    steps
+        Which of its steps to draw.
+    events
+        Their names.
+    said, flags
+        Probabilities and truth of these steps: [steps, K].
+    path
+        Where the PNG file goes.
+    """
+    places = signal.times.places[steps]
+    shown = signal.channels[:MOST_CHANNELS]
+    tall = 0.8 + 0.32 * len(shown)
+    figure = Figure(figsize=(9, 1.6 + tall + 1.1 * len(events)), layout="constrained")
+    above, *below = figure.subplots(
+        1 + len(events), 1, sharex=True, height_ratios=[tall, *[1.1] * len(events)]
+    )
+    _draw_channels(above, places, signal.values[steps, : len(shown)], shown)
+    _shade(above, places, np.logical_or.reduce(flags, axis=1))
+    more = (
+        f" (the first {len(shown)} of {len(signal.channels)})"
+        if len(shown) < len(signal.channels)
+        else ""
+    )
+    plots.dress(above, title=f"Channels{more}; shaded: {'an' if len(events) > 1 else 'the'} event")
+    above.grid(visible=False)
+    for k, axes in enumerate(below):
+        _shade(axes, places, flags[:, k])
+        axes.plot(places, said[:, k], color=plots.BLUE, linewidth=1.3)
+        axes.set_ylim(-0.03, 1.03)
+        plots.dress(axes, title=f"Probability of {events[k]}")
+    below[-1].set_xlabel(signal.times.name)
+    above.margins(x=0)
+    return plots.save(figure, path, "A stretch that nothing was learned from")
+
+
+def _draw_channels(axes: Axes, places: Floats, values: Floats, names: Sequence[str]) -> None:
+    """Draw channels one below the other, each by its own spread in what is seen."""
+    spread = values.std(0)
+    scaled = (values - values.mean(0)) / np.where(spread > 0, spread, 1.0)
+    heights = -6.0 * np.arange(len(names))
+    axes.plot(places, scaled + heights, color=plots.INK, linewidth=0.7)
+    axes.set_yticks(heights, list(names))
+
+
+def _shade(axes: Axes, places: Floats, flags: Bools) -> None:
+    half = (places[1] - places[0]) / 2 if len(places) > 1 else 0.5
+    for begin, end in runs_of(flags):
+        axes.axvspan(
+            places[begin] - half,
+            places[end - 1] + half,
+            color=plots.ORANGE,
+            alpha=0.35,
+            linewidth=0,
+            zorder=0,
+        )
+
+
+def draw_curves(
+    flags: Bools, said: Mapping[str, Floats], events: Sequence[str], path: Path
+) -> Path:
+    """Draw ROC and precision-recall curves: who said what [T, K], each event in its colour."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    shown = range(min(len(events), MOST_CURVES))
+    for (who, values), line in zip(said.items(), ("-", "--"), strict=False):
+        for k in shown:
+            label = f"{who}: {events[k]}" if len(events) > 1 else who
+            # One event: a colour for each who; several: one for each event.
+            colour = COLOURS[k] if len(events) > 1 else COLOURS[line == "--"]
+            look = {"color": colour, "linestyle": line, "linewidth": 1.6}
+            false, true, _ = roc_curve(flags[:, k], values[:, k])
+            left.plot(false, true, label=label, **look)
+            precision, recall, _ = precision_recall_curve(flags[:, k], values[:, k])
+            right.plot(recall, precision, **look)
+    left.plot([0, 1], [0, 1], color=plots.FAINT, linestyle=":", label="chance")
+    for k in shown:
+        right.axhline(flags[:, k].mean(), color=plots.FAINT, linestyle=":")
+    plots.dress(left, title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    plots.dress(right, title="Precision and recall", xlabel="recall", ylabel="precision")
+    for axes in (left, right):
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.03)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=min(len(names), 3), frameon=False
+    )
+    note = f" (the first {MOST_CURVES} of {len(events)})" if len(events) > MOST_CURVES else ""
+    return plots.save(figure, path, f"Events told from the rest, held-out part{note}")
