@@ -1,0 +1,112 @@
+"""The network of a language model: tokens in, layers of LSTM with dropout, logits of the next."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unrolled.lstm import LSTM
+from unrolled.recipes._text.vocabulary import Vocabulary
+
+__all__ = ["Inputs", "LanguageModel", "Network", "State"]
+
+Inputs = Literal["one_hot", "embedding"]
+State = tuple[Tensor, Tensor]
+
+
+class Network(nn.Module):
+    """Tokens [T, B] to logits [T, B, V].
+
+    Parameters
+    ----------
+    tokens
+        V, how many there are.
+    inputs
+        What the first layer reads of a token: a learnt vector, or V numbers of which one is 1.
+    embedding
+        How long the learnt vector is.
+    lstm
+        Made for that many inputs.
+    dropout
+        On what the last layer hands to the output; between layers it is the LSTM's own.
+    """
+
+    def __init__(self, tokens: int, inputs: Inputs, embedding: int, lstm: LSTM, dropout: float):
+        super().__init__()
+        self.tokens = tokens
+        self.embedding = nn.Embedding(tokens, embedding) if inputs == "embedding" else None
+        self.lstm = lstm
+        self.dropout = dropout
+        self.readout = nn.Linear(lstm.hidden_size, tokens)
+
+    def enter(self, ids: Tensor) -> Tensor:
+        """What the first layer reads of tokens."""
+        if self.embedding is not None:
+            vectors: Tensor = self.embedding(ids)
+            return vectors
+        return functional.one_hot(ids, self.tokens).to(self.readout.weight.dtype)
+
+    def forward(
+        self, ids: Tensor, state: State | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Logits of the tokens that follow, and the state after them; ``resets`` is the LSTM's."""
+        y, state = self.lstm(self.enter(ids), state, resets=resets)
+        logits: Tensor = self.readout(functional.dropout(y, self.dropout, self.training))
+        return logits, state
+
+
+class LanguageModel(nn.Module):
+    """A network that is trained, the running mean of its weights that is used, the vocabulary.
+
+    The mean of the weights over the last steps predicts better than any one of them does: it does
+    what a falling learning rate would, and needs no plan of how long the training will be (Polyak &
+    Juditsky 1992; for LSTM language models Merity et al. 2018).
+
+    Parameters
+    ----------
+    vocabulary
+    network
+        As it is before the first step.
+    average
+        How much of the mean stays at each step, 0 to below 1; 0: the mean is the last step's.
+    """
+
+    packed: Tensor
+    updates: Tensor
+
+    def __init__(self, vocabulary: Vocabulary, network: Network, average: float):
+        super().__init__()
+        self.network = network
+        self.mean = copy.deepcopy(network).requires_grad_(False)
+        self.average = average
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("packed", vocabulary.pack())
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the weights were learnt for: it is kept beside them."""
+        return Vocabulary.unpack(self.packed)
+
+    def forward(
+        self, ids: Tensor, state: State | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """In training the network itself, and its weights go into the mean; else the mean."""
+        if not self.training:
+            logits, state = self.mean(ids, state, resets)
+            return logits, state
+        self._update()
+        logits, state = self.network(ids, state, resets)
+        return logits, state
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        """Take the weights into the mean; at first it is short, so that the start is forgotten."""
+        self.updates += 1
+        count = self.updates.item()
+        share = 1 - min(self.average, count / (10 + count))
+        for mean, new in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(new, share)
