@@ -239,10 +239,9 @@ class Recipe:
 
     def metrics(self, model: LanguageModel) -> dict[str, float]:
         """Bits per character of the held-out part, all of it."""
-        bits = scoring.bits(model, self.training.ids, self.validation.ids).sum()
-        return {
-            "bits_per_character": (bits + self.validation.spelling) / self.validation.characters
-        }
+        held = self.validation
+        bits = float(scoring.bits(model, self.training.ids, held.ids).sum())
+        return {"bits_per_character": (bits + held.spelling) / held.characters}
 
     def report(self, model: LanguageModel, step: int, batch: tuple[Tensor, ...]) -> str:
         """A line that the network writes; at the end the table, and a longer piece."""

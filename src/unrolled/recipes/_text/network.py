@@ -39,6 +39,8 @@ class Network(nn.Module):
         super().__init__()
         self.tokens = tokens
         self.embedding = nn.Embedding(tokens, embedding) if inputs == "embedding" else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=0.1)  # small: what is learnt soon outweighs
         self.lstm = lstm
         self.dropout = dropout
         self.readout = nn.Linear(lstm.hidden_size, tokens)
@@ -72,7 +74,8 @@ class LanguageModel(nn.Module):
     network
         As it is before the first step.
     average
-        How much of the mean stays at each step, 0 to below 1; 0: the mean is the last step's.
+        How much of the mean stays at each step, 0 to below 1; 0: there is none, and the network
+        itself is used.
     """
 
     packed: Tensor
@@ -81,7 +84,7 @@ class LanguageModel(nn.Module):
     def __init__(self, vocabulary: Vocabulary, network: Network, average: float):
         super().__init__()
         self.network = network
-        self.mean = copy.deepcopy(network).requires_grad_(False)
+        self.mean = copy.deepcopy(network).requires_grad_(False) if average else None
         self.average = average
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("packed", vocabulary.pack())
@@ -91,22 +94,26 @@ class LanguageModel(nn.Module):
         """What the weights were learnt for: it is kept beside them."""
         return Vocabulary.unpack(self.packed)
 
+    @property
+    def used(self) -> Network:
+        """What predicts when nothing is trained."""
+        return self.network if self.mean is None else self.mean
+
     def forward(
         self, ids: Tensor, state: State | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """In training the network itself, and its weights go into the mean; else the mean."""
-        if not self.training:
-            logits, state = self.mean(ids, state, resets)
-            return logits, state
-        self._update()
-        logits, state = self.network(ids, state, resets)
+        """In training the network, whose weights go into the mean; in ``eval()`` what is used."""
+        if self.training and self.mean is not None:
+            self._take_into(self.mean)
+        network = self.network if self.training else self.used
+        logits, state = network(ids, state, resets)
         return logits, state
 
     @torch.no_grad()
-    def _update(self) -> None:
-        """Take the weights into the mean; at first it is short, so that the start is forgotten."""
+    def _take_into(self, mean: Network) -> None:
+        """Update the mean; at first it is a short one, so that the start is soon forgotten."""
         self.updates += 1
         count = self.updates.item()
         share = 1 - min(self.average, count / (10 + count))
-        for mean, new in zip(self.mean.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(new, share)
+        for old, new in zip(mean.parameters(), self.network.parameters(), strict=True):
+            old.lerp_(new, share)

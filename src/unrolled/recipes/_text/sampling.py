@@ -55,7 +55,7 @@ def answer(model: LanguageModel, arguments: Sequence[str]) -> str:
     drawn = sample(model, numbers, asked.length, asked.temperature, generator)
     lost = dict.fromkeys(token for token in primer if vocabulary.number(token) == UNKNOWN)
     added = vocabulary.written([*numbers, *drawn])[len(numbers) :]
-    return asked.primer + "".join(added) + (_note(lost) if lost else "")
+    return "".join([asked.primer, *added, _note(lost) if lost else ""])
 
 
 def sample(
@@ -82,7 +82,7 @@ def sample(
     list of int
         The tokens drawn.  The unknown is never drawn: there is nothing to show for it.
     """
-    network = model.mean
+    network = model.used
     with torch.no_grad():
         rows = network.enter(torch.arange(network.tokens))
         weight, bias = network.readout.weight, network.readout.bias
@@ -107,11 +107,11 @@ def neighbours(model: LanguageModel, token: str, count: int = 10) -> list[tuple[
     """
     vocabulary = model.vocabulary
     number = vocabulary.number(token)
-    if model.mean.embedding is None:
+    if model.used.embedding is None:
         raise ValueError("--near needs learnt vectors: train with --inputs embedding.")
     if number == UNKNOWN:
         raise ValueError(_unknown(vocabulary, token))
-    vectors = functional.normalize(model.mean.embedding.weight, dim=1)
+    vectors = functional.normalize(model.used.embedding.weight, dim=1)
     cosines = vectors @ vectors[number]
     cosines[[UNKNOWN, number]] = -math.inf
     best = torch.topk(cosines, min(count, len(vocabulary) - 2))

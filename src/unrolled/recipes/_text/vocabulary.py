@@ -199,6 +199,7 @@ def _pieces(points: Points) -> Iterator[str]:
         if number * BLOCK < len(points):
             while end and (_is_word(text[end - 1]) or text[end - 1] in _INNER):
                 end -= 1
-            end = end or len(text)  # a megabyte without a mark is cut as it is
+            if not end and len(text) > 16 * BLOCK:
+                end = len(text)  # all that without a mark is cut as it is
         yield text[:end]
         rest = text[end:]
