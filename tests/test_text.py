@@ -102,10 +102,10 @@ def test_a_row_that_begins_again_begins_from_nothing(sentences: Path) -> None:
     read, follow, resets = recipe.batch(0, torch.Generator())
     assert resets.nonzero().tolist() == [[0, 0]]
     used = (torch.randn(1, 4, 16), torch.randn(1, 4, 16))
-    _, (h, _) = recipe.loss(model, (read, follow, resets), used)
-    _, (fresh, _) = recipe.loss(model, (read[:, :1], follow[:, :1], resets[:, :1]), None)
+    _, [(h, _)] = recipe.loss(model, (read, follow, resets), [used])
+    _, [(fresh, _)] = recipe.loss(model, (read[:, :1], follow[:, :1], resets[:, :1]), None)
     torch.testing.assert_close(h[:, 0], fresh[:, 0])
-    carried = recipe.loss(model, (read, follow, torch.zeros_like(resets)), used)[1][0]
+    carried = recipe.loss(model, (read, follow, torch.zeros_like(resets)), [used])[1][0][0]
     torch.testing.assert_close(h[:, 1:], carried[:, 1:])
     assert not torch.allclose(h[:, 0], carried[:, 0], atol=1e-3)
 
@@ -141,7 +141,7 @@ def test_a_run_goes_on_to_the_same_bits_and_with_its_own_text_alone(
 def test_one_hot_reads_a_column_of_the_weights(pairs: Path) -> None:
     recipe = replace(SMALL, data=pairs, inputs="one_hot")
     model = training.build(recipe).eval()
-    assert model.used.lstm.input_size == len(recipe.vocabulary)
+    assert model.used.layers[0].input_size == len(recipe.vocabulary)
     assert torch.equal(model.used.enter(torch.tensor([2]))[0], torch.eye(len(recipe.vocabulary))[2])
     Session(recipe).advance()
     with pytest.raises(ValueError, match="needs learnt vectors"):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled.lstm import LSTM
 from unrolled.recipes._text import compressors, corpus, scoring, vocabulary
 from unrolled.recipes._text.network import LanguageModel, Network
 from unrolled.recipes._text.vocabulary import Kind, Vocabulary, encode
@@ -171,10 +170,10 @@ def test_the_compressors_are_the_ones_that_everybody_has(
 # --- the network and its bits ---
 
 
-def model_of(text: str, average: float = 0.5, dropout: float = 0.0) -> LanguageModel:
+def model_of(text: str, average: float = 0.5) -> LanguageModel:
     torch.manual_seed(0)
     known = Vocabulary.learn("characters", points(text), 1, 100)
-    network = Network(len(known), "embedding", 5, LSTM(5, 6, 2), dropout)
+    network = Network(len(known), "embedding", 5, 6, 2)
     return LanguageModel(known, network, average)
 
 

@@ -12,14 +12,17 @@ from torch.nn import functional
 from unrolled.lstm import LSTM
 from unrolled.recipes._text.vocabulary import Vocabulary
 
-__all__ = ["Inputs", "LanguageModel", "Network", "State"]
+__all__ = ["Inputs", "LanguageModel", "Network", "State", "Writer"]
 
 Inputs = Literal["one_hot", "embedding"]
-State = tuple[Tensor, Tensor]
+State = list[tuple[Tensor, Tensor]]
 
 
 class Network(nn.Module):
-    """Tokens [T, B] to logits [T, B, V].
+    """Tokens [T, B] to logits [T, B, V], through layers of LSTM one on the other.
+
+    The output reads every layer, not the last alone, so that the lower ones learn from the first
+    step on (Graves 2013).
 
     Parameters
     ----------
@@ -29,21 +32,36 @@ class Network(nn.Module):
         What the first layer reads of a token: a learnt vector, or V numbers of which one is 1.
     embedding
         How long the learnt vector is.
-    lstm
-        Made for that many inputs.
+    hidden, layers
+        H of each layer, and how many.
     dropout
-        On what the last layer hands to the output; between layers it is the LSTM's own.
+        On what a layer hands to the next one and to the output.
+    recurrent_dropout
+        As in `unrolled.LSTM`.
     """
 
-    def __init__(self, tokens: int, inputs: Inputs, embedding: int, lstm: LSTM, dropout: float):
+    def __init__(
+        self,
+        tokens: int,
+        inputs: Inputs,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.tokens = tokens
         self.embedding = nn.Embedding(tokens, embedding) if inputs == "embedding" else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.1)  # small: what is learnt soon outweighs
-        self.lstm = lstm
+        widths = [embedding if inputs == "embedding" else tokens, *[hidden] * (layers - 1)]
+        self.layers = nn.ModuleList(
+            LSTM(width, hidden, recurrent_dropout=recurrent_dropout, forget_bias=1.0)
+            for width in widths
+        )
         self.dropout = dropout
-        self.readout = nn.Linear(lstm.hidden_size, tokens)
+        self.readout = nn.Linear(hidden * layers, tokens)
 
     def enter(self, ids: Tensor) -> Tensor:
         """What the first layer reads of tokens."""
@@ -56,9 +74,35 @@ class Network(nn.Module):
         self, ids: Tensor, state: State | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Logits of the tokens that follow, and the state after them; ``resets`` is the LSTM's."""
-        y, state = self.lstm(self.enter(ids), state, resets=resets)
-        logits: Tensor = self.readout(functional.dropout(y, self.dropout, self.training))
-        return logits, state
+        x = self.enter(ids)
+        outputs, after = [], []
+        for number, layer in enumerate(self.layers):
+            y, end = layer(x, None if state is None else state[number], resets=resets)
+            x = functional.dropout(y, self.dropout, self.training)
+            outputs.append(x)
+            after.append(end)
+        logits: Tensor = self.readout(torch.cat(outputs, -1))
+        return logits, after
+
+
+class Writer:
+    """A network one token at a time, without autograd: see `unrolled.Stepper`."""
+
+    def __init__(self, network: Network) -> None:
+        with torch.no_grad():
+            self._rows = network.enter(torch.arange(network.tokens))
+            self._weight, self._bias = network.readout.weight.clone(), network.readout.bias.clone()
+        self._steppers = [layer.stepper() for layer in network.layers]  # type: ignore[operator]
+
+    def read(self, token: int) -> Tensor:
+        """Read a token; gives the logits of the next, [V]."""
+        x = self._rows[token]
+        outputs = []
+        for stepper in self._steppers:
+            x = stepper(x)
+            outputs.append(x[0])
+        with torch.no_grad():
+            return torch.addmv(self._bias, self._weight, torch.cat(outputs))
 
 
 class LanguageModel(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.recipes._text.network import LanguageModel
+from unrolled.recipes._text.network import LanguageModel, Writer
 from unrolled.recipes._text.vocabulary import UNKNOWN, Vocabulary
 
 __all__ = ["answer", "neighbours", "sample"]
@@ -82,18 +82,13 @@ def sample(
     list of int
         The tokens drawn.  The unknown is never drawn: there is nothing to show for it.
     """
-    network = model.used
-    with torch.no_grad():
-        rows = network.enter(torch.arange(network.tokens))
-        weight, bias = network.readout.weight, network.readout.bias
-        stepper = network.lstm.stepper()
-        for number in primer or [model.vocabulary.number("\n")]:
-            stepper(rows[number])
-        drawn = []
-        for _ in range(length):
-            logits = torch.addmv(bias, weight, stepper.y[0])
-            drawn.append(_draw(logits, temperature, generator))
-            stepper(rows[drawn[-1]])
+    writer = Writer(model.used)
+    for number in primer or [model.vocabulary.number("\n")]:
+        logits = writer.read(number)
+    drawn: list[int] = []
+    while len(drawn) < length:
+        drawn.append(_draw(logits, temperature, generator))
+        logits = writer.read(drawn[-1])
     return drawn
 
 

@@ -19,7 +19,8 @@ BIT = math.log(2)  # in nats
 ROW = 4096  # tokens, at the least, that one row reads of a text
 ROWS = 32
 WARM_UP = 512  # tokens before a row's first that give it its state
-STRETCH = 256  # tokens read in one call
+STRETCH = 256  # tokens, at the most, that each row reads in one call
+LOGITS = 1 << 23  # numbers that one call may give, about: 32 MB
 
 
 @torch.no_grad()
@@ -58,8 +59,9 @@ def _bits_in_order(model: LanguageModel, window: Tensor) -> Tensor:
     """Bits of each token but the first of every row, [T - 1, B]."""
     state: State | None = None
     found = []
-    for at in range(0, len(window) - 1, STRETCH):
-        piece = window[at : at + STRETCH + 1]
+    stretch = max(1, min(STRETCH, LOGITS // (window.shape[1] * model.used.tokens)))
+    for at in range(0, len(window) - 1, stretch):
+        piece = window[at : at + stretch + 1]
         logits, state = model(piece[:-1], state)
         nats = functional.cross_entropy(logits.flatten(0, 1), piece[1:].flatten(), reduction="none")
         found.append(nats.view(len(piece) - 1, -1).double() / BIT)
