@@ -1,0 +1,146 @@
+"""Text of any length, in one pass from its files into numbers on the disk.
+
+The characters go into a file without a name in the folder for temporary files (TMPDIR says which),
+four bytes each, and are read from there through `numpy.memmap`: a text need not fit into memory,
+nothing half written can be found by anybody, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SUFFIXES", "Corpus", "Points", "read", "split_at", "stored", "text_of"]
+
+SUFFIXES = (".txt", ".md", ".rst", ".py")
+BLOCK = 1 << 20  # bytes, and characters, handled at a time
+LEAST = 64  # characters on either side of the split
+
+Points = npt.NDArray[np.uint32]
+
+
+class Corpus(NamedTuple):
+    """A text: its characters' code points, [N], on the disk, and a digest of them."""
+
+    name: str
+    files: int
+    points: Points
+    digest: str
+
+
+def read(path: Path) -> Corpus:
+    """Read a file, or a folder's text files one after the other in the order of their paths.
+
+    Parameters
+    ----------
+    path
+        UTF-8 text; of a folder, every file below it that ends in one of `SUFFIXES`, but for what is
+        hidden (a name that begins with a dot).
+
+    Raises
+    ------
+    ValueError
+        In one sentence: no such file, none in the folder, not UTF-8 and where, or no text at all.
+    """
+    files = _files(path)
+    digest = hashlib.sha256()
+
+    def blocks() -> Iterator[Points]:
+        for file in files:
+            for text in _decoded(file):
+                block = text.encode("utf-32-le")
+                digest.update(block)
+                yield np.frombuffer(block, "<u4")
+
+    points = stored(blocks(), np.dtype("<u4"))
+    if not len(points):
+        raise ValueError(f"{path} is empty: expected UTF-8 text.")
+    return Corpus(path.name, len(files), points, digest.hexdigest())
+
+
+def split_at(corpus: Corpus, share: float, most: int) -> int:
+    """Where the held-out end begins: ``share`` of the characters, but no more than ``most``.
+
+    Raises
+    ------
+    ValueError
+        If either side would have too few characters to learn from, or to be judged on.
+    """
+    count = len(corpus.points)
+    held = min(round(share * count), most)
+    if min(held, count - held) < LEAST:
+        raise ValueError(
+            f"{corpus.name} has {count:,} characters, which makes {count - held:,} to learn from "
+            f"and {held:,} to be judged on: {LEAST} of each are the least; give a longer text, or "
+            "another validation_share."
+        )
+    return count - held
+
+
+def stored(blocks: Iterator[npt.NDArray[Any]], kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Arrays one after the other in a nameless file on the disk, mapped into memory to be read."""
+    with tempfile.TemporaryFile(prefix="unrolled-") as file:
+        for block in blocks:
+            file.write(block.astype(kind, copy=False).data)
+        file.flush()
+        if not file.tell():
+            return np.empty(0, kind)
+        return np.memmap(file, kind, "r")
+
+
+def text_of(points: Points) -> str:
+    """The characters of code points."""
+    return points.astype("<u4", copy=False).tobytes().decode("utf-32-le")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise ValueError(f"there is no file or folder {path}: check the path.")
+    inside = sorted(file.relative_to(path) for file in path.rglob("*"))
+    named = [file for file in inside if file.suffix in SUFFIXES]
+    seen = [path / file for file in named if not any(p.startswith(".") for p in file.parts)]
+    files = [file for file in seen if file.is_file()]
+    if not files:
+        raise ValueError(
+            f"{path} has no text: expected a file in it that ends in {', '.join(SUFFIXES)}."
+        )
+    return files
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    """A file's text, block by block; a byte order mark at its head is not part of it."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with _opened(path) as file:
+        mark = len(codecs.BOM_UTF8)
+        at = mark if file.read(mark) == codecs.BOM_UTF8 else 0
+        file.seek(at)
+        while True:
+            block = file.read(BLOCK)
+            held = len(decoder.getstate()[0])
+            try:
+                yield decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                where = at - held + error.start
+                raise ValueError(
+                    f"{path.name} is not UTF-8 text (byte {where} is "
+                    f"0x{error.object[error.start]:02x}): save it as UTF-8."
+                ) from None
+            if not block:
+                return
+            at += len(block)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,331 @@
+"""Learn a text by its characters or words, and write on: any UTF-8 file, or this library's source.
+
+Document 004 learnt its LSTM from char-rnn (Karpathy 2015), which reads a file character by
+character and says the next.  Held-out text is judged in bits per character, beside what gzip, bz2
+and xz need for it when they have seen the training text first.  Document 001 names vectors for
+words as the first use of an LSTM: `--tokens words` learns them, `unrolled try DIR --near WORD`
+shows what lies near.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unrolled.recipes import Published
+from unrolled.recipes._text import compressors, corpus, scoring
+from unrolled.recipes._text.corpus import Corpus, Points
+from unrolled.recipes._text.network import Inputs, LanguageModel, Network, State
+from unrolled.recipes._text.sampling import answer, sample
+from unrolled.recipes._text.vocabulary import Encoded, Kind, Vocabulary, encode
+
+SOURCE = "document 004 (after Karpathy's char-rnn, Torch7), document 001 (vectors for words)"
+
+# Neither document has a figure for it: what it is held against is gzip, bz2 and xz.
+PUBLISHED: tuple[Published, ...] = ()
+
+# On every machine that has the library, under its licence, and without a network.
+BUILT_IN = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of a language model."""
+
+    data: Path | None = None
+    """A UTF-8 text, or a folder: all .txt, .md, .rst and .py files in it, in the order of their
+    paths; none: this library's own source files (Python, about 250 kB)."""
+    tokens: Kind = "characters"
+    """What is read and foretold one by one; of words, what lies between them too."""
+    least: int = 2
+    """A token that the training part has fewer times is learnt as unknown."""
+    most: int = 20_000
+    """How many different tokens are known, the most frequent ones."""
+    validation_share: float = 0.1
+    """The share of characters, the last ones, that nothing is learnt from."""
+    validation_most: int = 200_000
+    """No more characters than that are held out."""
+    inputs: Inputs = "embedding"
+    """What the first layer reads of a token: a learnt vector, or one_hot (char-rnn)."""
+    embedding: int = 64
+    """How long the learnt vectors are."""
+    hidden: int = 256
+    """Hidden units of each layer."""
+    layers: int = 2
+    """Layers of LSTM, one on the other; the output reads all of them."""
+    dropout: float = 0.25
+    """Between layers, and between them and the output."""
+    recurrent_dropout: float = 0.0
+    """On h in the recurrent product, one mask for a whole update (Gal & Ghahramani 2016)."""
+    average: float = 0.999
+    """How much of the running mean of the weights, which is what is used, stays at each update; 0:
+    the weights themselves are used."""
+    weight_decay: float = 0.0
+    """The optimiser's."""
+    batch_size: int = 16
+    """Places in the text that are read side by side; each reads on where it stopped."""
+    seed: int = 0
+    """Weights and dropout are drawn from it."""
+    steps: int = 4000
+    """Updates."""
+    optimizer: str = "Adam"
+    """Any class of torch.optim by name."""
+    learning_rate: float = 0.004
+    """The optimiser's."""
+    smoothing: float = 0.95
+    """RMSprop's alone: how much of its mean of squares stays (char-rnn's decay_rate)."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 is no limit."""
+    steps_per_update: int = 64
+    """Truncated backpropagation: tokens in one update; the state is carried to the next."""
+    report_every: int = 250
+    """Updates from one report to the next."""
+
+    carry_state = True
+
+    def check(self) -> None:
+        """Raise ValueError where a field, or the text, makes no sense."""
+        counts = ("least", "most", "validation_most", "embedding", "hidden", "layers", "batch_size")
+        for name in (*counts, "steps_per_update"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected 1 or more."
+                )
+        for name in ("dropout", "recurrent_dropout", "average", "smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected 0 to below 1."
+                )
+        if not 0 < self.validation_share < 1:
+            raise ValueError(
+                f"validation_share = {self.validation_share} makes no sense: expected a share "
+                "between 0 and 1, such as 0.1."
+            )
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(
+                f"weight_decay = {self.weight_decay} makes no sense: expected 0 or more."
+            )
+        if len(self.vocabulary) < 3:
+            raise ValueError(
+                f"fewer than two {self.tokens} occur {self.least} times in the training part of "
+                f"{self.corpus.name}: give a longer text, or --least 1."
+            )
+
+    def published(self) -> Recipe:
+        """The hyperparameters of char-rnn, on whatever text this has; 50 passes over its own.
+
+        Three things are not char-rnn's: its output reads the last layer alone, it limits each
+        number of the gradient to 5, not its norm, and from its tenth pass on it lowers the rate by
+        3 % a pass.
+        """
+        return dataclasses.replace(
+            self,
+            least=1,
+            validation_share=0.05,
+            inputs="one_hot",
+            hidden=128,
+            layers=2,
+            dropout=0.0,
+            recurrent_dropout=0.0,
+            average=0.0,
+            weight_decay=0.0,
+            batch_size=50,
+            steps=21_150,
+            optimizer="RMSprop",
+            learning_rate=0.002,
+            smoothing=0.95,
+            clip=5.0,
+            steps_per_update=50,
+            report_every=1000,
+        )
+
+    def optimizer_options(self) -> dict[str, Any]:
+        """What the optimiser is given beside the learning rate."""
+        options = {"weight_decay": self.weight_decay} if self.weight_decay else {}
+        return options | ({"alpha": self.smoothing} if self.optimizer == "RMSprop" else {})
+
+    # --- the data ---
+
+    def digest(self) -> str:
+        """What tells this text from another: a run goes on with its own alone."""
+        return self.corpus.digest
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The whole text, on the disk."""
+        if self.data is None:
+            return corpus.read(BUILT_IN)._replace(name="this library's source")
+        return corpus.read(self.data)
+
+    @cached_property
+    def _split(self) -> int:
+        return corpus.split_at(self.corpus, self.validation_share, self.validation_most)
+
+    @property
+    def _training_points(self) -> Points:
+        return self.corpus.points[: self._split]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What is known, of the training part alone."""
+        return Vocabulary.learn(self.tokens, self._training_points, self.least, self.most)
+
+    @cached_property
+    def training(self) -> Encoded:
+        """The training part, in numbers."""
+        return encode(self.vocabulary, self._training_points, self._training_points)
+
+    @cached_property
+    def validation(self) -> Encoded:
+        """The held-out part, in numbers."""
+        points = self.corpus.points[self._split :]
+        return encode(self.vocabulary, points, self._training_points)
+
+    @cached_property
+    def _compressors(self) -> dict[str, float]:
+        return compressors.cost(self.corpus.points, self._split)
+
+    # --- learning ---
+
+    def model(self) -> LanguageModel:
+        """Embedding or one-hot, layers of LSTM, logits; and the running mean of it all."""
+        network = Network(
+            len(self.vocabulary),
+            self.inputs,
+            self.embedding,
+            self.hidden,
+            self.layers,
+            self.dropout,
+            self.recurrent_dropout,
+        )
+        return LanguageModel(self.vocabulary, network, self.average)
+
+    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Tokens [T, B], those that follow, and where a row stands at the text's beginning again.
+
+        Each row reads on from update to update, through the whole training part and round again;
+        the rows begin evenly spread.  Nothing is drawn.
+        """
+        ids = self.training.ids
+        count = len(ids) - 1
+        starts = np.arange(self.batch_size) * count // self.batch_size
+        times = step * self.steps_per_update + np.arange(self.steps_per_update)
+        places = (starts[None] + times[:, None]) % count
+        read, follow = (torch.from_numpy(ids[p].astype(np.int64)) for p in (places, places + 1))
+        return read, follow, torch.from_numpy(places == 0)
+
+    def loss(
+        self, model: LanguageModel, batch: tuple[Tensor, ...], state: State | None
+    ) -> tuple[Tensor, State]:
+        """Bits per token."""
+        read, follow, resets = batch
+        logits, state = model(read, state, resets if resets.any() else None)
+        return functional.cross_entropy(logits.flatten(0, 1), follow.flatten()) / scoring.BIT, state
+
+    # --- judging ---
+
+    def metrics(self, model: LanguageModel) -> dict[str, float]:
+        """Bits per character of the held-out part, all of it."""
+        held = self.validation
+        bits = float(scoring.bits(model, self.training.ids, held.ids).sum())
+        return {"bits_per_character": (bits + held.spelling) / held.characters}
+
+    def report(self, model: LanguageModel, step: int, batch: tuple[Tensor, ...]) -> str:
+        """A line that the network writes; at the end the table, and a longer piece."""
+        last = step == self.steps
+        length = (400 if last else 70) // (1 if self.tokens == "characters" else 4)
+        generator = torch.Generator().manual_seed(self.seed)
+        text = model.vocabulary.join(sample(model, [], length, 0.8, generator))
+        if not last:
+            return f"  {text!r}"
+        return f"{self._table(model)}\n\nit writes, at temperature 0.8:\n\n{text}\n"
+
+    def result(self, model: LanguageModel) -> dict[str, Any]:
+        """Bits per character, the compressors' too, and what was not known."""
+        unknown = {"training": self.training, "validation": self.validation}
+        return {
+            **self.metrics(model),
+            **self._compressors,
+            "characters": self.validation.characters,
+            "known": len(self.vocabulary) - 1,
+            **{f"unknown_in_{name}": part.unknown.total() for name, part in unknown.items()},
+        }
+
+    def _table(self, model: LanguageModel) -> str:
+        figures = self.result(model)
+        names = {"LSTM": "bits_per_character"} | {name: name for name in self._compressors}
+        learnt, held = self.training, self.validation
+        title = (
+            f"bits per character of the last {held.characters:,} characters of "
+            f"{self.corpus.name}, after {learnt.characters:,}"
+        )
+        rows = [f"  {name:<6}{figures[key]:>8.3f}" for name, key in names.items()]
+        seen = f"  (they saw the last {compressors.HISTORY:,} characters of what is learnt from)"
+        short = [seen] if learnt.characters > compressors.HISTORY else []
+        return "\n".join([title, *rows, *short, *self._unknown_words()])
+
+    def _unknown_words(self) -> list[str]:
+        """What is not in the vocabulary, and what it costs."""
+        lines = []
+        for where, part in {"learnt from": self.training, "held out": self.validation}.items():
+            if part.unknown:
+                most = ", ".join(repr(token) for token, _ in part.unknown.most_common(6))
+                more = ", …" if len(part.unknown) > 6 else ""
+                of = f"{part.unknown.total():,} of {len(part.ids):,} {self.tokens}"
+                lines.append(f"  unknown in what is {where}: {of} ({most}{more})")
+        if self.validation.unknown:
+            share = self.validation.spelling / self.validation.characters
+            lines.append(
+                f"  spelling those held out is counted above: {share:.3f} bits a character"
+            )
+        return lines
+
+    # --- showing ---
+
+    def draw(self, model: LanguageModel, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How it learned, beside the compressors; and a held-out passage, coloured by surprise."""
+        from unrolled import plots
+        from unrolled.recipes._text.pictures import surprise
+
+        figures = self.result(model)
+        names = ["LSTM", *self._compressors]
+        return [
+            plots.learning_curve(
+                history,
+                folder / "learning.png",
+                metric="bits_per_character",
+                levels=self._compressors,
+                title=f"{self.corpus.name}: learning (loss: bits per token learnt from)",
+            ),
+            plots.bars(
+                names,
+                [figures["bits_per_character"], *self._compressors.values()],
+                folder / "bits.png",
+                title="Bits per character of what is held out",
+                ylabel="bits",
+                ours=0,
+            ),
+            surprise(
+                *self._passage(model),
+                folder / "surprise.png",
+                title=f"{self.corpus.name}: surprise where what is held out begins",
+            ),
+        ]
+
+    def _passage(self, model: LanguageModel) -> tuple[list[str], list[float]]:
+        """The first tokens of the held-out part, as they are written, and the bits of each."""
+        ids = self.validation.ids[:1500]
+        bits = scoring.bits(model, self.training.ids, ids)
+        return self.vocabulary.written(ids.tolist()), bits.tolist()
+
+    def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
+        """A text that goes on from a primer, or the neighbours of a word."""
+        return answer(model, arguments)
