@@ -89,7 +89,9 @@ def main(words: Sequence[str]) -> int:
             print(said, *(fault.key for fault in faults), flush=True)
         if place % 500 == 0:
             print(f"{place} of {len(sets)}", dict(counts[2]), flush=True)
-    print(f"{len(known)} faults, {len(sets) - len(known)} pairs, T = {lengths}")
+    print(
+        f"{words or 'vanilla'}: {len(known)} faults, {len(sets) - len(known)} pairs, T = {lengths}"
+    )
     print("singly:", dict(counts[1]), "in pairs:", dict(counts[2]))
     return int(any(count[bad] for count in counts.values() for bad in ("WRONG", "unexplained")))
 

@@ -60,7 +60,7 @@ class Report:
     def _of_forward(self) -> list[str]:
         head = f"forward   h is wrong: a relative error of {self.forward_error:.2g}"
         if not self.forward_faults:
-            return [head, "", "No fault of the forward pass in the catalogue explains its numbers."]
+            return [head, "", "No set of faults in the catalogue explains its numbers."]
         return [
             head,
             "",

@@ -298,8 +298,10 @@ def _step_backward(
             d_c_in = pick("peephole-not-carried", seen + added, lambda: seen)  # noqa: B023
     d_p = None
     if p_:
-        d_p = torch.stack([d_a[k] * (s.c if k == "o" else c_in) for k in cell.peepholes])
-    return torch.cat([d_a[k] for k in cell.gates], -1), d_c_in, d_p
+        shares = [d_a[k] * (s.c if k == "o" else c_in) for k in cell.peepholes]
+        d_p = torch.stack(torch.broadcast_tensors(*shares))  # type: ignore[no-untyped-call]
+    every = torch.broadcast_tensors(*(d_a[k] for k in cell.gates))  # type: ignore[no-untyped-call]
+    return torch.cat(every, -1), d_c_in, d_p
 
 
 def _through_gate(k: str, value: Tensor, d: Tensor, on: Switches) -> Tensor:
