@@ -204,6 +204,16 @@ def test_the_same_seed_gives_the_same_bits(letters: Recipe) -> None:
     assert not all(map(torch.equal, one, other))
 
 
+def test_a_run_that_was_stopped_comes_to_the_same_bits(letters: Recipe, tmp_path: Path) -> None:
+    steps = training.train(letters, tmp_path / "run", save_every=0)
+    next(steps)
+    next(steps)
+    steps.close()
+    *_, last = training.train(letters, tmp_path / "run", resume=True)
+    weights = (model.state_dict().values() for model in (last.model, trained(letters)))
+    assert all(map(torch.equal, *weights))
+
+
 def test_a_run_goes_on_with_its_own_data_alone(letters: Recipe, tmp_path: Path) -> None:
     trained(letters, tmp_path / "run")
     assert letters.data is not None

@@ -237,15 +237,22 @@ def test_a_wide_beam_finds_what_trying_everything_finds(seed: int) -> None:
         np.testing.assert_allclose([a.log_probability for a in ended], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(4))
+# Networks that say some answers to their end, at different lengths, and are cut off in others.
+@pytest.mark.parametrize("seed", [2, 22, 29])
 def test_a_beam_of_one_is_greedy(seed: int) -> None:
     model = network("abcd", seed=seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight *= 2
+        model.readout.bias[END] += 2
     state = states(model, 20)
     greedy = greedy_search(model, state, 7)
     for answer, (beam,) in zip(greedy, beam_search(model, state, 1, 7), strict=True):
         assert (answer.numbers, answer.ended) == (beam.numbers, beam.ended)
         assert answer.log_probability == pytest.approx(beam.log_probability, rel=1e-4)
         assert len(answer.numbers) <= 7
+    assert {answer.ended for answer in greedy} == {True, False}
+    assert len({len(answer.numbers) for answer in greedy}) > 2
     return_ = {answer.ended for answer in greedy}
     assert return_
 

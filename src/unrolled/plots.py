@@ -281,11 +281,15 @@ def table(
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lefts = np.cumsum([0, *(width + 3 for width in widths)])
     missing = any(drawn != list(row) for drawn, row in zip(cells, (heads, *rows), strict=True))
+    note = f"{BOX}: a character that this picture's font does not have" if missing else ""
+    # One unit of the axes is one character of the font at 9 points, and one line.
+    across = max(lefts[-1], len(note), 1.5 * len(title)) + 2
     lines = len(cells) + missing
-    figure = Figure(figsize=(0.4 + 0.078 * lefts[-1], 0.7 + 0.26 * lines), layout="constrained")
-    axes = figure.subplots()
+    height = 0.6 + 0.26 * lines
+    figure = Figure(figsize=(0.0753 * across, height))
+    axes = figure.add_axes((0, 0, 1, 1 - 0.55 / height))
     axes.set_axis_off()
-    axes.set_xlim(-1, lefts[-1])
+    axes.set_xlim(-1, across - 1)
     axes.set_ylim(lines - 0.5, -0.5)
     words: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 9, "va": "center"}
     words["parse_math"] = False  # a dollar is a dollar
@@ -295,9 +299,7 @@ def table(
         for left, cell in zip(lefts[:-1], row, strict=True):
             axes.text(left, line, cell, color=INK if line else "#666666", **words)
     axes.axhline(0.5, color="#888888", linewidth=0.8)
-    if missing:
-        note = f"{BOX}: a character that this picture's font does not have"
-        axes.text(0, len(cells), note, color="#666666", **words)
+    axes.text(0, len(cells), note, color="#666666", **words)
     return save(figure, path, title)
 
 
