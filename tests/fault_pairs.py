@@ -1,7 +1,7 @@
 """Every fault and every pair of faults of a cell, given to the search as numbers alone.
 
-``python tests/fault_pairs.py [CELL] [LENGTH …]`` runs all of them, some ten minutes for the vanilla
-cell; `tests/test_audit.py` runs a sample.
+``python tests/fault_pairs.py [CELL] [PART/PARTS] [LENGTH …]`` runs all, or one part of them:
+some ten minutes for the vanilla cell.  `tests/test_audit.py` runs a sample.
 """
 
 from __future__ import annotations
@@ -76,11 +76,13 @@ def verdict(search: Search, faults: tuple[Fault, ...]) -> str:
 def main(words: Sequence[str]) -> int:
     """Run all of them; 1 if one is named wrong."""
     cell = CELLS[words[0] if words else "vanilla"]
-    lengths = tuple(map(int, words[1:])) or LENGTHS
+    part, parts = map(int, words[1].split("/")) if len(words) > 1 else (1, 1)
+    lengths = tuple(map(int, words[2:])) or LENGTHS
     search = Search(cell, cases(cell, lengths))
     known = tuple(search.faults.values())
     sets = [(fault,) for fault in known]
     sets += [pair for pair in itertools.combinations(known, 2) if compatible(pair)]
+    sets = sets[part - 1 :: parts]
     counts: dict[int, Counter[str]] = {1: Counter(), 2: Counter()}
     for place, faults in enumerate(sets, 1):
         said = verdict(search, faults)

@@ -73,22 +73,27 @@ class _Network(nn.Module):
 
 
 def train(
-    task: Task, faults: tuple[Fault, ...], seed: int = 0, progress: Progress | None = None
+    task: Task,
+    faults: tuple[Fault, ...],
+    seed: int = 0,
+    progress: Progress | None = None,
+    updates: int | None = None,
 ) -> float:
-    """Train once; the figure of the task at the end."""
+    """Train once, by default as long as the task says; its figure at the end."""
+    updates = task.updates if updates is None else updates
     generator = torch.Generator().manual_seed(seed)
     adding = task is TASKS[0]
     network = _Network((2, 32) if adding else (1, 16), 1.0 if adding else 0.25, faults, not adding)
     network.draw(generator)
     losses = _sums(network, generator) if adding else _recalls(network, generator)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    for update in range(1, task.updates + 1):
+    for update in range(1, updates + 1):
         gradients = torch.autograd.grad(next(losses), weights)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(task.rate * gradient)
-        if progress is not None and (update % 50 == 0 or update == task.updates):
-            progress(update, task.updates)
+        if progress is not None and (update % 50 == 0 or update == updates):
+            progress(update, updates)
     with torch.no_grad():
         return _sums_right(network) if adding else float(_recall_error(network, 4096, generator))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Learner:
         try:
             with np.errstate(all="ignore"):
                 return function(*given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise AuditError(_raised(name, error, self.file)) from error
 
     def _take(self, name: str, what: str, said: Any, shape: tuple[int, ...]) -> Tensor:
@@ -136,15 +137,7 @@ def load(path: Path) -> Learner:
         raise AuditError(
             f"there is no file {path}: `unrolled audit --template {path}` writes one to fill in."
         )
-    module = ModuleType("learner")
-    module.__file__ = str(path)
-    try:
-        code = compile(path.read_bytes(), str(path), "exec")
-        exec(code, module.__dict__)  # it is the user's own file, and what they asked for
-    except SyntaxError as error:
-        raise AuditError(f"{path}, line {error.lineno}: {error.msg}.") from error
-    except Exception as error:
-        raise AuditError(_raised(None, error, path)) from error
+    module = _run(path)
     for name in ("forward", "backward"):
         if not callable(getattr(module, name, None)):
             raise AuditError(
@@ -163,16 +156,36 @@ def load(path: Path) -> Learner:
     return Learner(module.forward, module.backward, layout, library, path)
 
 
-def _raised(name: str | None, error: Exception, file: Path | None) -> str:
+def _run(path: Path) -> ModuleType:
+    """Their file, run anew each time, with its folder on the path as when Python runs it."""
+    # A place in sys.modules, where dataclasses look.
+    name = f"audited_{path.stem}"
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__ = str(path)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except SyntaxError as error:
+        raise AuditError(f"{path}, line {error.lineno}: {error.msg}.") from error
+    except ValueError as error:  # bytes that are no source at all
+        raise AuditError(f"{path} is not a Python file: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise AuditError(_raised(None, error, path)) from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _raised(name: str | None, error: BaseException, file: Path | None) -> str:
     """What their code raised, with the line in their file that it comes from."""
     line = None
     for frame in traceback.extract_tb(error.__traceback__):
         if file is not None and frame.filename == str(file):
             line = frame.lineno
-    where = f"{name} " if name else ""
-    place = f"{file}, line {line}: " if line is not None else ""
+    where = f"{name} raised" if name else "this raised"
+    place = f"{file}, line {line}: " if line is not None else f"{file}: " if file else ""
     said = " ".join(str(error).split()) or "no message"
-    return f"{place}{where}raised {type(error).__name__}: {said}"
+    return f"{place}{where} {type(error).__name__}: {said}"
 
 
 def _is_double(said: Any) -> bool:

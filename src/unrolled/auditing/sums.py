@@ -58,6 +58,7 @@ class SummedBlocks:
     def __init__(self, cell: Cell, weights: Weights, run: Run, found: Deltas) -> None:
         self._cell, self._weights, self._run, self._found = cell, weights, run, found
         self._sums: dict[_Sum, Tensor] = {}
+        self._blocks: dict[tuple[Block, tuple[Way, ...]], Tensor] = {}
 
     def of(self, chosen: Tensor) -> SummedBlocks:
         """Those of some of the sets, by their places or by a mask."""
@@ -69,11 +70,16 @@ class SummedBlocks:
 
     def block(self, block: Block, ways: Sequence[Way]) -> Tensor:
         """The gradient of a block summed in each way, [N, W, H, …]."""
-        part, gate = block
+        key = (block, tuple(ways))
+        if key not in self._blocks:
+            self._blocks[key] = self._block(*block, key[1])
+        return self._blocks[key]
+
+    def _block(self, part: str, gate: str, ways: tuple[Way, ...]) -> Tensor:
         if part == "x":
             w_ih = self._weights.w_ih.view(*self._found.d_a.shape[-2:], -1)
             return torch.einsum("tnbgh,ghi->ntbi", self._found.d_a, w_ih)[:, None]
-        plan = _planned(_own(part), gate, tuple(ways), *self._run.x.shape[:2])
+        plan = _planned(_own(part), gate, ways, *self._run.x.shape[:2])
         value = torch.stack([self._sum(what) for what in plan.sums], 1)[:, plan.places]
         if plan.turned:
             value[:, plan.turned] = value[:, plan.turned].transpose(-1, -2)
