@@ -1,4 +1,4 @@
-"""`unrolled`: train a recipe, look at a run, try what it has learnt.
+"""`unrolled`: train a recipe, look at a run, try what it has learnt; measure the layer.
 
 What the user gets wrong is answered in one sentence on standard error, with exit status 2.
 """
@@ -350,10 +350,32 @@ def reproduce(arguments: list[str]) -> int:
     return command(arguments, parser, RUNS)
 
 
+# --- bench ----------------------------------------------------------------------------------
+
+
+def measure(arguments: list[str]) -> int:
+    """`unrolled bench`."""
+    _need("matplotlib")
+    from unrolled import bench
+
+    try:
+        parser = _Parser(prog="unrolled bench", description=COMMANDS["bench"].summary)
+        options = bench.options_from(parser, arguments)
+    except bench.BenchError as error:
+        raise Refusal(str(error)) from error
+    try:
+        bench.run(options)
+    except bench.BenchError as error:
+        print(f"unrolled: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
     "show": Command("show DIR", "a run's figures, and where its pictures are", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
+    "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
 }
