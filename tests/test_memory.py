@@ -28,11 +28,11 @@ def test_the_exact_gradient_recalls_the_first_of_8() -> None:
     assert 2 * fmean(losses[-100:]) <= 0.02  # 0.0083 to 0.0125 in 10 of 10
 
 
-def test_where_nothing_reaches_the_first_step_nothing_is_learned() -> None:
-    recipe = replace(Recipe(networks=("vanilla", "000")), steps=250)
+def test_a_gradient_that_does_not_reach_the_first_step_costs() -> None:
+    recipe = replace(Recipe(networks=("vanilla", "000")), steps=400)
     figures = recipe.metrics(trained(recipe))
-    assert figures["mse_vanilla"] < 0.1
-    assert figures["mse_000"] > 0.25  # always saying 0 has a third
+    # 000's has what the cell happens to keep, and cannot teach it to keep more.
+    assert 5 * figures["mse_vanilla"] < figures["mse_000"]
 
 
 def test_a_network_learns_beside_others_what_it_learns_alone() -> None:

@@ -87,6 +87,8 @@ def test_a_row_is_missed_where_one_run_is() -> None:
     cells = row.cells()
     assert cells[3] == "0.5 to 2, median 0.7; 2 of 3"
     assert (cells[5], cells[-1]) == ("10 to 12", "MISSED")
+    early = replace(toy, figures=(replace(figure(), at=9),), run=lambda s, f: Run({"error": 1}, 99))
+    assert [row.steps for row in rows_of(early, 1, False, lambda line: None)] == [(9,)]
 
 
 def test_the_table_says_everything_in_text_and_in_markdown() -> None:

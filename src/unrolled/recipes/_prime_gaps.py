@@ -183,7 +183,10 @@ class Gaps:
                 history,
                 folder / "learning.png",
                 metric="validation_bits",
-                levels={names[end]: figures[f"bits{end}"] for end in ("_table", "_told_mod_30")},
+                levels={
+                    f"{names[end]}, on the last part": figures[f"bits{end}"]
+                    for end in ("_table", "_told_mod_30")
+                },
                 title="primes: learning the next gap",
             ),
             *(

@@ -54,8 +54,8 @@ class Recipe:
     """Updates: half a minute."""
     optimizer: str = "Adam"
     """Any class of torch.optim by name; the document has SGD."""
-    learning_rate: float = 0.01
-    """The document, with SGD, has 0.01 too."""
+    learning_rate: float = 0.02
+    """The document, with SGD, has 0.01."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 is no limit."""
     steps_per_update: int = 0

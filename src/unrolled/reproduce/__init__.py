@@ -86,4 +86,5 @@ def rows_of(
         tell(f"{experiment.name}, seed {seed}: {figures}{after}, {times[-1]:.1f} s")
     for figure in experiment.figures:
         values = tuple(run.figures[figure.metric] for run in runs)
-        yield Row(experiment.name, figure, values, tuple(run.steps for run in runs), sum(times))
+        steps = tuple(figure.at or run.steps for run in runs)
+        yield Row(experiment.name, figure, values, steps, sum(times))
