@@ -14,6 +14,7 @@ import torch
 
 from unrolled import training
 from unrolled.cli import main
+from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.judging import edit_distance
 from unrolled.recipes._pairs.vocabulary import END
 from unrolled.recipes.pairs import Recipe
@@ -249,6 +250,8 @@ def test_an_answer_without_an_end_is_cut_off_and_says_so(letters: Recipe) -> Non
         model.answerer.readout.bias[END] = -100.0
     assert "(cut off after 2 symbols, without an end)" in letters.attempt(model, ["ab"])
     assert letters.metrics(model)["exact_match"] == 0
+    cut_off = Answer(letters._vocabularies[1].numbers("b"), -1.0, ended=False)
+    assert not letters._judged("ab", ["b"], cut_off).right
 
 
 @pytest.mark.parametrize(
