@@ -86,13 +86,16 @@ def read_question(words: Sequence[str], *, built_in: bool) -> Question:
 
 
 def best_threshold(flags: Bools, said: Floats) -> float:
-    """The probability from which on calling it an event gives the best F1; both [T]."""
+    """The probability from which on calling it an event gives the best F1; both [T].
+
+    In the three digits that are printed: what is said is what was done.
+    """
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(flags, said)
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0)
-    return float(thresholds[int(np.argmax(f1[:-1]))])
+    return float(f"{thresholds[int(np.argmax(f1[:-1]))]:.3g}")
 
 
 def runs_of(flags: Bools) -> list[tuple[int, int]]:
