@@ -55,7 +55,8 @@ class Recipe:
     time: str = ""
     """The column that says when each row was, for pictures and answers; it is no channel."""
     every: int = 1
-    """Make one step of so many: their mean, and the event if it is in any of them."""
+    """Make one step of so many: their mean, and the event if it is in any of them. The last steps,
+    where they are fewer, make none."""
     around: int = 0
     """Count so many steps before and after each event as the event too, as for brief markers."""
     test_share: float = 0.25

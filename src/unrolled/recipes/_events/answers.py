@@ -113,7 +113,7 @@ def found_events(
         for k, threshold in enumerate(thresholds)
         for begin, end in runs_of(said[:, k] >= threshold)
     )
-    steps, name = len(said), signal.times.name
+    steps, name = len(said), signal.times.name.partition(" (")[0]
     least = " and ".join(
         f"{threshold:.3g} ({event})" if len(events) > 1 else f"{threshold:.3g}"
         for event, threshold in zip(events, thresholds, strict=True)
@@ -122,13 +122,12 @@ def found_events(
     if not found:
         return lines
     at = signal.times.labels
-    rows = [["from", "to", "steps", "highest", "event"]]
+    rows = [[f"from {name}", f"to {name}", "steps", "highest", "event"]]
     rows += [
         [at[a], at[b - 1], f"{b - a:,}", f"{said[a:b, k].max():.3f}", events[k]]
         for a, b, k in found[:MOST_LINES]
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows[0][4] += f"   (from and to: {name})"
     for *cells, event in rows:
         told = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
         lines.append("  ".join((*told, event)))
