@@ -86,13 +86,16 @@ def read_question(words: Sequence[str], *, built_in: bool) -> Question:
 
 
 def best_threshold(flags: Bools, said: Floats) -> float:
-    """The probability from which on calling it an event gives the best F1; both [T]."""
+    """The probability from which on calling it an event gives the best F1; both [T].
+
+    In the three digits that are printed: what is said is what was done.
+    """
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(flags, said)
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0)
-    return float(thresholds[int(np.argmax(f1[:-1]))])
+    return float(f"{thresholds[int(np.argmax(f1[:-1]))]:.3g}")
 
 
 def runs_of(flags: Bools) -> list[tuple[int, int]]:
@@ -110,7 +113,7 @@ def found_events(
         for k, threshold in enumerate(thresholds)
         for begin, end in runs_of(said[:, k] >= threshold)
     )
-    steps, name = len(said), signal.times.name
+    steps, name = len(said), signal.times.name.partition(" (")[0]
     least = " and ".join(
         f"{threshold:.3g} ({event})" if len(events) > 1 else f"{threshold:.3g}"
         for event, threshold in zip(events, thresholds, strict=True)
@@ -119,13 +122,12 @@ def found_events(
     if not found:
         return lines
     at = signal.times.labels
-    rows = [["from", "to", "steps", "highest", "event"]]
+    rows = [[f"from {name}", f"to {name}", "steps", "highest", "event"]]
     rows += [
         [at[a], at[b - 1], f"{b - a:,}", f"{said[a:b, k].max():.3f}", events[k]]
         for a, b, k in found[:MOST_LINES]
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows[0][4] += f"   (from and to: {name})"
     for *cells, event in rows:
         told = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
         lines.append("  ".join((*told, event)))

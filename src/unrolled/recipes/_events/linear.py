@@ -69,6 +69,7 @@ class LinearLabeller:
     ) -> LinearLabeller:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         after = window // 2 if both_directions else 0
         spread = values.std(0)
@@ -80,7 +81,8 @@ class LinearLabeller:
             rows = np.sort(random.choice(len(rows), most, replace=False))
         features = begun._features(values)[rows].reshape(len(rows), -1)
         regressions: list[Any] = []
-        with warnings.catch_warnings():
+        # One thread: the same bits whatever machine it is, and no waiting for each other.
+        with threadpool_limits(1), warnings.catch_warnings():
             # At 300 rounds what is left to gain is in the digits that nobody reads.
             warnings.simplefilter("ignore", ConvergenceWarning)
             for k in range(flags.shape[1]):
