@@ -7,10 +7,11 @@
 
 #include <cstdint>
 
-// AddressSanitizer does not look into masked moves: under it a part of a vector is moved one by one.
-#if defined(__AVX512F__) && VECTOR_BYTES == 64 && !defined(__SANITIZE_ADDRESS__)
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
 #include <immintrin.h>
+#if !defined(__SANITIZE_ADDRESS__)  // which does not look into them
 #define UNROLLED_MASKED_MOVES
+#endif
 #endif
 
 #define UNROLLED_INLINE static inline __attribute__((always_inline))
