@@ -9,6 +9,9 @@
 
 #if defined(__AVX512F__) && VECTOR_BYTES == 64
 #include <immintrin.h>
+#if !defined(__SANITIZE_ADDRESS__)  // which does not look into them
+#define UNROLLED_MASKED_MOVES
+#endif
 #endif
 
 #define UNROLLED_INLINE static inline __attribute__((always_inline))
@@ -51,7 +54,7 @@ template <class T> UNROLLED_INLINE void store(T* to, Vec<T> v) { __builtin_memcp
 
 // The first n numbers, 0 <= n <= lanes; the others are 0, and are not touched in memory.
 UNROLLED_INLINE Vec<float> load(const float* from, long n) {
-#if defined(__AVX512F__) && VECTOR_BYTES == 64
+#if defined(UNROLLED_MASKED_MOVES)
   return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
 #else
   Vec<float> v{};
@@ -61,7 +64,7 @@ UNROLLED_INLINE Vec<float> load(const float* from, long n) {
 }
 
 UNROLLED_INLINE Vec<double> load(const double* from, long n) {
-#if defined(__AVX512F__) && VECTOR_BYTES == 64
+#if defined(UNROLLED_MASKED_MOVES)
   return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), from);
 #else
   Vec<double> v{};
@@ -71,7 +74,7 @@ UNROLLED_INLINE Vec<double> load(const double* from, long n) {
 }
 
 UNROLLED_INLINE void store(float* to, Vec<float> v, long n) {
-#if defined(__AVX512F__) && VECTOR_BYTES == 64
+#if defined(UNROLLED_MASKED_MOVES)
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
 #else
   for (long k = 0; k < n; ++k) to[k] = v[k];
@@ -79,7 +82,7 @@ UNROLLED_INLINE void store(float* to, Vec<float> v, long n) {
 }
 
 UNROLLED_INLINE void store(double* to, Vec<double> v, long n) {
-#if defined(__AVX512F__) && VECTOR_BYTES == 64
+#if defined(UNROLLED_MASKED_MOVES)
   _mm512_mask_storeu_pd(to, (__mmask8)((1u << n) - 1), (__m512d)v);
 #else
   for (long k = 0; k < n; ++k) to[k] = v[k];
