@@ -106,6 +106,9 @@ def test_equal_gates_are_equal_and_independent_ones_are_not() -> None:
         lstm = Recipe(start=start).model()["vanilla"].lstm  # type: ignore[arg-type]
         i, *others = lstm.weight_ih_l0.chunk(4)
         assert all(torch.equal(i, other) for other in others) is same
+        _, _, g, _ = lstm.weight_ih_l0.chunk(4)  # the first that the document draws
+        first = np.random.RandomState(0).random_sample((100, 150)) * 0.2 - 0.1
+        np.testing.assert_array_equal(g.detach().numpy(), first[:, :50])
 
 
 @pytest.mark.parametrize("cell", ["carousel", "peephole", "coupled"])

@@ -58,8 +58,8 @@ class Recipe:
     """Largest norm of the gradient of all cells together; 0 is no limit."""
     steps_per_update: int = 0
     """Only 0 makes sense: four steps are one sequence."""
-    report_every: int = 20
-    """Updates from one report to the next."""
+    report_every: int = 33
+    """Updates from one report to the next; 99 is one of them, as the document's last line."""
 
     def check(self) -> None:
         """Raise ValueError where a field makes no sense."""
