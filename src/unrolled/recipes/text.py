@@ -36,13 +36,19 @@ PUBLISHED: tuple[Published, ...] = ()
 BUILT_IN = Path(__file__).parent.parent
 
 
+# The defaults were chosen among six settings by the bits of the held-out parts of two texts, one
+# seed each: this library's source and 150,000 characters of the King James Version (Matthew, Mark).
+# At the same rate, an output that reads all layers is far ahead of one that reads the last alone
+# after two passes, and ahead of a single layer of 400 units.
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The hyperparameters of a language model."""
 
     data: Path | None = None
     """A UTF-8 text, or a folder: all .txt, .md, .rst and .py files in it, in the order of their
-    paths; none: this library's own source files (Python, about 250 kB)."""
+    paths; none: this library's own source files (Python, about 300 kB)."""
     tokens: Kind = "characters"
     """What is read and foretold one by one; of words, what lies between them too."""
     least: int = 2
@@ -74,8 +80,9 @@ class Recipe:
     """Places in the text that are read side by side; each reads on where it stopped."""
     seed: int = 0
     """Weights and dropout are drawn from it."""
-    steps: int = 4000
-    """Updates."""
+    steps: int = 3000
+    """Updates: 3 minutes on one core that is idle. A text of 150,000 characters is read 23 times;
+    2 million or more deserve more steps."""
     optimizer: str = "Adam"
     """Any class of torch.optim by name."""
     learning_rate: float = 0.004

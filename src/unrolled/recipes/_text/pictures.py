@@ -6,22 +6,24 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from matplotlib import colormaps
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.patches import Rectangle
 
 __all__ = ["COLUMNS", "LINES", "surprise"]
 
 COLUMNS, LINES = 76, 18
-SHADES = "YlOrRd"  # light to dark, in grey too
-INK = "#222222"
 FAMILY = "DejaVu Sans Mono"  # matplotlib brings it
+_LETTER: dict[str, Any] = {
+    "family": FAMILY,
+    "fontsize": 8.4,
+    "ha": "center",
+    "va": "center_baseline",
+    "parse_math": False,
+}
 MISSING = "\N{WHITE SQUARE}"
 MARKS = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
@@ -44,16 +46,20 @@ def surprise(
     most
         The colours end here: what took more looks the same.
     """
-    figure = Figure(figsize=(9, 4.9), layout="constrained")
+    cells = _places(tokens)
+    needed = [bits[token] for _, _, _, token in cells]
+    lines = 1 + max(line for line, *_ in cells)
+    shown = np.full((lines, COLUMNS), np.nan)
+    for (line, column, _, _), one in zip(cells, needed, strict=True):
+        shown[line, column] = one
+    figure = Figure(figsize=(9, 1 + 0.22 * lines), layout="constrained")
     axes = figure.subplots()
-    place = _write(axes, tokens, bits, most)
-    axes.set_xlim(0, COLUMNS)
-    axes.set_ylim(min(LINES, place[0] + 1), 0)
+    image = axes.imshow(shown, "YlOrRd", aspect="auto", vmin=0, vmax=most)  # in grey too
+    for (line, column, letter, _), one in zip(cells, needed, strict=True):
+        ink = "white" if one > 0.7 * most else "#222222"
+        axes.text(column, line, _drawn(letter), color=ink, in_layout=False, **_LETTER)
     axes.set_axis_off()
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(0, most), SHADES), ax=axes, extend="max", pad=0.01, aspect=30
-    )
-    bar.set_label("bits")
+    figure.colorbar(image, extend="max", pad=0.01, aspect=30, label="bits")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13)
     FigureCanvasAgg(figure)
     beside = path.with_name(f".{path.name}.writing")
@@ -62,35 +68,19 @@ def surprise(
     return path
 
 
-def _write(
-    axes: Axes, tokens: Sequence[str], bits: Sequence[float], most: float
-) -> tuple[int, int]:
-    """Put the tokens on lines, broken where they end in the text or are full."""
-    colours = colormaps[SHADES]
+def _places(tokens: Sequence[str]) -> list[tuple[int, int, str, int]]:
+    """Line, column and letter, and whose token it is; lines break where the text does, or full."""
+    found: list[tuple[int, int, str, int]] = []
     line = column = 0
-    for token, needed in zip(tokens, bits, strict=True):
+    for number, token in enumerate(tokens):
         for letter in token:
             if column == COLUMNS:
                 line, column = line + 1, 0
             if line == LINES:
-                return line - 1, column
-            colour = colours(min(needed / most, 1.0))
-            axes.add_patch(Rectangle((column, line), 1, 1, color=colour, linewidth=0))
-            axes.text(
-                column + 0.5,
-                line + 0.52,
-                _drawn(letter),
-                family=FAMILY,
-                fontsize=8.4,
-                ha="center",
-                va="center",
-                color="white" if needed > 0.7 * most else INK,
-                parse_math=False,
-            )
-            column += 1
-            if letter == "\n":
-                line, column = line + 1, 0
-    return line, column
+                return found
+            found.append((line, column, letter, number))
+            line, column = (line + 1, 0) if letter == "\n" else (line, column + 1)
+    return found
 
 
 def _drawn(letter: str) -> str:
