@@ -31,13 +31,13 @@ demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
 test: $(READY)  ## Run all tests
 	@$(RUN) pytest -n 2
 
-bench: $(READY)  ## Time the layer beside torch's, taking turns: two minutes
-	@.venv/bin/python benchmarks/side_by_side.py
+bench: $(READY)  ## Time the layer beside torch's and others, taking turns: two minutes
+	@.venv/bin/unrolled bench
 
 mutants: $(READY)  ## Break the code in many ways and see the tests go red: some minutes
 	@.venv/bin/python tests/mutants.py
 
-sanitize: $(READY)  ## Run the native engine under AddressSanitizer and UBSan: ten minutes
+sanitize: $(READY)  ## Run the native engine under AddressSanitizer and UBSan: five minutes
 	@sh tests/sanitize.sh
 
 check: $(READY)  ## Look for what is wrong in the source, without running it

@@ -69,6 +69,20 @@ MUTANTS = [
         ["test_equations.py"],
     ),
     (
+        "the short way keeps a weight that was replaced",
+        "plan.py",
+        "parameters.get(name) is not weight",
+        "False",
+        ["test_direct.py"],
+    ),
+    (
+        "the short way is gone where there is noise",
+        "lstm.py",
+        "plain = quiet and simple",
+        "plain = simple",
+        ["test_direct.py"],
+    ),
+    (
         "a padded step is read",
         "masks.py",
         "live = present if inside is None else inside if present is None else inside & present",

@@ -19,7 +19,17 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each line may import the lines below it and its own; docs/architecture.md says why.
 FLOORS = (
     {"__main__", "cli", "flags", "progress", "report"},
-    {"recipes", "training", "session", "runs", "checkpoint", "optimizers", "auditing", "explorer"},
+    {
+        "recipes",
+        "training",
+        "session",
+        "runs",
+        "checkpoint",
+        "optimizers",
+        "auditing",
+        "explorer",
+        "bench",
+    },
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cases import CELLS, error, name_of, normal
 from unrolled import LSTM, Cell, Declined
+from unrolled.masks import bernoulli
 
 T, B, I, H = 7, 4, 3, 5
 
@@ -240,9 +241,7 @@ def test_recurrent_dropout_is_one_mask_for_all_steps() -> None:
     """With W_ih, biases and o's bias arranged by nothing: check against the loop by hand."""
     m, x = layer(recurrent_dropout=0.5), batch()
     y, _ = m(x, generator=torch.Generator().manual_seed(3))
-    keep = torch.bernoulli(
-        torch.full((B, H), 0.5, dtype=torch.float64), generator=torch.Generator().manual_seed(3)
-    )
+    keep = bernoulli(x, (B, H), 0.5, torch.Generator().manual_seed(3))
     h = c = torch.zeros(1, B, H, dtype=torch.float64)
     plain = layer()
     for t in range(T):

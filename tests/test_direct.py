@@ -93,6 +93,34 @@ def _flat(out: tuple[Tensor, State]) -> list[Tensor]:
     return [out[0], *out[1]]
 
 
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "batch_first": True}], ids=str)
+def test_a_trace_goes_the_short_way_too(
+    options: dict[str, Any], ways: list[str], long: Any, generator: torch.Generator
+) -> None:
+    lstm = LSTM(3, 17, dtype=torch.float64, **options)
+    x = normal(generator, 4, 5, 3)
+    x = (x.transpose(0, 1) if lstm.batch_first else x).requires_grad_()
+
+    def all_of_it() -> list[Tensor]:
+        trace = lstm.trace(x)
+        shown = _shown(trace)
+        loss = sum((t * (t + k)).sum() for k, t in enumerate(shown))
+        grads = torch.autograd.grad(loss, [x, *lstm.parameters()])
+        return [trace.output, *trace.state, *shown, *grads]
+
+    short = all_of_it()
+    assert ways == ["short"]
+    for a, b in zip(short, long(all_of_it), strict=True):
+        assert torch.equal(a, b)
+    with torch.no_grad():
+        for gates, again in zip(short[3:], _shown(lstm.trace(x)), strict=False):
+            assert torch.equal(gates, again)
+
+
+def _shown(trace: Any) -> list[Tensor]:
+    return [t for gates in trace.directions.values() for t in gates]
+
+
 def test_a_cell_goes_the_short_way_too(
     ways: list[str], long: Any, generator: torch.Generator
 ) -> None:
@@ -186,6 +214,15 @@ def test_weights_lent_for_a_call_are_given_back(
         for _ in range(2):
             assert torch.equal(lstm(x)[0], own)
     assert ways[-1] == "short"
+
+
+def test_a_single_step_of_a_wide_layer_is_the_first_of_two(generator: torch.Generator) -> None:
+    # Its weights are packed panel by panel, as they are read.
+    lstm, x = LSTM(30, 200), normal(generator, 2, 9, 30).float()
+    with torch.no_grad():
+        two = lstm(x)[0]
+        for rows in (1, 2, 3, 9):
+            assert torch.equal(lstm(x[:1, :rows])[0], two[:1, :rows])
 
 
 def odd_inputs(g: torch.Generator) -> dict[str, Callable[[], Tensor]]:

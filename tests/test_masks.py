@@ -61,3 +61,16 @@ def test_bernoulli_draws_from_the_generator_alone() -> None:
     assert a.dtype == torch.bfloat16
     assert set(a.unique().tolist()) == {0.0, 1.0}
     assert abs(float(a.float().mean()) - 0.3) < 0.02
+
+
+def test_bernoulli_has_the_probability_that_was_asked_for() -> None:
+    generator = torch.Generator().manual_seed(1)
+    like = torch.empty(0, dtype=torch.float64)
+    for keep in (0.0, 1e-12, 0.02, 0.5, 0.9, 1 - 1e-12, 1.0):
+        drawn = bernoulli(like, (401, 999), keep, generator)
+        assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+        spread = (keep * (1 - keep) / drawn.numel()) ** 0.5
+        assert abs(drawn.mean().item() - keep) <= 5 * spread + 1e-9
+    # Of the two numbers that come from one draw, neither says anything about the other.
+    pairs = bernoulli(like, (200_000, 2), 0.5, generator)
+    assert abs((pairs[:, 0] * pairs[:, 1]).mean().item() - 0.25) < 0.005

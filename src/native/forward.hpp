@@ -15,8 +15,10 @@ template <class T> struct Slice {
   long first, rows;
   long blocks;         // blocks of units that there are
   long width, panels;  // of the packed weights: panels·width >= blocks
-  const T* w_x;        // pack_gates of w_ih
-  const T* w_h;        // pack_gates of w_hh
+  const T* w_x;        // pack_gates of w_ih, from panel `packed` on
+  const T* w_h;        // pack_gates of w_hh, likewise
+  long packed;
+  T *once_x, *once_h;  // where a panel is packed just before it is read, for a single step; or null
   const T* bias;       // [panels·width][G][lanes]
   T* a_x;       // [rows of a chunk][panels·width][G][lanes] or null: W_ih x + b of a few steps ahead
   T* c;         // [rows, H]: the cell state where it is not saved
@@ -113,8 +115,8 @@ static void step_tile(const Slice<T>& s, long t, long from, long panel, const T*
 #pragma GCC unroll 24
     for (int n = 0; n < N; ++n) sum[m][n] = load(start + n * L);
   }
-  if (!a_x) multiply_add<T, R, N>(sum, s.x + from, 1, s.w_x + panel * I * N * L, N * L, I);
-  multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + panel * H * N * L, N * L, H);
+  if (!a_x) multiply_add<T, R, N>(sum, s.x + from, 1, s.w_x + (panel - s.packed) * I * N * L, N * L, I);
+  multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + (panel - s.packed) * H * N * L, N * L, H);
   alignas(64) T a[R * N * L];
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m)
@@ -131,9 +133,12 @@ constexpr int held = registers == 16 ? 12 : 24;  // sums that the registers hold
 // Rows in a tile; at a width above 1, the few rows that ask for it.
 UNROLLED_INLINE long tile_rows(long G, long width) { return smaller(6, held / (G * width)); }
 
-// A single row keeps too few sums for the multipliers: read several blocks of units at once.
-UNROLLED_INLINE long panel_blocks(long G, long rows, long blocks) {
-  const long most = rows > 3 ? 1 : held / (G * rows);
+// A single row keeps too few sums for the multipliers: read several blocks of units at once, but, of
+// weights that L1 does not hold, a panel that it does.  block_bytes: what W_hh has for a block.
+UNROLLED_INLINE long panel_blocks(long G, long rows, long blocks, long block_bytes) {
+  long most = rows > 3 ? 1 : held / (G * rows);
+  constexpr long near = 32768;
+  if (rows <= 3 && blocks * block_bytes > near && block_bytes <= near) most = smaller(most, near / block_bytes);
   return blocks_of(blocks, blocks_of(blocks, most < 1 ? 1 : smaller(most, 6)));
 }
 
@@ -242,12 +247,20 @@ template <class T, int G> static void run(Slice<T>& s, long ahead, Finish<T> fin
     if (s.a_x && t % ahead == 0) read_ahead<T, G>(s, t, smaller(ahead, shape.T - t));
     const T* a_x = s.a_x ? s.a_x + (t % ahead) * s.rows * s.panels * s.width * G * lanes<T> : nullptr;
     prepare(s, t);
-    for (long panel = 0; panel < s.panels; ++panel)
+    for (long p = 0; p < s.panels; ++p) {
+      // Back and forth: the panel that was read last is still in L1.
+      const long panel = t & 1 ? s.panels - 1 - p : p;
+      if (s.once_x) {
+        s.packed = panel;
+        pack_gates(s.in->w_ih, G, H, shape.I, s.width, panel, 1, s.once_x);
+        pack_gates(s.in->w_hh, G, H, H, s.width, panel, 1, s.once_h);
+      }
       for (long k = 0; k < s.count;) {
         const long take = blocks_of(s.count - k, blocks_of(s.count - k, most));
         step_tile_of<T, G>(take, s.width)(s, t, k, panel, a_x, finish);
         k += take;
       }
+    }
   }
   for (long r = 0; r < s.rows; ++r) {
     const long b = s.first + r, last = (shape.T - 1) * shape.B + b;

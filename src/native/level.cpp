@@ -76,6 +76,8 @@ Slice<T> slice_of(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out
   s.panels = packed.panels;
   s.w_x = packed.w_x.at;
   s.w_h = packed.w_h.at;
+  s.once_x = packed.once ? packed.w_x.at : nullptr;
+  s.once_h = packed.once ? packed.w_h.at : nullptr;
   s.bias = packed.bias.at;
   s.c = room.c.at;
   s.h_rec = room.h_rec.at;
@@ -127,7 +129,7 @@ template <class T> void forward_slice(void* context, int k) {
 
 template <class T>
 void forward_with(const Packed<T>& packed, const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, long slices) {
-  const long ahead = steps_ahead<T>(shape, slices, packed.units);
+  const long ahead = packed.once ? 0 : steps_ahead<T>(shape, slices, packed.units);
   const long steps = shape.T * shape.B * shape.H * long(sizeof(T));
   expect_large(out.y, steps);
   expect_large(out.gates, 4 * steps);
@@ -142,7 +144,7 @@ void forward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, Kep
   if (kept && worth_keeping<T>(shape))
     forward_with(kept_weights(shape, in, rows, kept), shape, in, out, slices);
   else
-    forward_with(Packed<T>(shape, in, rows), shape, in, out, slices);
+    forward_with(Packed<T>(shape, in, rows, shape.T == 1 && slices == 1), shape, in, out, slices);
 }
 
 template <class T> struct LayerStepper : Stepper {
@@ -256,9 +258,11 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   s.stride = blocks_of(shape.I + shape.H + 1, L) * L;
   // Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
   s.capacity = smaller(shape.T, blocks_of(256, most)) * most;
-  Buffer<T> w_h(s.gate_blocks * L * s.padded), w_x(d.d_x ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
+  // A single step goes back through W_hh only if somebody asks what came before it.
+  const bool back = shape.T > 1 || d.d_h_0;
+  Buffer<T> w_h(back ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
   // The slices' rows may differ by one; the panels must be those of all.
-  pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
+  if (back) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
   if (d.d_x) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
   s.w_h = w_h.at;
   s.w_x = w_x.at;

@@ -30,43 +30,51 @@ UNROLLED_INLINE void multiply_add(Vec<T> (&sum)[R][N], const T* const* rows, lon
   }
 }
 
-// Rows become columns, for as many rows as there are numbers in a vector.
-template <class T> UNROLLED_INLINE void transpose(Vec<T>* r) {
-  constexpr int n = int(lanes<T>);
-#pragma GCC unroll 4
-  for (int s = 1; s < n; s *= 2) {
-    Bits<T> low, high;
-    for (int l = 0; l < n; ++l) {
-      low[l] = l & s ? n + l - s : l;
-      high[l] = l & s ? n + l : l + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i)
-      if (!(i & s)) {
-        Vec<T> a = r[i], b = r[i | s];
-#if defined(__clang__)  // which has a shuffle for constants alone, and makes one of this
-        for (int l = 0; l < n; ++l) {
-          r[i][l] = low[l] < n ? a[low[l]] : b[low[l] - n];
-          r[i | s][l] = high[l] < n ? a[high[l]] : b[high[l] - n];
-        }
-#else
-        r[i] = __builtin_shuffle(a, b, low);
-        r[i | s] = __builtin_shuffle(a, b, high);
-#endif
-      }
+// Of two vectors, every second run of S numbers changes places.
+#if defined(__clang__)  // whose shuffle takes constants alone
+template <class I, I... L> struct Places {
+  template <class T, I S> UNROLLED_INLINE void exchange(Vec<T>& a, Vec<T>& b) {
+    const Vec<T> low = __builtin_shufflevector(a, b, (L & S ? I(sizeof...(L)) + L - S : L)...);
+    b = __builtin_shufflevector(a, b, (L & S ? I(sizeof...(L)) + L : L + S)...);
+    a = low;
   }
+};
+template <class T, int S> UNROLLED_INLINE void exchange(Vec<T>& a, Vec<T>& b) {
+  __make_integer_seq<Places, int, int(lanes<T>)>::template exchange<T, S>(a, b);
+}
+#else
+template <class T, int S> UNROLLED_INLINE void exchange(Vec<T>& a, Vec<T>& b) {
+  constexpr int n = int(lanes<T>);
+  Bits<T> low, high;
+  for (int l = 0; l < n; ++l) {
+    low[l] = l & S ? n + l - S : l;
+    high[l] = l & S ? n + l : l + S;
+  }
+  const Vec<T> kept = __builtin_shuffle(a, b, low);
+  b = __builtin_shuffle(a, b, high);
+  a = kept;
+}
+#endif
+
+// Rows become columns, for as many rows as there are numbers in a vector.
+template <class T, int S = 1> UNROLLED_INLINE void transpose(Vec<T>* r) {
+  constexpr int n = int(lanes<T>);
+#pragma GCC unroll 16
+  for (int i = 0; i < n; ++i)
+    if (!(i & S)) exchange<T, S>(r[i], r[i | S]);
+  if constexpr (2 * S < n) transpose<T, 2 * S>(r);
 }
 
 // Weights as the forward pass reads them.
-// w: [G·H, K].  to: [panels][K][width][G][lanes]; a panel is `width` blocks of units, a block as many
-// units as a vector has numbers; units beyond H are 0.
+// w: [G·H, K].  to: [panels][K][width][G][lanes], from panel `first` on; a panel is `width` blocks of
+// units, a block as many units as a vector has numbers; units beyond H are 0.
 template <class T>
-static void pack_gates(const T* w, long G, long H, long K, long width, long panels, T* to) {
+static void pack_gates(const T* w, long G, long H, long K, long width, long first, long panels, T* to) {
   constexpr long L = lanes<T>;
   const long step = width * G * L;
-  for (long block = 0; block < panels * width; ++block)
+  for (long block = first * width; block < (first + panels) * width; ++block)
     for (long g = 0; g < G; ++g) {
-      T* column = to + (block / width) * K * step + (block % width) * G * L + g * L;
+      T* column = to + (block / width - first) * K * step + (block % width) * G * L + g * L;
       const long units = block * L < H ? smaller(L, H - block * L) : 0;
       const T* from = w + (g * H + block * L) * K;
       for (long k = 0; k < K; k += L) {

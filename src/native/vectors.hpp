@@ -19,15 +19,19 @@ template <class T> struct VectorOf;
 template <> struct VectorOf<float> {
   typedef float type __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int32_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::uint32_t wrapping __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int32_t bit;
 };
 template <> struct VectorOf<double> {
   typedef double type __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+  typedef std::uint64_t wrapping __attribute__((vector_size(VECTOR_BYTES)));
   typedef std::int64_t bit;
 };
 template <class T> using Vec = typename VectorOf<T>::type;
 template <class T> using Bits = typename VectorOf<T>::bits;
+// For sums that overflow where the number was NaN: with a sign that would be undefined.
+template <class T> using Wrapping = typename VectorOf<T>::wrapping;
 
 // Numbers in a vector.
 template <class T> constexpr long lanes = VECTOR_BYTES / long(sizeof(T));
@@ -82,11 +86,41 @@ UNROLLED_INLINE void store(double* to, Vec<double> v, long n) {
 #endif
 }
 
-// x, but no more than `most` and no less than `least`; NaN stays NaN.
-template <class T> UNROLLED_INLINE Vec<T> within(Vec<T> x, T least, T most) {
-  Vec<T> low = all<T>(least), high = all<T>(most);
-  x = high < x ? high : x;
+// x, but no less than `least`; NaN stays NaN, which is why the operands stand in this order.
+template <class T> UNROLLED_INLINE Vec<T> at_least(Vec<T> x, T least) {
+  const Vec<T> low = all<T>(least);
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_max_ps((__m512)low, (__m512)x);
+  else return (Vec<T>)_mm512_max_pd((__m512d)low, (__m512d)x);
+#else
   return low > x ? low : x;
+#endif
 }
+
+// x, but no more than `most`.
+template <class T> UNROLLED_INLINE Vec<T> at_most(Vec<T> x, T most) {
+  const Vec<T> high = all<T>(most);
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_min_ps((__m512)high, (__m512)x);
+  else return (Vec<T>)_mm512_min_pd((__m512d)high, (__m512d)x);
+#else
+  return high < x ? high : x;
+#endif
+}
+
+// -|x|
+template <class T> UNROLLED_INLINE Vec<T> minus_size(Vec<T> x) {
+  return (Vec<T>)((Bits<T>)x | (Bits<T>)all<T>(T(-0.0)));
+}
+
+// v · 2^n for whole n, in one instruction, where there is one.
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+constexpr bool has_scale = true;
+UNROLLED_INLINE Vec<float> scale(Vec<float> v, Vec<float> n) { return (Vec<float>)_mm512_scalef_ps((__m512)v, (__m512)n); }
+UNROLLED_INLINE Vec<double> scale(Vec<double> v, Vec<double> n) { return (Vec<double>)_mm512_scalef_pd((__m512d)v, (__m512d)n); }
+#else
+constexpr bool has_scale = false;
+template <class V> UNROLLED_INLINE V scale(V v, V) { return v; }
+#endif
 
 }  // namespace unrolled::LEVEL

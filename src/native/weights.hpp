@@ -36,23 +36,27 @@ template <class T> static void pack_bias(const Shape& s, const Inputs<T>& in, lo
       }
 }
 
+// `once`: each panel is packed when it is read, into room for one that L2 holds.
 template <class T> struct Packed {
+  const bool once;
   long width, panels, units;
   Buffer<T> w_x, w_h, bias;
 
-  Packed(const Shape& s, const Inputs<T>& in, long rows)
-      : width(width_for(s, rows)),
+  Packed(const Shape& s, const Inputs<T>& in, long rows, bool one_step = false)
+      : once(one_step),
+        width(width_for(s, rows)),
         panels(blocks_of(blocks_of(s.H, lanes<T>), width)),
         units(panels * width * s.G() * lanes<T>),
-        w_x(units * s.I),
-        w_h(units * s.H),
+        w_x((once ? units / panels : units) * s.I),
+        w_h((once ? units / panels : units) * s.H),
         bias(units) {
-    pack_gates(in.w_ih, s.G(), s.H, s.I, width, panels, w_x.at);
-    pack_gates(in.w_hh, s.G(), s.H, s.H, width, panels, w_h.at);
     pack_bias(s, in, panels * width, bias.at);
+    if (once) return;
+    pack_gates(in.w_ih, s.G(), s.H, s.I, width, 0, panels, w_x.at);
+    pack_gates(in.w_hh, s.G(), s.H, s.H, width, 0, panels, w_h.at);
   }
 
-  static long width_for(const Shape& s, long rows) { return panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>)); }
+  static long width_for(const Shape& s, long rows) { return panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>), s.G() * s.H * VECTOR_BYTES); }
 };
 
 // Packed weights beside a copy of those that they were made from.  Nobody says when a weight changes

@@ -1,4 +1,4 @@
-"""`unrolled`: train a recipe, look at a run, try what it has learnt.
+"""`unrolled`: train a recipe, look at a run, try what it has learnt; measure the layer.
 
 What the user gets wrong is answered in one sentence on standard error, with exit status 2.
 """
@@ -343,43 +343,37 @@ def attempt(arguments: list[str]) -> int:
 
 def audit(arguments: list[str]) -> int:
     """`unrolled audit`."""
-    from unrolled.auditing import AuditError, command, template
+    from unrolled.auditing import AuditError, command
 
-    parser = _Parser(
-        prog="unrolled audit",
-        description="Without FILE: the backward passes that the documents publish, what is wrong "
-        "with each, and what it costs in training. With FILE: your own forward and backward pass, "
-        "and which mistakes explain its numbers. Exit status: 0 exact, 1 not exact, 2 cannot be "
-        "audited.",
-    )
-    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own LSTM, a .py")
-    parser.add_argument(
-        "--template",
-        metavar="NEW",
-        type=Path,
-        nargs="?",
-        const=Path("my_lstm.py"),
-        help="write the file to fill in (my_lstm.py), and nothing else",
-    )
-    parser.add_argument("--no-training", action="store_true", help="leave the training out")
-    parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="draw the errors there, too")
-    asked = parser.parse_args(arguments)
-    if asked.out is not None:
+    parser = _Parser(prog="unrolled audit", description=command.DESCRIPTION)
+    options = command.options_from(parser, arguments)
+    if options.out is not None:
         _need("matplotlib")
     try:
-        if asked.template is not None:
-            if asked.file is not None:
-                raise Refusal(f"--template writes a file; leave out {asked.file}, or --template.")
-            path = template.write_template(asked.template)
-            print(f"{path} is written. Fill it in, then:\n  unrolled audit {path}")
-            return 0
-        if asked.file is not None:
-            return command.audit_file(asked.file, asked.seed, asked.out)
+        return command.run(options)
     except AuditError as error:
         raise Refusal(str(error)) from error
-    status = command.show_published(asked.out)
-    return status if asked.no_training else command.show_cost(asked.seed)
+
+
+# --- bench ----------------------------------------------------------------------------------
+
+
+def measure(arguments: list[str]) -> int:
+    """`unrolled bench`."""
+    _need("matplotlib")
+    from unrolled import bench
+
+    try:
+        parser = _Parser(prog="unrolled bench", description=COMMANDS["bench"].summary)
+        options = bench.options_from(parser, arguments)
+    except bench.BenchError as error:
+        raise Refusal(str(error)) from error
+    try:
+        bench.run(options)
+    except bench.BenchError as error:
+        print(f"unrolled: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 COMMANDS: dict[str, Command] = {
@@ -388,4 +382,5 @@ COMMANDS: dict[str, Command] = {
     "show": Command("show DIR", "a run's figures, and where its pictures are", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "audit": Command("audit [FILE]", "what is wrong with a backward pass: yours, or theirs", audit),
+    "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
 }

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.engines import Gradients, Inputs, cpu
+from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.masks import NO_MASKS
 from unrolled.plan import Layer, Plan, Planned
 from unrolled.recurrence import batched, differentiable_backward
@@ -60,7 +60,9 @@ def _plain(t: Any, dtype: torch.dtype) -> bool:
     )
 
 
-def run(module: Planned, x: Any, hx: State | None) -> tuple[Tensor, State] | None:
+def run(
+    module: Planned, x: Any, hx: State | None, seen: list[Forward] | None = None
+) -> tuple[Tensor, State] | None:
     """All layers over a whole sequence, or None where the call is to go the long way.
 
     Parameters
@@ -70,6 +72,8 @@ def run(module: Planned, x: Any, hx: State | None) -> tuple[Tensor, State] | Non
         [B, T, I] with ``batch_first``.
     hx : (Tensor, Tensor), each [L, B, H]
         Without L where the plan's ``lead`` is empty.
+    seen : list, optional
+        Given what each layer did, with all gates; [T, B, ...].
 
     Returns
     -------
@@ -98,9 +102,9 @@ def run(module: Planned, x: Any, hx: State | None) -> tuple[Tensor, State] | Non
             return None
     if len(layers) == 1:
         h, c = (None, None) if hx is None else hx
-        y, h_n, c_n = _one(layers[0], x, h, c)
+        y, h_n, c_n = _one(layers[0], x, h, c, seen)
     else:
-        y, h_n, c_n = _several(layers, x, hx)
+        y, h_n, c_n = _several(layers, x, hx, seen)
     return (y.transpose(0, 1) if plan.batch_first else y), (h_n, c_n)
 
 
@@ -112,37 +116,56 @@ def _plain_state(hx: State, dtype: torch.dtype, plan: Plan, size: tuple[int, int
     return _plain(h, dtype) and _plain(c, dtype) and h.shape == shape and c.shape == shape
 
 
-def _several(layers: list[Layer], x: Tensor, hx: State | None) -> tuple[Tensor, Tensor, Tensor]:
+def _several(
+    layers: list[Layer], x: Tensor, hx: State | None, seen: list[Forward] | None
+) -> tuple[Tensor, Tensor, Tensor]:
     ends = []
     for k, layer in enumerate(layers):
         h, c = (None, None) if hx is None else (s[k : k + 1] for s in hx)
-        x, h_n, c_n = _one(layer, x, h, c)
+        x, h_n, c_n = _one(layer, x, h, c, seen)
         ends.append((h_n, c_n))
     h_n, c_n = (torch.cat(states) for states in zip(*ends, strict=True))
     return x, h_n, c_n
 
 
 def _one(
-    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None
+    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, seen: list[Forward] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer: y [T, B, H], and h_n and c_n shaped like h_0 and c_0."""
     if torch.is_grad_enabled():
         weights = layer.weights()
         for t in (x, h_0, c_0, *weights):
             if t is not None and t.requires_grad:
-                return _Direct.apply(layer, x, h_0, c_0, *weights)  # type: ignore[no-untyped-call, no-any-return]
-    return _forward(layer, x, h_0, c_0, None)
+                out = _apply(layer, seen is not None, x, h_0, c_0, *weights)  # type: ignore[no-untyped-call]
+                if seen is not None:
+                    seen.append(Forward(*out))
+                return out[:3]  # type: ignore[no-any-return]
+    if seen is None:
+        return _forward(layer, x, h_0, c_0, None, None)
+    saved = _saved(x, layer.numbers[1])
+    seen.append(Forward(*_forward(layer, x, h_0, c_0, *saved), *saved))
+    return seen[-1][:3]
+
+
+def _saved(x: Tensor, hidden: int) -> tuple[Tensor, Tensor]:
+    """Room for the gates and for c."""
+    steps, rows, _ = x.shape
+    return x.new_empty(steps, rows, 4, hidden), x.new_empty(steps, rows, hidden)
 
 
 def _forward(
-    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, saved: Tensor | None
+    layer: Layer,
+    x: Tensor,
+    h_0: Tensor | None,
+    c_0: Tensor | None,
+    gates: Tensor | None,
+    c: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     steps, rows, _ = x.shape
     hidden, lead = layer.numbers[1], layer.lead
     # torch.empty takes half of what new_empty takes, where nobody changed what it makes.
     empty = torch.empty if layer.dtype is _default_dtype() and not _modes_above() else x.new_empty
     y, h_n, c_n = empty(steps, rows, hidden), empty(*lead, rows, hidden), empty(*lead, rows, hidden)
-    at = 0 if saved is None else saved.data_ptr()
     layer.forward(
         layer.kept,
         steps,
@@ -157,8 +180,8 @@ def _forward(
         y.data_ptr(),
         h_n.data_ptr(),
         c_n.data_ptr(),
-        at,
-        at and at + y.nbytes * 4,
+        0 if gates is None else gates.data_ptr(),
+        0 if c is None else c.data_ptr(),
     )
     return y, h_n, c_n
 
@@ -168,69 +191,76 @@ class _Direct(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, *weights: Tensor
+        ctx: Any,
+        layer: Layer,
+        trace: bool,
+        x: Tensor,
+        h_0: Tensor | None,
+        c_0: Tensor | None,
+        *weights: Tensor,
     ) -> tuple[Tensor, ...]:
-        steps, rows, _ = x.shape
-        saved = x.new_empty(5, steps, rows, layer.numbers[1])  # i, f, g, o of a row; then all c
-        y, h_n, c_n = _forward(layer, x, h_0, c_0, saved)
+        gates, c = _saved(x, layer.numbers[1])
+        out = _forward(layer, x, h_0, c_0, gates, c)
         ctx.layer = layer
-        ctx.known = [
-            x.data_ptr(),
-            y.data_ptr(),
-            saved.data_ptr(),
-            x.numel(),
-            y.numel(),
-            saved.numel(),
-        ]
-        ctx.save_for_backward(x, y, saved, h_0, c_0, *weights)
+        ctx.known = _memory((x, out[0], gates, c, h_0, c_0))
+        ctx.save_for_backward(x, out[0], gates, c, h_0, c_0, *weights)
         ctx.set_materialize_grads(False)
-        return y, h_n, c_n
+        return (*out, gates, c) if trace else out
 
     @staticmethod
     def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
         layer = ctx.layer
-        _, need_x, need_h, need_c, *_ = needs = ctx.needs_input_grad
-        x, y, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
+        needs = ctx.needs_input_grad[2:]
+        x, y, _, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
         if torch.is_grad_enabled() or batched(d):
             with torch.enable_grad():
-                return None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs[1:])
-        at = [0 if t is None else t.data_ptr() for t in tensors]
-        sizes = [0 if t is None else t.numel() for t in tensors]
-        if at[:3] + sizes[:3] != ctx.known or at[5:] + sizes[5:] != layer.present:
-            x, y, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
-            at = [0 if t is None else t.data_ptr() for t in tensors]
+                return None, None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs)
+        own, lent = _memory(tensors[:6]), _memory(weights)
+        if own != ctx.known or lent != layer.present:
+            x, y, _, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
+            own, lent = _memory(tensors[:6]), _memory(weights)
         upstream = [0, 0, 0, 0, 0]
         dense: list[Any] = []
         for k, g in enumerate(d):
             if g is not None:
                 dense.append(cpu.dense(g))  # lives until the kernel has read it
                 upstream[k] = dense[-1].data_ptr()
-        d_x = torch.empty_like(x) if need_x else None
+        d_x = torch.empty_like(x) if needs[0] else None
         d_h_0 = d_c_0 = None
-        if need_h or need_c:
+        if needs[1] or needs[2]:
             d_h_0, d_c_0 = (x.new_empty(*layer.lead, *y.shape[1:]) for _ in range(2))
         d_weights = [torch.empty_like(w) for w in weights]
         layer.backward(
             *x.shape[:2],
             *layer.numbers,
             _threads(),
-            at[0],
-            at[3],
-            at[4],
-            *layer.spread(at[5:]),
+            own[0],
+            own[4],
+            own[5],
+            *layer.spread(lent[: len(weights)]),
             *_NO_MASKS,
-            at[1],
+            own[1],
             0,
             0,
-            at[2],
-            at[2] + y.nbytes * 4,
+            own[2],
+            own[3],
             *upstream,
             0 if d_x is None else d_x.data_ptr(),
             0 if d_h_0 is None else d_h_0.data_ptr(),
             0 if d_c_0 is None else d_c_0.data_ptr(),
             *layer.spread([g.data_ptr() for g in d_weights]),
         )
-        return None, d_x, d_h_0, d_c_0, *d_weights
+        return None, None, d_x, d_h_0, d_c_0, *d_weights
+
+
+# Past `Function.apply`, which looks for functorch's wrappers: `_watched` has done so.
+_apply = super(torch.autograd.Function, _Direct).apply
+
+
+def _memory(tensors: Sequence[Tensor | None]) -> list[int]:
+    """Where tensors lie, and then how large they are; 0 for None."""
+    at = [0 if t is None else t.data_ptr() for t in tensors]
+    return at + [0 if t is None else t.numel() for t in tensors]
 
 
 def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -242,7 +272,8 @@ def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | N
     shapes = [
         (steps, rows, width),
         (steps, rows, hidden),
-        (5, steps, rows, hidden),
+        (steps, rows, 4, hidden),
+        (steps, rows, hidden),
         state,
         state,
         *(shape for _, _, _, shape in layer.held),
@@ -269,9 +300,9 @@ def _differentiable(
     h, c = (x.new_zeros(state) if s is None else s.reshape(state) for s in (h_0, c_0))
     w_ih, w_hh, b_ih, b_hh, p = layer.spread(weights, None)
     inputs = Inputs(x, h, c, w_ih, w_hh, b_ih, b_hh, p, None)
-    d_y, d_h_n, d_c_n = (d[0], *(None if g is None else g.reshape(state) for g in d[1:]))
+    d_y, d_h_n, d_c_n = (d[0], *(None if g is None else g.reshape(state) for g in d[1:3]))
     wanted = (*needs[:3], *layer.spread(needs[3:], False), False)
-    d_all = Gradients(d_y, d_h_n, d_c_n, None, None)
+    d_all = Gradients(d_y, d_h_n, d_c_n, *(d[3:] or (None, None)))
     found = differentiable_backward(layer.cell, inputs, NO_MASKS, d_all, wanted)
     states = [
         g if g is None or s is None else g.reshape(s.shape)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -222,6 +223,13 @@ device, dtype
         """
         if isinstance(input, PackedSequence):
             raise TypeError("trace() got a PackedSequence, expected a padded tensor: use lengths=.")
+        if lengths is None and resets is None and mask is None and reset_to == "zero":
+            layers: list[Forward] = []
+            short = direct.run(self, input, hx, layers)
+            if short is not None:
+                inner = Layout(batch_first=self.batch_first)
+                gates = (_gates(out, inner.outward) for out in layers)
+                return Trace(*short, dict(zip(self._keys, gates, strict=True)))
         layout, x, known, state = self._enter(input, hx, lengths, resets, mask, reset_to)
         y, (h, c), seen = self._layers(x, state, known, reset_to == "initial", generator, True)
         directions = {
@@ -349,7 +357,8 @@ device, dtype
                 ends.append(out)
                 ys.append(out.y.flip(0) if reverse else out.y)
                 if trace:
-                    seen[key] = _gates(out, reverse)
+                    turned = partial(torch.flip, dims=(0,))
+                    seen[key] = _gates(out, turned if reverse else Layout().outward)
             x = ys[0] if directions == 1 else torch.cat(ys, -1)
             if layer < self.num_layers - 1:
                 x = self.noise.between(x, self.dropout, self.training, generator)
@@ -383,8 +392,7 @@ def _stacked(states: list[Tensor]) -> Tensor:
     return states[0][None] if len(states) == 1 else torch.stack(states)
 
 
-def _gates(out: Forward, reverse: bool) -> Gates:
+def _gates(out: Forward, seen: Callable[[Tensor], Tensor]) -> Gates:
     assert out.gates is not None
     assert out.c is not None
-    parts = (*out.gates.unbind(-2), out.c, out.y)
-    return Gates(*(t.flip(0) if reverse else t for t in parts))
+    return Gates(*map(seen, (*out.gates.unbind(-2), out.c, out.y)))

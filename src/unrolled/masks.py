@@ -7,6 +7,7 @@ a mask over units is a number and multiplies.  All functions are pure; time come
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,7 +125,22 @@ def bernoulli(
     like: Tensor, shape: tuple[int, ...], keep: float, generator: torch.Generator | None
 ) -> Tensor:
     """Ones with probability ``keep``, else zeros, in the dtype and on the device of ``like``."""
+    watched = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if like.device.type == "cpu" and 2**-31 < keep < 1 - 2**-31 and not watched:
+        return _bits_below(keep, shape, generator).to(like.dtype)
     # Drawn in float32 at the least: in half precision the probability itself would be rounded.
     dtype = torch.promote_types(like.dtype, torch.float32)
     drawn = torch.full(shape, keep, dtype=dtype, device=like.device)
     return torch.bernoulli(drawn, generator=generator).to(like.dtype)
+
+
+def _bits_below(keep: float, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    """True with probability ``keep``, to 2⁻³².
+
+    torch draws one 64-bit number for each zero or one; zoneout would take as long as the LSTM.
+    Here each such number is two of 32 bits.
+    """
+    count = math.prod(shape)
+    drawn = torch.empty((count + 1) // 2, dtype=torch.int64)
+    drawn.random_(-(2**63), None, generator=generator)
+    return (drawn.view(torch.int32)[:count] < round(keep * 2**32) - 2**31).view(shape)

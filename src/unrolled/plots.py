@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Fan", "bars", "forecast", "gates", "learning_curve"]
+__all__ = ["Fan", "bars", "dress", "forecast", "gates", "learning_curve", "save"]
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -85,7 +85,7 @@ def learning_curve(
         axes.plot(steps, values, color=colour, marker="o" if len(rows) < 25 else "", ms=4)
         if _wide(values):
             axes.set_yscale("log")
-        _dress(axes, title=key, xlabel="step")
+        dress(axes, title=key, xlabel="step")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     lines = dict(levels or {}) | ({} if published is None else {"published": published})
@@ -93,7 +93,7 @@ def learning_curve(
         panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
     if lines:
         panels[1].legend(loc="best", frameon=False)
-    return _save(figure, path, title)
+    return save(figure, path, title)
 
 
 def bars(
@@ -112,10 +112,10 @@ def bars(
     drawn = axes.bar(range(len(labels)), values, color=colours, width=0.62, zorder=2)
     axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], padding=3)
     axes.set_xticks(range(len(labels)), [label.replace(" ", "\n", 1) for label in labels])
-    _dress(axes, ylabel=ylabel)
+    dress(axes, ylabel=ylabel)
     axes.tick_params(axis="x", length=0, labelcolor=INK)
     axes.margins(y=0.12)
-    return _save(figure, path, title)
+    return save(figure, path, title)
 
 
 def forecast(
@@ -151,22 +151,22 @@ def forecast(
     _truth(above, positions, truth)
     for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
         above.plot(positions, values, label=name, **look)
-    _dress(above, title="One step ahead", ylabel=ylabel)
+    dress(above, title="One step ahead", ylabel=ylabel)
     if fans:
         _truth(below, positions, truth)
         _draw_fans(below, fans)
         many = len(fans[0].positions)
         note = f"{many} steps ahead: all {many} forecast at once at each upright line"
-        _dress(below, title=note, xlabel=xlabel, ylabel=ylabel)
+        dress(below, title=note, xlabel=xlabel, ylabel=ylabel)
     else:
         for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
             below.plot(positions, values - truth, label=name, **look)
-        _dress(below, title="Error: forecast less truth", xlabel=xlabel, ylabel=ylabel)
+        dress(below, title="Error: forecast less truth", xlabel=xlabel, ylabel=ylabel)
     for axes in (above, below):
         axes.margins(x=0.01)
     handles, names = above.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-    return _save(figure, path, title)
+    return save(figure, path, title)
 
 
 def gates(
@@ -205,7 +205,7 @@ def gates(
         if steps is not None:
             places = _thin(len(steps), 8)
             axes.set_xticks(places, [steps[place] for place in places])
-    return _save(figure, path, title)
+    return save(figure, path, title)
 
 
 def _truth(axes: Axes, positions: Sequence[float] | Floats, truth: Floats) -> None:
@@ -223,7 +223,7 @@ def _draw_fans(axes: Axes, fans: Sequence[Fan]) -> None:
             axes.plot(fan.positions, values, **look)
 
 
-def _dress(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+def dress(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
     """Give axes their words, a quiet frame and faint lines to read values by."""
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel(xlabel, color=INK)
@@ -276,7 +276,7 @@ def _thin(count: int, most: int) -> list[int]:
     return list(range(0, count, max(1, -(-count // most))))
 
 
-def _save(figure: Figure, path: Path, title: str) -> Path:
+def save(figure: Figure, path: Path, title: str) -> Path:
     """Write the PNG beside its place and move it there: a reader never sees half a picture."""
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
