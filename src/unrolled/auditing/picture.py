@@ -41,7 +41,7 @@ def draw_errors(
         axes.set_ylim(FLOOR * 0.7, 3)
         exact = [k for k in of if k not in wrong]
         note = f"steps T (exact at all: {', '.join(exact)})" if exact else "steps T"
-        plots._dress(axes, title=name, xlabel=note, ylabel="relative error")
+        plots.dress(axes, title=name, xlabel=note, ylabel="relative error")
         if wrong:
             axes.legend(loc="lower right", frameon=False)
-    return plots._save(figure, path, "Gradients against the exact ones")
+    return plots.save(figure, path, "Gradients against the exact ones")
