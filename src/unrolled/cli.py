@@ -379,8 +379,11 @@ def audit(arguments: list[str]) -> int:
     from unrolled.auditing import AuditError, command
 
     parser = _Parser(prog="unrolled audit", description=command.DESCRIPTION)
+    options = command.options_from(parser, arguments)
+    if options.out is not None:
+        _need("matplotlib")
     try:
-        return command.main(parser, arguments, _need)
+        return command.run(options)
     except AuditError as error:
         raise Refusal(str(error)) from error
 

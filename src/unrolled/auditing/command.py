@@ -1,42 +1,44 @@
-"""What `unrolled audit` is asked, and what it prints."""
+"""What `unrolled audit` prints."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from unrolled.auditing import AuditError, template
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.cost import TASKS, Progress, train
+from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
 from unrolled.auditing.published import LENGTHS, SYSTEMS, System, measure
+from unrolled.auditing.template import write_template
 
-__all__ = ["DESCRIPTION", "audit_file", "main", "show_cost", "show_published"]
+__all__ = ["DESCRIPTION", "Options", "options_from", "run"]
 
 DESCRIPTION = (
     "Without FILE: the backward passes that the documents publish, what is wrong with each, and "
-    "what it costs in training. With FILE: your own forward and backward pass, and which mistakes "
-    "explain its numbers. Exit status: 0 exact, 1 not exact, 2 cannot be audited."
+    "what it costs in training (a minute). With FILE: your own forward and backward pass, and "
+    "which mistakes explain its numbers. Exit status: 0 exact, 1 not exact, 2 cannot be audited."
 )
 
 Measured = Mapping[str, Mapping[int, tuple[float, float]]]
 
 
-def main(parser: argparse.ArgumentParser, arguments: list[str], need: Callable[..., object]) -> int:
-    """Do what the arguments ask for; the exit status.
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
 
-    Parameters
-    ----------
-    need : callable
-        Refuses in one sentence where a library is missing.
+    file: Path | None
+    template: Path | None
+    no_training: bool
+    seed: int
+    out: Path | None
 
-    Raises
-    ------
-    unrolled.auditing.AuditError
-        In one sentence.
-    """
+
+def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> Options:
+    """Read the command line."""
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own LSTM, a .py")
     parser.add_argument(
         "--template",
@@ -49,19 +51,29 @@ def main(parser: argparse.ArgumentParser, arguments: list[str], need: Callable[.
     parser.add_argument("--no-training", action="store_true", help="leave the training out")
     parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="draw the errors there, too")
-    asked = parser.parse_args(arguments)
-    if asked.out is not None:
-        need("matplotlib")
-    if asked.template is not None:
-        if asked.file is not None:
-            raise AuditError(f"--template writes a file; leave out {asked.file}, or --template.")
-        path = template.write_template(asked.template)
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def run(options: Options) -> int:
+    """Do it; 0, or 1 if the audited file is not exact.
+
+    Raises
+    ------
+    unrolled.auditing.AuditError
+        If something cannot be audited, or the template would overwrite a file.
+    """
+    if options.template is not None:
+        if options.file is not None:
+            raise AuditError(f"--template writes a file: leave out {options.file}, or --template.")
+        path = write_template(options.template)
         print(f"{path} is written. Fill it in, then:\n  unrolled audit {path}")
         return 0
-    if asked.file is not None:
-        return audit_file(asked.file, asked.seed, asked.out)
-    status = show_published(asked.out)
-    return status if asked.no_training else show_cost(asked.seed)
+    if options.file is not None:
+        return audit_file(options.file, options.seed, options.out)
+    show_published(options.out)
+    if not options.no_training:
+        show_cost(options.seed)
+    return 0
 
 
 def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
@@ -84,7 +96,7 @@ def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
     return 0 if report.exact else 1
 
 
-def show_published(out: Path | None = None) -> int:
+def show_published(out: Path | None = None) -> None:
     """Print the documents' backward passes beside the exact gradient."""
     print("The backward passes that the documents publish, against the exact gradient:")
     print("relative error and cosine of each parameter's gradient, medians of 20 draws, float64.")
@@ -105,7 +117,6 @@ def show_published(out: Path | None = None) -> int:
             if any(error > 1e-9 for of in found.values() for error, _ in of.values())
         }
         print(f"\n{draw_errors(errors, out / 'published.png', 1e-9)}")
-    return 0
 
 
 def _table(system: System, found: Measured) -> list[str]:
@@ -124,7 +135,7 @@ def _cell(error: float, cosine: float) -> str:
     return "exact" if error < 1e-9 else f"{error:.2g} / {cosine:.3g}"
 
 
-def show_cost(seed: int = 0) -> int:
+def show_cost(seed: int = 0) -> None:
     """Train with the published gradients and with the exact one, and print what came of it."""
     print("\nWhat it costs in training, one run of each:")
     for task in TASKS:
@@ -133,7 +144,6 @@ def show_cost(seed: int = 0) -> int:
             value = train(task, faults, seed, _progress(name))
             print(f"  {name:<20} {value:.4f}", flush=True)
     print("\nTo train longer, or with other networks: `unrolled train adder --help`.")
-    return 0
 
 
 def _progress(name: str) -> Progress | None:
