@@ -1,4 +1,4 @@
-"""Label every step of a signal of several channels: when is the event, such as a seizure, there?
+"""Label every step of a signal of several channels: is the event, say a seizure, there or not.
 
 Document 004 learned the LSTM for events in EEG, document 001 names speech; neither gives data, a
 network or a figure.  Here an LSTM reads all channels step by step and says how probable each event
@@ -61,7 +61,7 @@ class Recipe:
     """Count so many steps before and after each event as the event too, as for brief markers."""
     test_share: float = 0.25
     """The share of steps, the last ones, that nothing is learned from."""
-    length: int = 48_000
+    length: int = 64_000
     """Of the made-up signal: steps. With 24,000 the network learns its training part by heart."""
     both_directions: bool = False
     """Read forwards and backwards: better where the whole signal is there, useless while it is
@@ -83,7 +83,7 @@ class Recipe:
     """Windows in one update."""
     seed: int = 0
     """Weights, batches and the made-up signal are drawn from it."""
-    steps: int = 1500
+    steps: int = 2000
     """Updates: about half a minute for the made-up signal."""
     optimizer: str = "Adam"
     """Any class of torch.optim by name."""
@@ -317,7 +317,7 @@ class Recipe:
                     label if n % (TRACED // 4) == 0 else ""
                     for n, label in enumerate(signal.times.labels[near])
                 ],
-                title="Events: the first layer's gates as that stretch begins",
+                title="Events: the first layer's gates as the stretch of stretch.png begins",
                 xlabel=signal.times.name,
             ),
         ]
