@@ -283,3 +283,9 @@ def test_an_edf_file_cut_short_is_refused_on_the_command_line(
     assert said.count("\n") == 1
     assert "needs MNE" in said or "cut short or damaged" in said
     assert not (tmp_path / "runs" / "events").exists()
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"scikit-learn: pip install 'unrolled\[cli\]'"):
+        SMALL.check()

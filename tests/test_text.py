@@ -165,7 +165,10 @@ def test_a_run_leaves_figures_pictures_and_a_table(
     assert pictures == {"learning.png", "bits.png", "surprise.png"}
     lines = last.report.splitlines()
     assert lines[1].split() == ["LSTM", f"{figures['bits_per_character']:.3f}"]
-    assert [line.split()[0] for line in lines[2:5]] == ["gzip", "bz2", "xz"]
+    learning = figures["bits_per_character_learning_on"]
+    assert lines[2].split() == ["LSTM,", "learning", "on", f"{learning:.3f}"]
+    assert learning < figures["bits_per_character"]
+    assert [line.split()[0] for line in lines[3:6]] == ["gzip", "bz2", "xz"]
     assert figures["unknown_in_validation"] == {"characters": 9, "words": 8}[tokens]
     assert "unknown in what is held out" in last.report
     assert ("'日'" if tokens == "characters" else "'日本語'") in last.report
@@ -173,6 +176,20 @@ def test_a_run_leaves_figures_pictures_and_a_table(
     total = figures["bits_per_character"] * figures["characters"]
     assert total == pytest.approx(bits + recipe.validation.spelling)
     assert recipe.validation.spelling > 8 * 4
+
+
+def test_learning_on_is_judged_once_and_not_at_all_where_it_is_0(pairs: Path) -> None:
+    recipe = replace(SMALL, data=pairs)
+    model = training.build(recipe).eval()
+    found = [recipe.result(model)["bits_per_character_learning_on"] for _ in range(2)]
+    assert found[0] == found[1]
+    assert len(recipe._judged) == 1
+    with torch.no_grad():
+        model.used.readout.bias[1] += 1
+    assert recipe.result(model)["bits_per_character_learning_on"] != found[0]
+    still = replace(recipe, learning_on=0.0)
+    assert "bits_per_character_learning_on" not in still.result(model)
+    assert still._table(model).count("LSTM") == 1
 
 
 def test_the_stepper_writes_what_the_whole_pass_would(pairs: Path) -> None:
@@ -233,6 +250,7 @@ def test_what_cannot_be_tried_is_told(pairs: Path, words: list[str], said: str) 
         ({"average": -0.1}, "average = -0.1 makes no sense"),
         ({"validation_share": 1.0}, "validation_share = 1.0 makes no sense"),
         ({"validation_share": 1e-4}, "has 20,000 characters"),
+        ({"learning_on": -1.0}, "learning_on = -1.0 makes no sense"),
         ({"weight_decay": -1.0}, "weight_decay = -1.0 makes no sense"),
         ({"least": 90_000}, "fewer than two characters occur 90000 times"),
     ],

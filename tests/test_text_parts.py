@@ -192,6 +192,24 @@ def test_bits_are_those_of_one_pass_over_the_whole_text(monkeypatch: pytest.Monk
         np.testing.assert_allclose(found, expected, rtol=2e-5, err_msg=str(rows))
 
 
+def test_learning_on_foretells_from_what_came_before_alone() -> None:
+    model = model_of("abc").eval()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    ids = np.tile(np.array([1, 2, 3, 3], np.int32), 512)
+    static = scoring.bits(model, ids[:1], ids[1:])
+    with torch.no_grad():  # as recipes are asked for their figures
+        learning = scoring.bits_learning_on(model, ids[:1], ids[1:], 0.03)
+    np.testing.assert_allclose(learning[:32], static[:32], rtol=2e-5)
+    assert learning[-32:].mean() < 0.5 * static[-32:].mean()
+    changed = ids.copy()
+    changed[141:] = 1
+    other = scoring.bits_learning_on(model, ids[:1], changed[1:], 0.03)
+    np.testing.assert_array_equal(learning[:140], other[:140])
+    assert (learning[140:] != other[140:]).all()
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name])
+
+
 def test_a_model_that_knows_nothing_needs_the_bits_of_a_guess() -> None:
     model = model_of("abcdefg", average=0.0).eval()
     with torch.no_grad():

@@ -8,7 +8,7 @@ its dashes too, so a grey print says the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,12 +158,12 @@ def bars(
     *,
     title: str = "",
     ylabel: str = "",
-    ours: int | None = None,
+    ours: Collection[int] | None = None,
 ) -> Path:
-    """Draw one bar for each label, its value above it; if ``ours`` is given, it stands out."""
+    """Draw one bar for each label, its value above it; the places in ``ours`` stand out."""
     figure = Figure(figsize=(max(4.5, 1.3 * len(labels) + 1.2), 3.6), layout="constrained")
     axes = figure.subplots()
-    colours = [BLUE if ours in (None, place) else "#B8B8B8" for place in range(len(labels))]
+    colours = [BLUE if ours is None or place in ours else "#B8B8B8" for place in range(len(labels))]
     drawn = axes.bar(range(len(labels)), values, color=colours, width=0.62, zorder=2)
     axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], padding=3)
     axes.set_xticks(range(len(labels)), [label.replace(" ", "\n", 1) for label in labels])

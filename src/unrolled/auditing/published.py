@@ -18,7 +18,7 @@ from unrolled.faults import PUBLISHED, Fault, faulty_lstm
 __all__ = ["LENGTHS", "SYSTEMS", "System", "measure"]
 
 LENGTHS = (1, 2, 8)
-DRAWS = 20
+DRAWS = 100  # of 20, the median error of 000 at T = 8 is .65 to .84
 
 Gradient = dict[str, Tensor]
 

@@ -196,7 +196,7 @@ class Gaps:
                     folder / f"{metric}.png",
                     title=f"primes: the next gap, {figures['judged']:,} held out",
                     ylabel=label,
-                    ours=0,
+                    ours=[0],
                 )
                 for metric, label in (("bits", "bits per gap"), ("right", "share guessed right"))
             ),

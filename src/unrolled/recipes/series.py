@@ -331,7 +331,7 @@ class Recipe:
                 folder / "errors.png",
                 title=f"{self._subject}: RMSE {far}",
                 ylabel="RMSE",
-                ours=0,
+                ours=[0],
             ),
             draw_gates(model, *given, self._subject, folder / "gates.png"),
         ]

@@ -10,12 +10,14 @@ shows what lies near.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -94,6 +96,9 @@ class Recipe:
     """Largest norm of the gradient; 0 is no limit."""
     steps_per_update: int = 64
     """Truncated backpropagation: tokens in one update; the state is carried to the next."""
+    learning_on: float = 0.001
+    """Adam's rate for a second look at what is held out, in which the network goes on learning from
+    what it has read of it, as the compressors do (dynamic evaluation); 0: there is none."""
     report_every: int = 250
     """Updates from one report to the next."""
 
@@ -117,10 +122,11 @@ class Recipe:
                 f"validation_share = {self.validation_share} makes no sense: expected a share "
                 "between 0 and 1, such as 0.1."
             )
-        if not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(
-                f"weight_decay = {self.weight_decay} makes no sense: expected 0 or more."
-            )
+        for name in ("weight_decay", "learning_on"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes no sense: expected 0 or more."
+                )
         if len(self.vocabulary) < 3:
             raise ValueError(
                 f"fewer than two {self.tokens} occur {self.least} times in the training part of "
@@ -242,9 +248,30 @@ class Recipe:
 
     def metrics(self, model: LanguageModel) -> dict[str, float]:
         """Bits per character of the held-out part, all of it."""
+        bits = scoring.bits(model, self.training.ids, self.validation.ids)
+        return {"bits_per_character": self._per_character(bits)}
+
+    def _per_character(self, bits: npt.NDArray[np.float64]) -> float:
         held = self.validation
-        bits = float(scoring.bits(model, self.training.ids, held.ids).sum())
-        return {"bits_per_character": (bits + held.spelling) / held.characters}
+        return (float(bits.sum()) + held.spelling) / held.characters
+
+    def _learning_on(self, model: LanguageModel) -> dict[str, float]:
+        """The same of a network that goes on learning; looked up where its weights are known."""
+        if not self.learning_on:
+            return {}
+        weights = hashlib.sha256()
+        for weight in model.used.parameters():
+            weights.update(weight.detach().numpy().tobytes())
+        key = weights.hexdigest()
+        if key not in self._judged:
+            given = (self.training.ids, self.validation.ids, self.learning_on)
+            self._judged[key] = self._per_character(scoring.bits_learning_on(model, *given))
+        return {"bits_per_character_learning_on": self._judged[key]}
+
+    @cached_property
+    def _judged(self) -> dict[str, float]:
+        """What `_learning_on` found, by a digest of the weights: it takes some seconds each."""
+        return {}
 
     def report(self, model: LanguageModel, step: int, batch: tuple[Tensor, ...]) -> str:
         """A line that the network writes; at the end the table, and a longer piece."""
@@ -261,21 +288,29 @@ class Recipe:
         unknown = {"training": self.training, "validation": self.validation}
         return {
             **self.metrics(model),
+            **self._learning_on(model),
             **self._compressors,
             "characters": self.validation.characters,
             "known": len(self.vocabulary) - 1,
             **{f"unknown_in_{name}": part.unknown.total() for name, part in unknown.items()},
         }
 
+    @property
+    def _names(self) -> dict[str, str]:
+        """The words for each that is judged, by its figure."""
+        ours = {"bits_per_character": "LSTM"}
+        ours["bits_per_character_learning_on"] = "LSTM, learning on"
+        return ours | {name: name for name in self._compressors}
+
     def _table(self, model: LanguageModel) -> str:
         figures = self.result(model)
-        names = {"LSTM": "bits_per_character"} | {name: name for name in self._compressors}
+        names = {name: key for key, name in self._names.items() if key in figures}
         learnt, held = self.training, self.validation
         title = (
             f"bits per character of the last {held.characters:,} characters of "
             f"{self.corpus.name}, after {learnt.characters:,}"
         )
-        rows = [f"  {name:<6}{figures[key]:>8.3f}" for name, key in names.items()]
+        rows = [f"  {name:<19}{figures[key]:>6.3f}" for name, key in names.items()]
         seen = f"  (they saw the last {compressors.HISTORY:,} characters of what is learnt from)"
         short = [seen] if learnt.characters > compressors.HISTORY else []
         return "\n".join([title, *rows, *short, *self._unknown_words()])
@@ -304,7 +339,7 @@ class Recipe:
         from unrolled.recipes._text.pictures import surprise
 
         figures = self.result(model)
-        names = ["LSTM", *self._compressors]
+        judged = {key: name for key, name in self._names.items() if key in figures}
         return [
             plots.learning_curve(
                 history,
@@ -314,12 +349,12 @@ class Recipe:
                 title=f"{self.corpus.name}: learning (loss: bits per token learnt from)",
             ),
             plots.bars(
-                names,
-                [figures["bits_per_character"], *self._compressors.values()],
+                list(judged.values()),
+                [figures[key] for key in judged],
                 folder / "bits.png",
                 title="Bits per character of what is held out",
                 ylabel="bits",
-                ours=0,
+                ours=range(len(judged) - len(self._compressors)),
             ),
             surprise(
                 *self._passage(model),

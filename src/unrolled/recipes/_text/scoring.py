@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -13,13 +14,14 @@ from torch.nn import functional
 from unrolled.recipes._text.network import LanguageModel, State
 from unrolled.recipes._text.vocabulary import Ids
 
-__all__ = ["BIT", "WARM_UP", "bits"]
+__all__ = ["BIT", "WARM_UP", "bits", "bits_learning_on"]
 
 BIT = math.log(2)  # in nats
 ROW = 4096  # tokens, at the least, that one row reads of a text
 ROWS = 32
 WARM_UP = 512  # tokens before a row's first that give it its state
 STRETCH = 256  # tokens, at the most, that each row reads in one call
+UPDATE = 32  # tokens between two updates of a model that learns on
 LOGITS = 1 << 23  # numbers that one call may give, about: 32 MB
 
 
@@ -66,3 +68,41 @@ def _bits_in_order(model: LanguageModel, window: Tensor) -> Tensor:
         nats = functional.cross_entropy(logits.flatten(0, 1), piece[1:].flatten(), reduction="none")
         found.append(nats.view(len(piece) - 1, -1).double() / BIT)
     return torch.cat(found)
+
+
+@torch.enable_grad()
+def bits_learning_on(
+    model: LanguageModel, before: Ids, ids: Ids, rate: float
+) -> npt.NDArray[np.float64]:
+    """Bits of every token, [n], of a model that goes on learning from what it has been told.
+
+    Dynamic evaluation (Mikolov et al. 2010; Krause et al. 2018): 32 tokens are foretold, then
+    learnt from, then the next 32.  Nothing is foretold by what comes after it.  It is what a
+    compressor does too, whose tables grow with all that it reads.  Krause et al. take a plain step
+    and draw the weights back to where they began; here it is Adam alone, on a copy.
+
+    Parameters
+    ----------
+    model, before, ids
+        As of `bits`; the model stays as it is.
+    rate
+        Adam's learning rate, which averages its squares over some 100 updates.
+    """
+    network = copy.deepcopy(model.used).requires_grad_().eval()
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate, betas=(0.9, 0.99))
+    warm = min(WARM_UP, len(before))
+    text = torch.from_numpy(np.concatenate((before[-warm:], ids)).astype(np.int64))
+    with torch.no_grad():
+        state = network(text[: warm - 1, None])[1] if warm > 1 else None
+    found = []
+    for at in range(warm - 1, len(text) - 1, UPDATE):
+        piece = text[at : at + UPDATE + 1]
+        logits, state = network(piece[:-1, None], state)
+        nats = functional.cross_entropy(logits[:, 0], piece[1:], reduction="none")
+        found.append(nats.detach().double() / BIT)
+        optimizer.zero_grad()
+        torch.autograd.backward(nats.mean())
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        state = [(h.detach(), c.detach()) for h, c in state]
+    return torch.cat(found).numpy()
