@@ -49,6 +49,20 @@ def test_blank_reads_nothing_where_not_live() -> None:
     x = torch.full((2, 1, 3), torch.nan)
     x[0] = 1
     assert torch.equal(blank(x, flags("10"))[:, 0, 0], torch.tensor([1.0, 0.0]))
+    x[1] = 2
+    assert blank(x, flags("11")) is x
+
+
+def test_blank_is_the_same_under_transforms() -> None:
+    x = torch.full((3, 2, 4), torch.nan)
+    live = torch.tensor([[True, True], [True, False], [False, True]])
+    x[live] = torch.rand(4, 4)
+    eager = blank(x, live)
+    assert torch.equal(eager, torch.where(live[..., None], x, 0.0))
+    mapped = torch.func.vmap(blank, in_dims=(0, None))(torch.stack((x, 2 * x)), live)
+    assert torch.equal(mapped, torch.stack((eager, 2 * eager)))
+    recorded = torch.compile(blank, backend="eager", fullgraph=True)
+    assert torch.equal(recorded(x, live), eager)
 
 
 def test_bernoulli_draws_from_the_generator_alone() -> None:
