@@ -92,9 +92,16 @@ MUTANTS = [
     (
         "what lies in a padded step is not blanked",
         "masks.py",
-        "return x if live is None else",
-        "return x if True else",
-        ["test_masks.py", "test_beyond_torch.py"],
+        "if not len(dead):",
+        "if True:",
+        ["test_masks.py", "test_padding.py"],
+    ),
+    (
+        "the padding's gradient is read",
+        "recurrence.py",
+        "out = out._replace(y=blank(out.y, masks.inside))",
+        "pass",
+        ["test_padding.py"],
     ),
     (
         "a reset in the padding acts",

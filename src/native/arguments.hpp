@@ -32,6 +32,9 @@ template <class T> struct Inputs {
   const T* p;      // [P, H], or null without peepholes
   const std::uint8_t* carry;  // [T, B] or null: 0 where the row starts again before the step
   const std::uint8_t* live;   // [T, B] or null: 0 where the step does not happen for the row
+  // [T, B] or null: 0 where a row's sequence has ended, or not begun.  No step is live there, nothing of
+  // it is read, and nothing is written but y, which is 0.  The ones of a row are one run.
+  const std::uint8_t* inside;
   const T* recur;   // [B, H] or null
   const T* update;  // [T, B, H] or null
   const T* keep_h;  // [T, B, H] or null

@@ -114,6 +114,7 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
   const long start = filled;
   for (long r = 0; r < s.rows; ++r) {
     const long b = s.first + r, row = t * B + b;
+    if (in.inside && !in.inside[row]) continue;
     const bool carried = !in.carry || in.carry[row];
     if (in.live && !in.live[row]) {  // E8: the state was held
       if (d.y) add_row(s.d_h + r * s.padded, d.y + row * H, H);
@@ -125,8 +126,9 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
       h_in = start_of(in.to_start ? in.h_0 : nullptr, b, H, s.zero);
       c_in = start_of(in.to_start ? in.c_0 : nullptr, b, H, s.zero);
     } else {
-      h_in = t ? s.out->y + (row - B) * H : start_of(in.h_0, b, H, s.zero);
-      c_in = t ? s.out->c + (row - B) * H : start_of(in.c_0, b, H, s.zero);
+      const bool first = !begun(in, t, row - B);
+      h_in = first ? start_of(in.h_0, b, H, s.zero) : s.out->y + (row - B) * H;
+      c_in = first ? start_of(in.c_0, b, H, s.zero) : s.out->c + (row - B) * H;
     }
     T* read = s.read + filled * s.stride;
     __builtin_memcpy(read, in.x + row * I, I * sizeof(T));

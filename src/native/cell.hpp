@@ -95,4 +95,9 @@ template <class T> UNROLLED_INLINE const T* start_of(const T* initial, long b, l
   return initial ? initial + b * H : zero;
 }
 
+// Whether step t has one before it; `before` is the row of [T·B] where that would be.
+template <class T> UNROLLED_INLINE bool begun(const Inputs<T>& in, long t, long before) {
+  return t && (!in.inside || in.inside[before]);
+}
+
 }  // namespace unrolled::LEVEL

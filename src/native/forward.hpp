@@ -192,8 +192,13 @@ template <class T> static void prepare(Slice<T>& s, long t) {
   s.count = 0;
   for (long r = 0; r < s.rows; ++r) {
     const long b = s.first + r, row = t * shape.B + b, before = row - shape.B;
-    const T* h_in = t ? out.y + before * H : start_of(in.h_0, b, H, s.zero);
-    const T* c_in = t ? (out.c ? out.c + before * H : s.c + r * H) : start_of(in.c_0, b, H, s.zero);
+    if (in.inside && !in.inside[row]) {
+      __builtin_memset(out.y + row * H, 0, bytes);
+      continue;
+    }
+    const bool first = !begun(in, t, before);
+    const T* h_in = first ? start_of(in.h_0, b, H, s.zero) : out.y + before * H;
+    const T* c_in = first ? start_of(in.c_0, b, H, s.zero) : (out.c ? out.c + before * H : s.c + r * H);
     if (in.carry && !in.carry[row]) {  // E7
       h_in = start_of(in.to_start ? in.h_0 : nullptr, b, H, s.zero);
       c_in = start_of(in.to_start ? in.c_0 : nullptr, b, H, s.zero);
@@ -263,9 +268,14 @@ template <class T, int G> static void run(Slice<T>& s, long ahead, Finish<T> fin
     }
   }
   for (long r = 0; r < s.rows; ++r) {
-    const long b = s.first + r, last = (shape.T - 1) * shape.B + b;
-    const T* c = s.out->c ? s.out->c + last * H : s.c + r * H;
-    __builtin_memcpy(s.out->h_n + b * H, s.out->y + last * H, H * sizeof(T));
+    const Inputs<T>& in = *s.in;
+    const long b = s.first + r;
+    long t = shape.T - 1;
+    while (in.inside && t >= 0 && !in.inside[t * shape.B + b]) --t;
+    const long last = t * shape.B + b;
+    const T* h = t < 0 ? start_of(in.h_0, b, H, s.zero) : s.out->y + last * H;
+    const T* c = t < 0 ? start_of(in.c_0, b, H, s.zero) : (s.out->c ? s.out->c + last * H : s.c + r * H);
+    __builtin_memcpy(s.out->h_n + b * H, h, H * sizeof(T));
     __builtin_memcpy(s.out->c_n + b * H, c, H * sizeof(T));
   }
 }

@@ -342,10 +342,8 @@ device, dtype
         """Layer over layer; within one, each direction in its own order of time."""
         keys = self._keys
         directions = 2 if self.bidirectional else 1
-        live = row_masks(known.inside, known.present, None).live
         ends: list[Forward] = []
         seen: dict[str, Gates] = {}
-        x = blank(x, live)
         for layer in range(self.num_layers):
             ys = []
             for reverse in (False, True)[:directions]:
@@ -362,7 +360,8 @@ device, dtype
             x = ys[0] if directions == 1 else torch.cat(ys, -1)
             if layer < self.num_layers - 1:
                 x = self.noise.between(x, self.dropout, self.training, generator)
-        y = blank(x, known.inside)
+        # In a trace h holds in the padding, which the output does not show.
+        y = blank(x, known.inside) if trace else x
         return y, (_stacked([e.h_n for e in ends]), _stacked([e.c_n for e in ends])), seen
 
     def extra_repr(self) -> str:

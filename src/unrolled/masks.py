@@ -37,6 +37,9 @@ class StateMasks:
         The same for c.
     to_start : bool
         Whether a row that starts again does so from the initial state (h_0, c_0) or from zero.
+    inside : Tensor of bool, [T, B]
+        False: the row's sequence has ended there, or not begun.  ``live`` is False there too; on
+        top of it, y reads 0 and no gradient of y is read.  The steps inside are one run.
     """
 
     carry: Tensor | None = None
@@ -46,9 +49,10 @@ class StateMasks:
     keep_h: Tensor | None = None
     keep_c: Tensor | None = None
     to_start: bool = False
+    inside: Tensor | None = None
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """All masks in the order of the fields."""
+        """E7's and E8's masks in the order of the fields."""
         return (self.carry, self.live, self.recur, self.update, self.keep_h, self.keep_c)
 
     def to(self, dtype: torch.dtype) -> StateMasks:
@@ -105,7 +109,7 @@ def row_masks(
         if reverse:
             begins = torch.cat([begins[1:], torch.zeros_like(begins[:1])])
         carry = ~begins
-    masks = StateMasks(carry=carry, live=live, to_start=to_start)
+    masks = StateMasks(carry=carry, live=live, to_start=to_start, inside=inside)
     return _flipped(masks) if reverse else masks
 
 
@@ -113,7 +117,7 @@ def _flipped(masks: StateMasks) -> StateMasks:
     def flip(m: Tensor | None) -> Tensor | None:
         return None if m is None else m.flip(0)
 
-    return replace(masks, carry=flip(masks.carry), live=flip(masks.live))
+    return replace(masks, carry=flip(masks.carry), live=flip(masks.live), inside=flip(masks.inside))
 
 
 def blank(x: Tensor, live: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ Four ways lead through here, all to the same engines:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from unrolled.engines import (
 )
 from unrolled.engines import reference as _reference
 from unrolled.equations import Cell
-from unrolled.masks import NO_MASKS, StateMasks
+from unrolled.masks import NO_MASKS, StateMasks, blank
 
 __all__ = ["batched", "choice_for", "differentiable_backward", "recurrence", "request_for"]
 
@@ -86,7 +87,8 @@ def recurrence(
     inputs : Inputs
         All of one floating dtype and on one device.  Differentiable in every one of them.
     masks : StateMasks
-        Constants: no gradient reaches them.
+        Constants: no gradient reaches them.  Outside ``inside``, y is 0; with ``trace`` it holds,
+        for it is the trace's h.
     engine : str
         ``"auto"`` or an engine's name.
     trace : bool
@@ -110,6 +112,20 @@ def recurrence(
         with torch.autocast(inputs.x.device.type, enabled=False):
             return recurrence(cell, inputs, masks, engine=engine, trace=trace)
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
+    if masks.live is None:
+        return _run(cell, inputs, masks, chosen, trace)
+    eager = not _recorded() and not _transformed(inputs)
+    inside = masks.inside
+    if trace or not eager or not engine_named(chosen).skips:
+        masks = replace(masks, inside=None)
+    if not eager or not engine_named(chosen).skips:
+        inputs = inputs._replace(x=blank(inputs.x, masks.live))
+    out = _run(cell, inputs, masks, chosen, trace)
+    return out if trace or masks.inside is not None else out._replace(y=blank(out.y, inside))
+
+
+def _run(cell: Cell, inputs: Inputs, masks: StateMasks, chosen: str, trace: bool) -> Forward:
+    """What was chosen, the way that is open."""
     if _recorded():
         return _compiled(cell, inputs, masks, chosen, trace)
     if _transformed(inputs):
@@ -170,7 +186,10 @@ def differentiable_backward(
     needs: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """The gradient as a function that can itself be differentiated: the reference, recorded."""
+    if masks.live is not None:  # what stands in a step that is not live may be NaN
+        inputs = inputs._replace(x=blank(inputs.x, masks.live))
     out, _ = _reference.forward(cell, inputs, masks, trace=True)
+    out = out._replace(y=blank(out.y, masks.inside))
     return recorded_backward(inputs, out, d, needs, differentiable=True)
 
 
@@ -192,15 +211,15 @@ class _Recurrence(torch.autograd.Function):
         out, saved = engine_named(engine).forward(cell, inputs, masks, save=True, trace=trace)
         ctx.cell, ctx.engine, ctx.to_start = cell, engine, masks.to_start
         ctx.saved = saved
-        ctx.save_for_backward(*tensors, *masks.tensors(), *out)
+        ctx.save_for_backward(*tensors, *masks.tensors(), *out, masks.inside)
         ctx.set_materialize_grads(False)
         return tuple(out)
 
     @staticmethod
     def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
-        kept = ctx.saved_tensors
+        *kept, inside = ctx.saved_tensors
         inputs = Inputs(*kept[:_INPUTS])
-        masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start))
+        masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start, inside))
         needs = tuple(ctx.needs_input_grad[4:])
         if torch.is_grad_enabled() or batched(d):
             with torch.enable_grad():

@@ -82,6 +82,9 @@ class Request:
 class Engine(Protocol):
     """What a module in this folder provides."""
 
+    skips: bool
+    """Whether it reads nothing of a step that is not live, and does what ``masks.inside`` says."""
+
     def supports(self, request: Request) -> str | None:
         """None, or the reason why not."""
 

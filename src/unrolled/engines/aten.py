@@ -16,7 +16,9 @@ from unrolled.engines import Forward, Gradients, Inputs, Request, recorded_backw
 from unrolled.equations import Cell
 from unrolled.masks import StateMasks
 
-__all__ = ["backward", "forward", "supports"]
+__all__ = ["backward", "forward", "skips", "supports"]
+
+skips = False
 
 
 def supports(request: Request) -> str | None:

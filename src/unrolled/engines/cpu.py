@@ -50,8 +50,11 @@ __all__ = [
     "kept_weights",
     "level",
     "peak",
+    "skips",
     "supports",
 ]
+
+skips = True
 
 _FORGET = ("learned", "one", "coupled")
 
@@ -184,7 +187,9 @@ class _Call:
     """The arguments of one call as the extension takes them, kept alive while it runs."""
 
     def __init__(self, cell: Cell, inputs: Inputs, masks: StateMasks) -> None:
-        self.kept = [dense(t) for t in (*_checked(cell, inputs), *masks.tensors())]
+        carry, live, *units = masks.tensors()
+        given = (*_checked(cell, inputs), carry, live, masks.inside, *units)
+        self.kept = [dense(t) for t in given]
         self.inputs = [0 if t is None else t.data_ptr() for t in self.kept]
         self.inputs.append(int(masks.to_start))
         hidden = inputs.w_hh.shape[1]

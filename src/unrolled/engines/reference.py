@@ -15,7 +15,9 @@ from unrolled.engines import Forward, Gradients, Inputs, Request
 from unrolled.equations import Cell, Gates
 from unrolled.masks import StateMasks, blank
 
-__all__ = ["backward", "forward", "supports"]
+__all__ = ["backward", "forward", "skips", "supports"]
+
+skips = False
 
 
 def supports(request: Request) -> str | None:
