@@ -37,9 +37,10 @@ template <class T> struct Inputs {
   const std::uint8_t* inside;
   const T* recur;   // [B, H] or null
   const T* update;  // [T, B, H] or null
-  const T* keep_h;  // [T, B, H] or null
-  const T* keep_c;  // [T, B, H] or null
+  const T* keep_h;  // [T, B, H] or null; [H] where keep_step is 0
+  const T* keep_c;  // likewise
   bool to_start;    // a row starts again from (h_0, c_0), or from zero
+  long keep_step;   // from a row of keep_h and keep_c to the next: H, or 0, where all are the same
 };
 
 // Written by the forward pass, read by the backward pass.

@@ -62,8 +62,8 @@ static void row_backward(const BackSlice<T>& s, long r, long row, long k, const 
     v.h = v.c;
     Vec<T> d_h_new = d_h, d_c_new = d_c;
     if constexpr (MASKED) {  // E8
-      if (s.in->keep_h) d_h_new = d_h * load(s.in->keep_h + row * H + u, n);
-      if (s.in->keep_c) d_c_new = d_c * load(s.in->keep_c + row * H + u, n);
+      if (s.in->keep_h) d_h_new = d_h * load(s.in->keep_h + row * s.in->keep_step + u, n);
+      if (s.in->keep_c) d_c_new = d_c * load(s.in->keep_c + row * s.in->keep_step + u, n);
       store(s.rest + r * s.padded + u, d_h - d_h_new);
     }
     Gates<T> d_v{Vec<T>{}, Vec<T>{}, Vec<T>{}, Vec<T>{}, d_c_new, d_h_new};

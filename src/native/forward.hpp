@@ -69,9 +69,9 @@ static void finish(const Slice<T>& s, long t, long from, long R, long block, lon
       if constexpr (MASKED) {  // E8
         if (s.in->keep_h) {
           const Vec<T> h_in = load(s.h_in[from + m] + u, n);
-          v.h = h_in + load(s.in->keep_h + row * H + u, n) * (v.h - h_in);
+          v.h = h_in + load(s.in->keep_h + row * s.in->keep_step + u, n) * (v.h - h_in);
         }
-        if (s.in->keep_c) v.c = c_in + load(s.in->keep_c + row * H + u, n) * (v.c - c_in);
+        if (s.in->keep_c) v.c = c_in + load(s.in->keep_c + row * s.in->keep_step + u, n) * (v.c - c_in);
       }
       store(s.out->y + row * H + u, v.h, n);
       store(c_row + u, v.c, n);

@@ -134,7 +134,7 @@ class Numbers {
   std::size_t next = 0;
 };
 
-constexpr std::size_t shape_size = 8, inputs_size = 16, outputs_size = 5, gradients_size = 13;
+constexpr std::size_t shape_size = 8, inputs_size = 17, outputs_size = 5, gradients_size = 13;
 
 // Braces are evaluated in the order in which they stand.
 Shape shape_of(Numbers& n) {
@@ -146,7 +146,8 @@ template <class T> Inputs<T> inputs_of(Numbers& n) {
   using In = const T;
   using Flag = const std::uint8_t;
   return {n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(),
-          n.at<Flag>(), n.at<Flag>(), n.at<Flag>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.number() != 0};
+          n.at<Flag>(), n.at<Flag>(), n.at<Flag>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.number() != 0,
+          n.number()};
 }
 
 template <class T> Outputs<T> outputs_of(Numbers& n) {

@@ -22,7 +22,7 @@ from unrolled.recurrence import batched, differentiable_backward
 __all__ = ["run"]
 
 State = tuple[Tensor, Tensor]
-_NO_MASKS = (0,) * 8
+_NO_MASKS = (0,) * 9
 
 # Bound once: an attribute of a module costs as much as the question.
 _compiling = torch.compiler.is_compiling

@@ -187,12 +187,15 @@ class _Call:
     """The arguments of one call as the extension takes them, kept alive while it runs."""
 
     def __init__(self, cell: Cell, inputs: Inputs, masks: StateMasks) -> None:
-        carry, live, *units = masks.tensors()
-        given = (*_checked(cell, inputs), carry, live, masks.inside, *units)
+        hidden = inputs.w_hh.shape[1]
+        carry, live, recur, update, *keep = masks.tensors()
+        same = all(t is None or t.stride()[:2] == (0, 0) for t in keep)  # zoneout's expected value
+        if same:
+            keep = [None if t is None else t[0, 0] for t in keep]
+        given = (*_checked(cell, inputs), carry, live, masks.inside, recur, update, *keep)
         self.kept = [dense(t) for t in given]
         self.inputs = [0 if t is None else t.data_ptr() for t in self.kept]
-        self.inputs.append(int(masks.to_start))
-        hidden = inputs.w_hh.shape[1]
+        self.inputs += [int(masks.to_start), 0 if same else hidden]
         self.shape = [*inputs.x.shape, hidden, *cell_numbers(cell), torch.get_num_threads()]
         self.dtype = inputs.x.dtype
 
