@@ -304,7 +304,7 @@ def show(arguments: list[str]) -> int:
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled import checkpoint, recipes, runs, training
+    from unrolled import trained
 
     parser = _Parser(
         prog="unrolled try",
@@ -317,20 +317,7 @@ def attempt(arguments: list[str]) -> int:
     )
     found = parser.parse_args(arguments)
     _need("safetensors")
-    config = runs.read_config(found.folder)
-    recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
-    try:
-        training.check(recipe)
-        model = training.build(recipe)
-    except ValueError as error:
-        raise Refusal(f"{found.folder / runs.CONFIG}: {error}") from error
-    weights = checkpoint.read_weights(found.folder / runs.WEIGHTS)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise Refusal(f"the weights in {found.folder} do not fit the recipe: {first}") from error
-    model.eval()
+    _, recipe, model = trained.open_run(found.folder)
     try:
         print(recipe.attempt(model, found.words))
     except ValueError as error:
@@ -388,11 +375,27 @@ def audit(arguments: list[str]) -> int:
         raise Refusal(str(error)) from error
 
 
+# --- explore --------------------------------------------------------------------------------
+
+
+def explore(arguments: list[str]) -> int:
+    """`unrolled explore`."""
+    _need("safetensors")
+    from unrolled.explorer import ExplorerError, command
+
+    parser = _Parser(prog="unrolled explore", description=command.DESCRIPTION)
+    try:
+        return command.run(command.options_from(parser, arguments))
+    except ExplorerError as error:
+        raise Refusal(str(error)) from error
+
+
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
     "show": Command("show DIR", "a run's figures, and where its pictures are", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
+    "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
     "audit": Command("audit [FILE]", "what is wrong with a backward pass: yours, or theirs", audit),

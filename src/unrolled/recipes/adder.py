@@ -20,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from unrolled.elman import Elman
 from unrolled.equations import CELLS
+from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.lstm import LSTM
 from unrolled.recipes import Published
 
@@ -208,6 +209,13 @@ class Recipe:
                 ylabel="share of sums right",
             ),
         ]
+
+    def explorer(self, model: Adder) -> list[Explorable]:
+        """What the explorer shows."""
+        if isinstance(model.recurrent, Elman):
+            raise ExplorerError("this adder is an Elman network, which has no gates and no cell.")
+        output = Output("sigmoid", ["bit of the sum"])
+        return [Explorable([model.recurrent], model.readout, Bits(), output)]
 
     def attempt(self, model: Adder, arguments: list[str]) -> str:
         """The addition of two numbers, bit by bit."""

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
+from unrolled.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow
 
@@ -238,6 +240,23 @@ class Recipe:
             title=f"memory, {when}: what gets back to step t",
             xlabel="step t",
         )
+
+    def explorer(self, model: nn.ModuleDict) -> list[Explorable]:
+        """What the explorer shows: every network that is an LSTM."""
+        some = self._held_out[:, :3].T[..., None]
+        inputs = Numbers(
+            ["number"], {f"sequence {n}": x for n, x in enumerate(some)}, target="first"
+        )
+        output = Output("linear", ["recalled"], at="last")
+        found = []
+        for name, network in model.items():
+            assert isinstance(network, Recall)
+            if isinstance(network.recurrent, LSTM):
+                parts = ([network.recurrent], network.readout)
+                found.append(Explorable(*parts, inputs, output, name=WORDS.get(name, name)))
+        if not found:
+            raise ExplorerError("this run holds only an Elman network, which has no gates.")
+        return found
 
     def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
         """What each network recalls of the numbers given."""

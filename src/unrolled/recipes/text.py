@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.explorer import Explorable, Output, Tokens
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
 from unrolled.recipes._text.corpus import Corpus, Points
@@ -370,6 +371,16 @@ class Recipe:
         ids = self.validation.ids[:1500]
         bits = scoring.bits(model, self.training.ids, ids)
         return self.vocabulary.written(ids.tolist()), bits.tolist()
+
+    def explorer(self, model: LanguageModel) -> list[Explorable]:
+        """What the explorer shows: the network that predicts, and the held-out text."""
+        network, vocabulary = model.used, model.vocabulary
+        known = [vocabulary.show(number) for number in range(len(vocabulary))]
+        vectors = None if network.embedding is None else network.embedding.weight.detach()
+        held = vocabulary.written(self.validation.ids[:2000].tolist())
+        inputs = Tokens(known, vocabulary.kind, vectors, "".join(held[:60]), "".join(held))
+        output = Output("softmax", known)
+        return [Explorable(list(network.layers), network.readout, inputs, output, "all")]
 
     def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
         """A text that goes on from a primer, or the neighbours of a word."""
