@@ -9,11 +9,8 @@ import argparse
 import difflib
 import importlib.util
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -232,13 +229,13 @@ def _same_recipe(stored: Config, name: str, folder: Path) -> None:
 
 def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
     """Take the steps; stop at the first Ctrl-C, between two of them."""
-    from unrolled import progress
+    from unrolled import interrupts, progress
     from unrolled.training import TrainingError
 
     print(f"{folder}: {total:,} steps", flush=True)
     last = None
     try:
-        with _signals() as caught:
+        with interrupts.caught() as caught:
             first = next(steps, None)
             if first is not None:
                 with progress.telling(total, first.step - 1) as teller:
@@ -258,27 +255,6 @@ def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
     if last is None:
         print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
     return show([str(folder)])
-
-
-@contextmanager
-def _signals() -> Generator[list[int]]:
-    """Ctrl-C and SIGTERM as a list to look at; the second one stops at once."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught  # only the main thread gets signals
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _need(*modules: str) -> None:

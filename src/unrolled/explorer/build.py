@@ -70,7 +70,9 @@ def join(sources: dict[str, str], entry: str) -> str:
                 raise BuildError(f"{name}.js needs {other}.js, which is not there.")
             missing = set(words) - set(modules[other].exports)
             if missing:
-                raise BuildError(f"{name}.js needs {missing} of {other}.js, which has no such name.")
+                raise BuildError(
+                    f"{name}.js needs {missing} of {other}.js, which has no such name."
+                )
             visit(other, (*way, name))
         done.append(name)
 

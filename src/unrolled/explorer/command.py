@@ -22,9 +22,7 @@ DESCRIPTION = (
 )
 
 
-def options_from(
-    parser: argparse.ArgumentParser, arguments: Sequence[str]
-) -> argparse.Namespace:
+def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """The flags of `unrolled explore`."""
     parser.add_argument("folders", metavar="DIR", type=Path, nargs="+", help="the runs' folders")
     parser.add_argument(
@@ -40,7 +38,13 @@ def options_from(
     return parser.parse_args(arguments)
 
 
-def explorables(folder: Path) -> list[tuple[Explorable, str, str]]:
+def _names(folders: Sequence[Path]) -> list[str]:
+    """A short name for each run: where it lies on this machine is nobody's business."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def explorables(folder: Path, name: str) -> list[tuple[Explorable, str, str]]:
     """A run's networks, each with the run's name and what it is.
 
     Raises
@@ -63,7 +67,7 @@ def explorables(folder: Path) -> list[tuple[Explorable, str, str]]:
         count = sum(lstm.num_layers for lstm in stack)
         layers = f"{count} layers of " if count > 1 else ""
         units = f"{layers}{stack[0].hidden_size} units"
-        told.append((one, f"{folder}", f"{Path(config.recipe).stem}, {units}"))
+        told.append((one, name, f"{Path(config.recipe).stem}, {units}"))
     return told
 
 
@@ -74,7 +78,12 @@ def run(options: argparse.Namespace) -> int:
     ------
     RunError, RecipeError, ExplorerError, OSError
     """
-    networks = [one for folder in options.folders for one in explorables(folder)]
+    names = _names(options.folders)
+    networks = [
+        one
+        for folder, name in zip(options.folders, names, strict=True)
+        for one in explorables(folder, name)
+    ]
     if options.json:
         traces = [{"run": where, **trace(one, options.input)} for one, where, _ in networks]
         json.dump({"networks": traces}, sys.stdout)
@@ -82,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.input:
         raise ExplorerError("--input goes with --json: in the page the input is typed.")
-    title = " and ".join(str(folder) for folder in options.folders)
+    title = " and ".join(names)
     page = page_of(title, networks)
     out = options.out or options.folders[0] / "explorer.html"
     page.save(out)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.explorer import build, payload
-from unrolled.explorer.explorable import MOST_STEPS, Explorable, ExplorerError, Numbers, Output
+from unrolled.explorer.explorable import MOST_STEPS, Explorable, ExplorerError, Output
+from unrolled.explorer.inputs import Numbers
 from unrolled.explorer.tracing import trace
 from unrolled.lstm import LSTM
 
@@ -142,7 +143,7 @@ def _parts(model: nn.Module, head: nn.Linear | None) -> tuple[LSTM | nn.LSTM, nn
     recurrent = [m for m in model.modules() if isinstance(m, LSTM | nn.LSTM)]
     if len(recurrent) != 1:
         raise ExplorerError(
-            f"the model holds {len(recurrent)} LSTMs: expected one; hand over the one that is meant."
+            f"the model holds {len(recurrent)} LSTMs: expected one, or the one that is meant."
         )
     if head is None:
         linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
@@ -177,7 +178,9 @@ def _examples(
             found[label] = row.detach()
     for x in found.values():
         if not 1 <= len(x) <= MOST_STEPS:
-            raise ExplorerError(f"a sequence of {len(x)} steps: the explorer takes 1 to {MOST_STEPS}.")
+            raise ExplorerError(
+                f"a sequence of {len(x)} steps: the explorer takes 1 to {MOST_STEPS}."
+            )
         if not bool(torch.isfinite(x).all()):
             raise ExplorerError("inputs hold a number that is not finite: nothing to draw.")
     if not found:

@@ -43,7 +43,9 @@ def packed(value: Any) -> Any:
 def _layers(lstm: LSTM) -> list[dict[str, Any]]:
     layers = []
     for number in range(lstm.num_layers):
-        weights = {name: getattr(lstm, f"{name}_l{number}", None) for name in _NAMES}
+        weights: dict[str, Any] = {
+            name: getattr(lstm, f"{name}_l{number}", None) for name in _NAMES
+        }
         layers.append(
             {
                 "input_size": weights["weight_ih"].shape[1],
@@ -75,7 +77,9 @@ def network(explorable: Explorable, run: str, about: str) -> dict[str, Any]:
         if head is None
         else {
             "weight": packed(head.weight),
-            "bias": packed(head.weight.new_zeros(len(head.weight)) if head.bias is None else head.bias),
+            "bias": packed(
+                head.weight.new_zeros(len(head.weight)) if head.bias is None else head.bias
+            ),
         },
         "output": packed(dataclasses.asdict(explorable.output)),
         "inputs": {"kind": explorable.inputs.kind, **packed(explorable.inputs.told())},

@@ -243,7 +243,7 @@ class Recipe:
 
     def explorer(self, model: nn.ModuleDict) -> list[Explorable]:
         """What the explorer shows: every network that is an LSTM."""
-        some = self._held_out[:, :3].T[..., None]
+        some = (self._held_out[:, :3].T[..., None] * 100).round() / 100  # few digits to read
         inputs = Numbers(
             ["number"], {f"sequence {n}": x for n, x in enumerate(some)}, target="first"
         )

@@ -45,7 +45,7 @@ export function oneCell(store, isDark) {
 /**
  * @typedef {object} Equation
  * @property {string} number
- * @property {string} general
+ * @property {import("./dom.js").Child[]} general
  * @property {string} filled with its numbers
  * @property {string} value
  * @property {Gate | null} gate whose pre-activation can be opened
@@ -60,36 +60,41 @@ export function oneCell(store, isDark) {
  * @returns {Equation[]}
  */
 function equations(store, v, n, clamped) {
-  const { layer, unit } = store.state;
+  const { layer } = store.state;
   const { net, effects } = store.seen();
   const own = net.layers[layer];
   const { cell } = own;
   const held = Boolean(effects[layer].held?.[n]);
   const put = effects[layer].put;
   const isPut = put !== null && !Number.isNaN(put.c[n]);
-  const gate = (/** @type {string} */ number, /** @type {Gate} */ g, /** @type {string} */ squash, /** @type {number} */ c, /** @type {string} */ seen) => {
+  const gate = (/** @type {string} */ number, /** @type {Gate} */ g, /** @type {string} */ squash, /** @type {number} */ c, /** @type {import("./dom.js").Child} */ seen) => {
     const sees = peepholeOf(own, g) >= 0;
-    const general = `${g} = ${squash}(a${sub(g)}${sees ? ` + p${sub(g)} ${seen}` : ""})`;
+    const general = [`${g} = ${squash}(`, low("a", g), sees && [" + ", low("p", g), " ", seen], ")"];
     const by = clamped.has(g) ? "set by you" : `${squash}(${say(sumOf(store, g, c))})`;
     return { number, general, filled: by, value: say(v[g]), gate: clamped.has(g) ? null : g, changed: clamped.has(g) };
   };
+  const before = low("c", "in");
   const phi = cell.output === "tanh" ? "tanh(c)" : "c";
-  const forget = cell.forget === "learned" || clamped.has("f") ? gate("E2", "f", "σ", v.c_in, "c₋")
-    : { number: "E2", general: cell.forget === "one" ? "f = 1" : "f = 1 − i", filled: cell.forget === "one" ? "the carousel of 1997" : `1 − ${say(v.i)}`, value: say(v.f), gate: null, changed: false };
+  const forget = cell.forget === "learned" || clamped.has("f") ? gate("E2", "f", "σ", v.c_in, before)
+    : { number: "E2", general: [cell.forget === "one" ? "f = 1" : "f = 1 − i"], filled: cell.forget === "one" ? "the carousel of 1997" : `1 − ${say(v.i)}`, value: say(v.f), gate: null, changed: false };
   const hand = isPut ? "put by you" : null;
   return [
-    gate("E1", "i", "σ", v.c_in, "c₋"),
+    gate("E1", "i", "σ", v.c_in, before),
     forget,
     gate("E3", "g", "tanh", 0, ""),
-    { number: "E4", general: "c = f c₋ + i g", filled: hand ?? (held ? "held by you" : `${say(v.f)} · ${paren(v.c_in)} + ${say(v.i)} · ${paren(v.g)}`), value: say(v.c), gate: null, changed: held || isPut },
+    { number: "E4", general: ["c = f ", before, " + i g"], filled: hand ?? (held ? "held by you" : `${say(v.f)} · ${paren(v.c_in)} + ${say(v.i)} · ${paren(v.g)}`), value: say(v.c), gate: null, changed: held || isPut },
     gate("E5", "o", "σ", isPut ? NaN : v.c, "c"),
-    { number: "E6", general: `h = o ${phi}`, filled: hand ?? `${say(v.o)} · ${paren(cell.output === "tanh" ? Math.tanh(v.c) : v.c)}`, value: say(v.h), gate: null, changed: isPut },
-  ].map((line) => ({ ...line, general: line.general.replace("  ", " "), unit }));
+    { number: "E6", general: [`h = o ${phi}`], filled: hand ?? `${say(v.o)} · ${paren(cell.output === "tanh" ? Math.tanh(v.c) : v.c)}`, value: say(v.h), gate: null, changed: isPut },
+  ];
 }
 
-/** @param {string} gate */
-function sub(gate) {
-  return /** @type {Record<string, string>} */ ({ i: "ᵢ", f: "_f", g: "_g", o: "ₒ" })[gate];
+/**
+ * A letter with a small one below it.
+ * @param {string} letter
+ * @param {string} below
+ */
+function low(letter, below) {
+  return [letter, el("sub", {}, below)];
 }
 
 /** @param {number} value */

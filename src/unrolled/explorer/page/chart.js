@@ -17,13 +17,13 @@ const EDGE = { top: 12, right: 12, bottom: 24, left: 46 };
 export class Chart {
   /**
    * @param {string} name
-   * @param {(step: number, value: number) => void} moved
-   * @param {(step: number) => void} select
+   * @param {(step: number, change: (value: number) => number) => void} moved
+   * @param {import("./store.js").Store} store
    */
-  constructor(name, moved, select) {
+  constructor(name, moved, store) {
     this.name = name;
     this.moved = moved;
-    this.select = select;
+    this.store = store;
     /** @type {Plotted | null} */
     this.shown = null;
     this.dragged = -1;
@@ -39,6 +39,11 @@ export class Chart {
     this.legend = el("div", { class: "chart-legend" });
     this.element = el("div", { class: "chart-box" }, this.picture, this.legend);
     new ResizeObserver(() => this.draw()).observe(this.element);
+  }
+
+  /** @param {number} step */
+  select(step) {
+    this.store.set({ step });
   }
 
   /** @param {Plotted} shown */
@@ -132,18 +137,19 @@ export class Chart {
     const box = this.picture.getBoundingClientRect();
     const share = (event.clientY - box.top - EDGE.top) / (HEIGHT - EDGE.top - EDGE.bottom);
     const value = this.at.high - Math.min(1, Math.max(0, share)) * (this.at.high - this.at.low);
-    this.moved(this.dragged, Number(value.toPrecision(4)));
+    this.moved(this.dragged, () => Number(value.toPrecision(4)));
   }
 
   /** @param {KeyboardEvent} event */
   walk(event) {
     if (!this.shown || !this.at) return;
-    const { step, values } = this.shown;
+    const { values } = this.shown;
+    const { step } = this.store.state; // keys may come faster than frames
     const by = (this.at.high - this.at.low) / (event.shiftKey ? 10 : 50);
     if (event.key === "ArrowLeft") this.select(Math.max(0, step - 1));
     else if (event.key === "ArrowRight") this.select(Math.min(values.length - 1, step + 1));
-    else if (event.key === "ArrowUp") this.moved(step, this.inside(values[step] + by));
-    else if (event.key === "ArrowDown") this.moved(step, this.inside(values[step] - by));
+    else if (event.key === "ArrowUp") this.moved(step, (value) => this.inside(value + by));
+    else if (event.key === "ArrowDown") this.moved(step, (value) => this.inside(value - by));
     else return;
     event.preventDefault();
   }

@@ -34,7 +34,7 @@ export function compare(store, isDark) {
   const alone = el("p", { class: "quiet" });
   const sides = [0, 1].map(() => ({
     head: el("h3", {}), said: el("p", { class: "sum-line small" }), ribbon: el("div", { class: "ribbons" }), line: el("p", { class: "quiet" }),
-    map: new HeatMap("", "", (step, unit) => store.set({ step, unit })),
+    map: new HeatMap("", "", store),
   }));
   const both = el("div", { class: "sides" }, sides.map((side) => el("section", { class: "side" }, side.head, side.said, side.map.element, side.line, side.ribbon)));
   const row = el("div", { class: "row" }, el("span", { class: "row-name" }, "Beside it"), others, quantities.element);

@@ -117,11 +117,11 @@ function tokens(store, take) {
  */
 function stretch(store, take) {
   const { told } = store.readers[store.state.network];
-  const chart = new Chart(told.name, (step, value) => {
+  const chart = new Chart(told.name, (step, change) => {
     const values = store.state.input.values.slice();
-    values[step] = value;
+    values[step] = change(values[step]);
     store.set({ input: { values, start: null }, step });
-  }, (step) => store.set({ step }));
+  }, store);
   const most = Math.max(0, told.values.length - told.length);
   const slider = el("input", { type: "range", min: "0", max: String(most), "aria-label": "where in the series",
     oninput: () => {
@@ -176,11 +176,11 @@ function numbers(store, take) {
   const { told } = store.readers[store.state.network];
   const box = listBox(take);
   const said = el("p", { class: "sum-line small" });
-  const chart = told.names.length > 1 ? null : new Chart(told.names[0], (step, value) => {
+  const chart = told.names.length > 1 ? null : new Chart(told.names[0], (step, change) => {
     const rows = store.state.input.rows.slice();
-    rows[step] = [value];
+    rows[step] = [change(rows[step][0])];
     store.set({ input: { rows }, step });
-  }, (step) => store.set({ step }));
+  }, store);
   const picks = told.examples.map((/** @type {{ name: string }} */ { name }, /** @type {number} */ n) =>
     pick(name, () => store.set({ input: { rows: example(told, n) }, target: null })));
   const random = () => {

@@ -46,6 +46,7 @@ export function find(store, isDark) {
     (value) => store.set({ quantity: value }));
   const list = el("ol", { class: "found" });
   const sentence = el("p", { class: "asked" });
+  const how = el("p", { class: "quiet" });
   const meters = el("div", { class: "meters", "aria-live": "polite" });
   const passage = el("p", { class: "passage" });
   const caption = el("h3", {});
@@ -53,7 +54,7 @@ export function find(store, isDark) {
     element: el("div", {},
       el("p", { class: "lead" }, "Every unit is held against a property that you can see in the input, over many inputs. r is 1 or −1 where the unit tells it outright, 0 where it knows nothing of it."),
       el("div", { class: "row" }, el("span", { class: "row-name" }, "Which unit follows"), property, quantity.element),
-      sentence, list, el("h3", {}, "What breaks without it"), meters, caption, passage),
+      sentence, list, how, el("h3", {}, "What breaks without it"), meters, caption, passage),
     update: () => {
       const { found, by } = findings(store);
       const k = Math.min(store.state.property, found.properties.length - 1);
@@ -63,7 +64,8 @@ export function find(store, isDark) {
       const r = by.r[k];
       const best = closest(r, LISTED);
       sentence.textContent = r[best[0]] === 0 ? `No unit follows ${name} here: it never changes in these inputs.`
-        : `Unit ${best[0]} follows ${name} most closely: r = ${say(r[best[0]], 2)}. To kill a unit is to put its h and c, at every step, to ${absent}.`;
+        : `Unit ${best[0]} follows ${name} most closely: r = ${say(r[best[0]], 2)}.`;
+      how.textContent = `To kill a unit is to put its h and c, at every step, to ${absent}.`;
       fill(list, best.map((unit) => row(store, unit, r[unit], by.absent[k])));
       fill(meters, measured(store, found, k));
       const shown = store.readers[store.state.network].kind === "tokens";

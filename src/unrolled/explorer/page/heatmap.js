@@ -26,11 +26,11 @@ export class HeatMap {
   /**
    * @param {string} symbol
    * @param {string} name
-   * @param {(step: number, unit: number) => void} select
+   * @param {import("./store.js").Store} store
    */
-  constructor(symbol, name, select) {
+  constructor(symbol, name, store) {
     this.name = name;
-    this.select = select;
+    this.store = store;
     /** @type {Shown | null} */
     this.shown = null;
     /** @type {{ step: number, unit: number } | null} */
@@ -51,6 +51,14 @@ export class HeatMap {
       this.canvas,
       el("div", { class: "map-scale", "aria-hidden": "true" }, this.low, this.bar, this.high));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
+  }
+
+  /**
+   * @param {number} step
+   * @param {number} unit
+   */
+  select(step, unit) {
+    this.store.set({ step, unit });
   }
 
   /** @param {Shown} shown */
@@ -188,8 +196,9 @@ export class HeatMap {
   walk(event) {
     const { shown } = this;
     if (!shown || event.ctrlKey || event.metaKey || event.altKey || !shown.units.length) return;
-    let row = Math.max(0, shown.units.indexOf(shown.unit));
-    let step = shown.step;
+    const now = this.store.state; // keys may come faster than frames
+    let row = Math.max(0, shown.units.indexOf(now.unit));
+    let step = Math.min(now.step, shown.steps - 1);
     const far = event.shiftKey ? 10 : 1;
     if (event.key === "ArrowLeft") step -= far;
     else if (event.key === "ArrowRight") step += far;

@@ -56,7 +56,7 @@ function start(told) {
   const title = el("h2", {});
   const place = el("div", { class: "panel-body" });
   const panel = el("section", { class: "panel card", id: "panel", role: "tabpanel", tabindex: "-1" }, title, place);
-  const choice = el("select", { "aria-label": "which network", onchange: () => store.set(store.begin(Number(choice.value))) },
+  const choice = el("select", { "aria-label": "which network", onchange: () => store.turn(Number(choice.value)) },
     store.networks.map((_, n) => el("option", { value: n }, named(store, n))));
   const about = el("span", { class: "quiet" });
   const broken = el("p", { class: "broken", role: "alert" });
@@ -102,7 +102,7 @@ function start(told) {
   addEventListener("hashchange", () => follow(store, location.hash));
   store.ask();
   if (!linked && !wasSeen()) requestAnimationFrame(() => guide.start());
-  Object.assign(window, { unrolled: { store, trace: () => trace(store) } });
+  Object.assign(window, { unrolled: { store, trace: (/** @type {number | undefined} */ n) => trace(store, n) } });
 }
 
 /**
@@ -141,9 +141,10 @@ async function copy(store, note) {
 /**
  * The same as `unrolled explore --json`, of what is looked at: for the console.
  * @param {Store} store
+ * @param {number} [n] which network
  */
-function trace(store) {
-  const { reading, run, net } = store.seen();
+function trace(store, n) {
+  const { reading, run, net } = store.seen(n);
   const rows = (/** @type {Float64Array} */ array) => {
     const n = array.length / run.steps;
     return Array.from({ length: run.steps }, (_, t) => [...array.subarray(t * n, (t + 1) * n)]);

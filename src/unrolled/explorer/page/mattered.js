@@ -59,7 +59,7 @@ export function mattered(store, isDark) {
     (value) => { log = value === "log"; update(); });
   const ribbons = el("div", { class: "ribbons" });
   const text = el("p", { class: "passage" });
-  const map = new HeatMap("∂/∂c", "of every unit", (step, unit) => store.set({ step, unit }));
+  const map = new HeatMap("∂/∂c", "of every unit", store);
   const numbers = el("table", { class: "gradients" });
   const bias = biasSlider(store);
   const verdict = el("p", { class: "verdict-line", "aria-live": "polite" });
@@ -111,6 +111,7 @@ export function survival(norm, step) {
   if (step === 0) return "The first step has nothing before it: choose a later output.";
   if (!(norm[step] > 0)) return "No gradient reaches the cell: what is said does not hang on it.";
   const left = norm[0] / norm[step];
+  if (left > 1.05) return `|∂/∂c| at step 0 is ${say(left, 1)} times as large as at step ${step}, where the output is: nothing of it fades.`;
   const percent = left < 0.001 ? say(100 * left, 4) : left < 0.1 ? say(100 * left, 1) : say(100 * left, 0);
   return `Of |∂/∂c| at step ${step}, ${percent} % is there at step 0, ${step} ${step === 1 ? "step" : "steps"} back.`;
 }

@@ -21,7 +21,7 @@ const MAPS = [["i", "input gate"], ["f", "forget gate"], ["g", "block input"], [
 export function stage(store, isDark, copyLink) {
   const place = el("section", { class: "card input", "aria-label": "input" });
   const steps = strip(store, isDark);
-  const maps = MAPS.map(([symbol, name]) => new HeatMap(symbol, name, (step, unit) => store.set({ step, unit })));
+  const maps = MAPS.map(([symbol, name]) => new HeatMap(symbol, name, store));
   const layers = el("div", {});
   const hands = toolbar(store, copyLink);
   let edited = editor(store);

@@ -79,6 +79,16 @@ export class Store {
     return p.kind === q.kind && (p.kind !== "numbers" || p.size === q.size);
   }
 
+  /**
+   * Look at another network: at the same place, and with the same input where it reads such.
+   * @param {number} network
+   */
+  turn(network) {
+    const { network: before, tab, input, step, unit, layer, changes } = this.state;
+    const kept = this.comparable(before, network) ? { input, changes } : {};
+    this.set({ ...this.begin(network), ...kept, tab, step, unit, layer, other: network === this.state.other ? before : this.state.other });
+  }
+
   /** @param {() => void} listener */
   listen(listener) {
     this.listeners.add(listener);
