@@ -117,14 +117,16 @@ def walk(net: Explorable, x: Tensor, changes: Sequence[Change]) -> dict[str, Any
         layers.append(_layer(lstm, n, read, own))
         read = torch.stack(layers[-1]["h"])
     heard = torch.cat([torch.stack(s["h"]) for s in layers], -1) if net.reads == "all" else read
-    assert net.head is not None
-    weight, bias = net.head.weight.detach().clone(), net.head.bias.detach().clone()
-    for c in changes:
-        if c["layer"] == -1 and c["name"] == "head":
-            weight[c["row"], c["column"]] = c["value"]
-        elif c["layer"] == -1:
-            bias[c["row"]] = c["value"]
-    logits = heard @ weight.T + bias
+    if net.head is None:
+        logits = heard
+    else:
+        weight, bias = net.head.weight.detach().clone(), net.head.bias.detach().clone()
+        for c in changes:
+            if c["layer"] == -1 and c["name"] == "head":
+                weight[c["row"], c["column"]] = c["value"]
+            elif c["layer"] == -1:
+                bias[c["row"]] = c["value"]
+        logits = heard @ weight.T + bias
     spoken = {"linear": logits, "sigmoid": logits.sigmoid(), "softmax": logits.softmax(-1)}
     return {"x": x, "layers": layers, "logits": logits, "values": spoken[net.output.kind]}
 

@@ -210,7 +210,7 @@ class Numbers:
         return len(self.names)
 
     def read(self, text: str) -> Reading:
-        """Rows of numbers, with a comma, a semicolon or a line's end between; one channel's, a space."""
+        """Rows of numbers, with a comma, semicolon or line end between; of one channel, a space."""
         if not text.strip():
             x = next(iter(self.examples.values()))
             return Reading(x, [str(t) for t in range(len(x))])

@@ -140,9 +140,10 @@ export function terms(store, gate) {
     const weight = own.weight_ih[row * I + k], from = s.x[step * I + k];
     found.push({ text: input(k), weight, from, product: weight * from, where: { name: "weight_ih", row, column: k } });
   }
-  for (let k = 0; k < H && step > 0; k++) {
+  for (let k = 0; k < H; k++) {
     const weight = own.weight_hh[row * H + k], from = s.h_in[step * H + k];
-    found.push({ text: `h of unit ${k}, step ${step - 1}`, weight, from, product: weight * from, where: { name: "weight_hh", row, column: k } });
+    if (step === 0 && Number.isFinite(weight)) continue;
+    found.push({ text: `h of unit ${k}, ${step ? `step ${step - 1}` : "at the start"}`, weight, from, product: weight * from, where: { name: "weight_hh", row, column: k } });
   }
   const p = peepholeOf(own, gate);
   if (p >= 0 && own.weight_ph) {

@@ -37,16 +37,17 @@ export function svg(tag, props = {}, ...children) {
 }
 
 /**
+ * Set attributes and listeners; an attribute that is so already is not touched.
  * @param {Element} element
  * @param {Props} props
  */
-function dress(element, props) {
+export function dress(element, props) {
   for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on")) {
       element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
     } else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) {
-      element.setAttribute(name, String(value));
+      if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
     }
   }
 }
@@ -61,6 +62,15 @@ function append(element, children) {
     else if (child instanceof Node) element.append(child);
     else if (child !== null && child !== false && child !== undefined) element.append(String(child));
   }
+}
+
+/**
+ * An element's text; one that is so already is not touched.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /**

@@ -37,11 +37,24 @@ export function closest(r, count) {
 }
 
 /**
+ * Look at the unit that follows the property most closely.
+ * @param {Store} store
+ */
+export function seek(store) {
+  const { found, by } = findings(store);
+  const k = Math.min(store.state.property, found.properties.length - 1);
+  store.set({ unit: closest(by.r[k], 1)[0] });
+}
+
+/**
  * @param {Store} store
  * @param {() => boolean} isDark
  */
 export function find(store, isDark) {
-  const property = el("select", { "aria-label": "what to look for", onchange: () => store.set({ property: Number(property.value) }) });
+  const property = el("select", { "aria-label": "what to look for", onchange: () => {
+    store.set({ property: Number(property.value) });
+    seek(store);
+  } });
   const quantity = segments("by which quantity", [{ value: "h", text: "h", hint: "hidden state" }, { value: "c", text: "c", hint: "cell" }],
     (value) => store.set({ quantity: value }));
   const list = el("ol", { class: "found" });

@@ -14,6 +14,7 @@ import { outputs, runNetwork } from "./network.js";
  * @property {string} name
  * @property {boolean} binary whether it is there (1) or not (0), rather than a number
  * @property {string} absent what a unit is put to when it is killed, in words
+ * @property {string} [where] what a text is like where it is there
  */
 
 /**
@@ -104,10 +105,12 @@ function marks(reader, net) {
     column[t] = along;
     ending[t] = labels[t + 1] === "\n" ? 1 : 0;
   });
-  const there = (/** @type {string} */ name, /** @type {string} */ not) => ({ name, binary: true, absent: `what it has ${not}` });
+  const there = (/** @type {string} */ name, /** @type {string} */ where, /** @type {string} */ not) =>
+    ({ name, binary: true, absent: `what it has ${not}`, where });
   return {
-    properties: [there("inside quotes", "outside quotes"), there("inside brackets", "outside brackets"),
-      { name: "place in the line", binary: false, absent: "its mean" }, there("a line ends next", "where no line ends")],
+    properties: [there("quotes", "inside quotes", "outside quotes"), there("brackets", "inside brackets", "outside brackets"),
+      { name: "the place in the line", binary: false, absent: "its mean" },
+      there("line ends", "before a line ends", "elsewhere")],
     samples: [{ input: { text }, values: [quotes, brackets, column, ending] }],
   };
 }
@@ -250,8 +253,9 @@ export function figures(net, reader, found, property, hands) {
       lot[0] -= Math.log2(run.values[t * size + next]);
       lot[1]++;
     });
-    const { name } = found.properties[property];
-    const words = binary ? [`bits per token elsewhere`, `bits per token ${name}`] : ["bits per token"];
+    const { where } = found.properties[property];
+    const bits = `bits per ${reader.told.unit === "words" ? "token" : "character"}`;
+    const words = binary ? [`${bits} elsewhere`, `${bits} ${where}`] : [bits];
     return words.map((word, k) => amount(word, lots[k][0] / lots[k][1]));
   }
   let error = 0, count = 0;

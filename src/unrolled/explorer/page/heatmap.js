@@ -1,7 +1,7 @@
 // A map of [T, H]: time to the right, a row for each unit; looked at, clicked and walked by keys.
 
 import { place, table } from "./color.js";
-import { el, say } from "./dom.js";
+import { dress, el, say, write } from "./dom.js";
 
 /** @typedef {import("./color.js").Scale} Scale */
 
@@ -21,6 +21,10 @@ import { el, say } from "./dom.js";
  */
 
 const TALLEST = 220;
+const INKS = { // --ink, --card and --hand of a-theme.css: to ask the style for them at each frame is dear
+  light: { ink: "#1a1c21", paper: "#fffefb", hand: "#a3196f" },
+  dark: { ink: "#ebe9e4", paper: "#171a20", hand: "#ff93d3" },
+};
 
 export class HeatMap {
   /**
@@ -50,6 +54,9 @@ export class HeatMap {
       el("figcaption", {}, el("span", { class: "map-name" }, el("var", {}, symbol), ` ${name}`), this.value),
       this.canvas,
       el("div", { class: "map-scale", "aria-hidden": "true" }, this.low, this.bar, this.high));
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.small = el("canvas", {});
+    this.inked = "";
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
@@ -66,7 +73,8 @@ export class HeatMap {
     this.shown = shown;
     const rows = Math.max(1, shown.units.length);
     const row = Math.max(1, Math.min(12, TALLEST / rows));
-    this.canvas.style.height = `${Math.max(56, Math.round(row * rows))}px`;
+    const height = `${Math.max(56, Math.round(row * rows))}px`;
+    if (this.canvas.style.height !== height) this.canvas.style.height = height;
     this.draw();
     this.tell();
   }
@@ -77,15 +85,14 @@ export class HeatMap {
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const { context } = this;
     context.clearRect(0, 0, width, height);
     if (!shown.units.length) return;
     context.imageSmoothingEnabled = false;
     context.drawImage(this.picture(shown), 0, 0, width, height);
     const cell = { w: width / shown.steps, h: height / shown.units.length };
-    const style = getComputedStyle(canvas);
-    const ink = style.getPropertyValue("--ink"), paper = style.getPropertyValue("--card");
-    for (const mark of shown.marks) this.mark(context, mark, cell, ratio, style.getPropertyValue("--hand"));
+    const { ink, paper, hand } = INKS[shown.dark ? "dark" : "light"];
+    for (const mark of shown.marks) this.mark(context, mark, cell, ratio, hand);
     const row = shown.units.indexOf(shown.unit);
     const column = shown.step * cell.w;
     frame(context, column, 0, cell.w, height, ratio, 1, ink, paper, 0.55);
@@ -101,19 +108,22 @@ export class HeatMap {
    */
   picture({ values, steps, hidden, units, scale, bound, dark }) {
     const colours = table(scale, dark);
+    const whole = new Uint32Array(colours.buffer);
+    const [grey, pale] = new Uint32Array(new Uint8Array([128, 128, 128, 255, 128, 128, 128, 70]).buffer);
     const data = new ImageData(steps, units.length);
+    const pixels = new Uint32Array(data.data.buffer);
     units.forEach((unit, row) => {
-      for (let t = 0; t < steps; t++) {
+      for (let t = 0, at = row * steps; t < steps; t++, at++) {
         const n = place(values[t * hidden + unit], scale, bound);
-        const at = 4 * (row * steps + t);
-        if (n >= 0) data.data.set(colours.subarray(4 * n, 4 * n + 4), at);
-        else data.data.set((row + t) % 2 ? [128, 128, 128, 255] : [128, 128, 128, 70], at); // not a number
+        pixels[at] = n >= 0 ? whole[n] : (row + t) % 2 ? grey : pale; // chequered: not a number
       }
     });
-    const small = new OffscreenCanvas(steps, units.length);
-    /** @type {OffscreenCanvasRenderingContext2D} */ (small.getContext("2d")).putImageData(data, 0, 0);
-    this.scaleOf(colours, scale, bound);
-    return small;
+    if (this.small.width !== steps || this.small.height !== units.length) Object.assign(this.small, { width: steps, height: units.length });
+    /** @type {CanvasRenderingContext2D} */ (this.small.getContext("2d")).putImageData(data, 0, 0);
+    const inked = `${scale} ${bound} ${dark}`;
+    if (this.inked !== inked) this.scaleOf(colours, scale, bound);
+    this.inked = inked;
+    return this.small;
   }
 
   /**
@@ -155,10 +165,10 @@ export class HeatMap {
     if (!shown) return;
     const { step, unit } = this.over ?? shown;
     const value = shown.values[step * shown.hidden + unit];
-    this.value.textContent = this.over ? `step ${step}, unit ${unit}: ${say(value)}` : say(value);
+    write(this.value, this.over ? `step ${step}, unit ${unit}: ${say(value)}` : say(value));
     const found = say(shown.values[shown.step * shown.hidden + shown.unit]);
-    this.canvas.setAttribute("aria-label",
-      `${this.name}, ${shown.units.length} units by ${shown.steps} steps. Step ${shown.step}, unit ${shown.unit}: ${found}. Arrow keys move.`);
+    dress(this.canvas, { "aria-label":
+      `${this.name}, ${shown.units.length} units by ${shown.steps} steps. Step ${shown.step}, unit ${shown.unit}: ${found}. Arrow keys move.` });
   }
 
   /** @param {PointerEvent} event */

@@ -173,8 +173,9 @@ export function forward(layer, x, steps, effects = UNTOUCHED) {
     if (t > 0) {
       s.h_in.set(s.h.subarray((t - 1) * H, t * H), t * H);
       s.c_in.set(s.c.subarray((t - 1) * H, t * H), t * H);
-      addProduct(s.a, row, layer.weight_hh, s.h_in, t * H, H, rows);
     }
+    // From zeros too, as torch does: a weight that is not finite shows at the first step.
+    addProduct(s.a, row, layer.weight_hh, s.h_in, t * H, H, rows);
     for (let u = 0; u < H; u++) {
       const n = t * H + u;
       if (cut && cut[n] === 1) s.c_in[n] = 0;

@@ -3,7 +3,7 @@
 import { oneCell } from "./arithmetic.js";
 import { compare, named } from "./compare.js";
 import { el, fill, say } from "./dom.js";
-import { find } from "./find.js";
+import { find, seek } from "./find.js";
 import { follow, fragment } from "./link.js";
 import { mattered } from "./mattered.js";
 import { network } from "./network.js";
@@ -43,7 +43,10 @@ function start(told) {
   const copyLink = () => copy(store, note);
   const above = stage(store, isDark, copyLink);
   const panels = TABS.map((tab) => ({ ...tab, ...tab.make(store, isDark) }));
-  const tabs = panels.map((tab) => el("button", { type: "button", role: "tab", id: `tab-${tab.id}`, "aria-controls": "panel", onclick: () => store.set({ tab: tab.id }) }, tab.name));
+  const tabs = panels.map((tab) => el("button", { type: "button", role: "tab", id: `tab-${tab.id}`, "aria-controls": "panel", onclick: () => {
+    store.set({ tab: tab.id });
+    if (tab.id === "find") seek(store);
+  } }, tab.name));
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": "activities", onkeydown: (/** @type {KeyboardEvent} */ e) => {
     const now = panels.findIndex((tab) => tab.id === store.state.tab);
     const by = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;

@@ -50,11 +50,11 @@ export function saidAt(seen, run, step) {
     return { text: String(bit), share, right: truth === null ? null : bit === truth };
   }
   if (output.kind === "softmax") {
-    const [best] = likeliest(seen, run, step, 1);
-    const right = truth === null ? null : best.output === truth;
-    if (Number.isNaN(best.share)) return { text: "?", share: NaN, right: null };
-    const shown = truth === null ? best.share : run.values[step * outputs(seen.net) + truth];
-    return { text: visible(output.names[best.output]), share: shown, right };
+    const size = outputs(seen.net);
+    let best = 0;
+    for (let k = 1; k < size; k++) if (run.values[step * size + k] > run.values[step * size + best]) best = k;
+    if (Number.isNaN(run.values[step * size])) return { text: "?", share: NaN, right: null };
+    return { text: visible(output.names[best]), share: run.values[step * size + (truth ?? best)], right: truth === null ? null : best === truth };
   }
   return { text: say(own(seen, run, step, 0), 2), share: null, right: null };
 }

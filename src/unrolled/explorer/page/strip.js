@@ -1,7 +1,7 @@
 // The steps side by side: what is read at each, and what is said.
 
 import { css, inkOn } from "./color.js";
-import { el, fill, say, visible } from "./dom.js";
+import { dress, el, fill, say, visible, write } from "./dom.js";
 import { saidAt } from "./said.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -17,28 +17,43 @@ export function strip(store, isDark) {
   const names = el("div", { class: "strip-names", "aria-hidden": "true" });
   const list = el("div", { class: "strip-steps", role: "listbox", tabindex: "0", "aria-label": "steps", "aria-orientation": "horizontal",
     onkeydown: (/** @type {KeyboardEvent} */ e) => walk(store, e),
+    onscroll: () => fade(list),
     onclick: (/** @type {MouseEvent} */ e) => press(store, e) });
   const element = el("div", {}, names, list);
-  /** @type {HTMLElement | null} */
-  let chosen = null;
+  new ResizeObserver(() => fade(list)).observe(list);
+  let built = "";
+  let chosen = -1;
   return {
     element,
     update: () => {
       const seen = store.seen();
       const { kind } = seen.reader;
-      const changed = seen.run !== seen.base;
+      const { steps } = seen.reading;
       const lines = rows(seen);
-      element.className = `strip ${kind}-kind`;
-      fill(names, el("span", {}, "step"), lines.map((line) => el("span", {}, line.name)));
-      list.style.gridTemplateColumns = `repeat(${seen.reading.steps}, minmax(${NARROW[kind]}px, 1fr))`;
-      const target = store.target();
-      fill(list, seen.reading.labels.map((label, t) => column(store, seen, lines, label, t, target.step, changed, isDark())));
-      const now = /** @type {HTMLElement} */ (list.children[store.state.step]);
-      list.setAttribute("aria-activedescendant", now.id);
-      if (chosen?.id !== now.id) keepInView(list, now);
-      chosen = now;
+      const plan = [kind, steps, ...lines.map((line) => line.name)].join("\n");
+      if (plan !== built) { // else only what differs is touched: a browser's layout is dear
+        element.className = `strip ${kind}-kind`;
+        fill(names, el("span", {}, "step"), lines.map((line) => el("span", {}, line.name)));
+        list.style.gridTemplateColumns = `repeat(${steps}, minmax(${NARROW[kind]}px, 1fr))`;
+        fill(list, Array.from({ length: steps }, (_, t) => empty(t, lines.length)));
+        fade(list);
+      }
+      const target = store.target().step;
+      for (let t = 0; t < steps; t++) column(store, seen, lines, t, target, isDark(), /** @type {HTMLElement} */ (list.children[t]));
+      const { step } = store.state;
+      list.setAttribute("aria-activedescendant", `step-${step}`);
+      if (chosen !== step || plan !== built) keepInView(list, /** @type {HTMLElement} */ (list.children[step]));
+      [chosen, built] = [step, plan];
     },
   };
+}
+
+/**
+ * Let the edge fade behind which there are more steps.
+ * @param {HTMLElement} list
+ */
+function fade(list) {
+  list.classList.toggle("more", list.scrollLeft + list.clientWidth < list.scrollWidth - 2);
 }
 
 /**
@@ -83,34 +98,53 @@ function rows(seen) {
 }
 
 /**
+ * @param {number} t
+ * @param {number} lines
+ */
+function empty(t, lines) {
+  return el("div", { role: "option", id: `step-${t}`, "data-step": t },
+    el("span", { class: "cell number" }), Array.from({ length: lines }, () => el("span", {})));
+}
+
+/**
  * @param {Store} store
  * @param {Seen} seen
  * @param {Line[]} lines
- * @param {string} label
  * @param {number} t
  * @param {number} target
- * @param {boolean} changed
  * @param {boolean} dark
+ * @param {HTMLElement} option
  */
-function column(store, seen, lines, label, t, target, changed, dark) {
+function column(store, seen, lines, t, target, dark, option) {
   const last = seen.reading.steps - 1;
-  const cells = lines.map((line) => {
-    const { text, share, wrong, said } = line.at(t);
-    const quiet = said && seen.net.output.at === "last" && t < last;
-    const cell = el("span", { class: `cell${said ? " said" : ""}${wrong ? " wrong-bit" : ""}${quiet ? " early" : ""}${said && t === target ? " target" : ""}` }, text);
-    if (said) cell.dataset.said = line.name;
-    if (share !== null && share !== undefined && !quiet) {
-      cell.style.background = css(share, "amount", 1, dark);
-      cell.style.color = inkOn(share, "amount", 1, dark);
-    }
-    return cell;
-  });
-  const differs = changed && saidAt(seen, seen.run, t).text !== saidAt(seen, seen.base, t).text;
-  const words = lines.map((line) => `${line.name} ${line.at(t).text}${line.at(t).wrong && seen.reader.kind === "bits" ? ", wrong" : ""}`).join(", ");
   const here = t === store.state.step;
-  return el("div", { role: "option", id: `step-${t}`, "data-step": t, "aria-selected": String(here),
-    class: `step${here ? " here" : ""}${differs ? " differs" : ""}`, "aria-label": `step ${t}: ${words}` },
-  el("span", { class: "cell number" }, seen.reader.kind === "tokens" ? String(t) : label), cells);
+  const cells = /** @type {HTMLCollectionOf<HTMLElement>} */ (option.children);
+  write(cells[0], seen.reader.kind === "tokens" ? String(t) : seen.reading.labels[t]);
+  /** @type {string[]} */
+  const told = [];
+  /** @type {string[]} */
+  const says = [];
+  lines.forEach((line, n) => {
+    const { text, share, wrong, said } = line.at(t);
+    const cell = cells[n + 1];
+    const quiet = said && seen.net.output.at === "last" && t < last;
+    const shaded = share !== null && share !== undefined && !quiet;
+    write(cell, text);
+    dress(cell, { class: `cell${said ? " said" : ""}${wrong ? " wrong-bit" : ""}${quiet ? " early" : ""}${said && t === target ? " target" : ""}` });
+    if (said) {
+      cell.dataset.said = line.name;
+      says.push(text);
+    }
+    const ground = shaded ? css(share, "amount", 1, dark) : "";
+    if (cell.dataset.ground !== ground) {
+      cell.dataset.ground = ground;
+      cell.style.background = ground;
+      cell.style.color = shaded ? inkOn(share, "amount", 1, dark) : "";
+    }
+    told.push(`${line.name} ${text}${wrong && seen.reader.kind === "bits" ? ", wrong" : ""}`);
+  });
+  const differs = says.length > 1 && says[0] !== says[1];
+  dress(option, { class: `step${here ? " here" : ""}${differs ? " differs" : ""}`, "aria-selected": String(here), "aria-label": `step ${t}: ${told.join(", ")}` });
 }
 
 /**

@@ -1,6 +1,6 @@
 // 1. Type and watch: the units at the selected step, sorted and searched; what is said there.
 
-import { el, fill, say, segments } from "./dom.js";
+import { dress, el, fill, say, segments, write } from "./dom.js";
 import { likeliest, outputName, own } from "./said.js";
 import { outputs } from "./network.js";
 
@@ -42,12 +42,24 @@ export function watch(store) {
       const units = store.units();
       head.textContent = `The units at step ${step}`;
       none.textContent = units.length ? "" : "No unit is like that. Type numbers such as 3 7, or a condition such as f > 0.9.";
-      fill(body, units.map((u) => el("tr", { class: u === unit ? "here" : null },
-        el("th", { scope: "row" }, el("button", { type: "button", "aria-pressed": String(u === unit), onclick: () => store.set({ unit: u }) }, u)),
-        COLUMNS.map((q) => el("td", {}, say(trace[q][step * H + u], 2))))));
+      if (body.children.length !== units.length) fill(body, units.map(() => row(store)));
+      units.forEach((u, n) => {
+        const [head, ...cells] = body.children[n].children;
+        dress(body.children[n], { class: u === unit ? "here" : "" });
+        const button = /** @type {HTMLElement} */ (head.firstElementChild);
+        write(button, String(u));
+        dress(button, { "aria-pressed": String(u === unit) });
+        COLUMNS.forEach((q, k) => write(cells[k], say(trace[q][step * H + u], 2)));
+      });
       fill(said, ...saidHere(store));
     },
   };
+}
+
+/** @param {Store} store */
+function row(store) {
+  const choose = (/** @type {MouseEvent} */ e) => store.set({ unit: Number(/** @type {HTMLElement} */ (e.currentTarget).textContent) });
+  return el("tr", {}, el("th", { scope: "row" }, el("button", { type: "button", onclick: choose })), COLUMNS.map(() => el("td", {})));
 }
 
 /**
