@@ -131,6 +131,34 @@ MUTANTS = [
         "d_rs.append(d_h_new.T @ phi)",
         ["test_engines.py", "test_lstm.py"],
     ),
+    (
+        "the page's gradient does not pass the forget gate",
+        "explorer/page/lstm.js",
+        "d_c_in = d_c * f;",
+        "d_c_in = d_c;",
+        ["test_explorer_core.py"],
+    ),
+    (
+        "the page's output gate sees the old cell",
+        "explorer/page/lstm.js",
+        "p[p_o + u] * c : 0)",
+        "p[p_o + u] * c_in : 0)",
+        ["test_explorer_core.py"],
+    ),
+    (
+        "in the page, what is put lets a gradient through",
+        "explorer/page/lstm.js",
+        "if (put && set(put.c, n) !== undefined) continue;",
+        "if (false) continue;",
+        ["test_explorer_core.py"],
+    ),
+    (
+        "a tag in a text ends the page's data",
+        "explorer/build.py",
+        'data.replace("<", "\\\\u003c")',
+        "data",
+        ["test_explorer.py"],
+    ),
 ]
 
 

@@ -24,11 +24,11 @@ from unrolled.explorer.command import explorables
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "explorer"
+SUNSPOTS = str(ROOT / "examples" / "sunspots.csv")
 RUNS = {
     "adder": ["adder"],
     "memory": ["memory", "--networks", "vanilla", "carousel", "002", "--length", "20"],
-    "series": ["series", "--data", str(ROOT / "examples" / "sunspots.csv"), "--column", "sunspots"]
-    + ["--time", "year", "--horizon", "11"],
+    "series": ["series", "--data", SUNSPOTS, "--column", "sunspots", "--time", "year"],
     "text": ["text", "--hidden", "96", "--layers", "1", "--learning-on", "0", "--steps", "2000"],
 }
 SUM = {"input": {"a": "1023", "b": "5"}, "step": 5, "unit": 0}
@@ -42,7 +42,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "1-watch-series": ("series", {"tab": "watch", "step": 9, "unit": 3}, []),
     "2-cell": ("adder", {**SUM, "tab": "cell"}, ["#tab-find", "#tab-cell", "summary"]),
     "3-reach": ("adder", {**SUM, "tab": "reach", "changes": BROKEN}, []),
-    "4-gradient": ("text", {"tab": "gradient", "step": 30, "unit": 8}, []),
+    "4-gradient": ("adder", {**SUM, "tab": "gradient"}, ["#tab-find", "#tab-gradient"]),
     "5-find": ("adder", {**SUM, "tab": "find"}, ["#tab-find", ".kill >> nth=0", ".kill >> nth=1"]),
     "5-find-text": ("text", {"tab": "find", "step": 20}, ["#tab-find"]),
     "6-compare": ("memory", {"tab": "compare", "step": 8, "unit": 2, "other": 2}, []),
@@ -53,8 +53,9 @@ PICTURES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 def trained(root: Path) -> None:
     """Train the runs that are not there, and write their pages."""
     for name, words in RUNS.items():
+        ahead = ["--horizon", "11"] if name == "series" else []
         if not (root / name / "result.json").exists():
-            assert cli.main(["train", *words, "--out", str(root / name)]) == 0
+            assert cli.main(["train", *words, *ahead, "--out", str(root / name)]) == 0
         assert cli.main(["explore", str(root / name)]) == 0
 
 
@@ -78,7 +79,7 @@ def take(browser: Any, root: Path, name: str, width: int, theme: str) -> Path:
     whole = name != "tour"
     picture = Image.open(io.BytesIO(page.page.screenshot(full_page=whole)))
     path = OUT / f"{name}-{width}-{theme}.png"
-    few = picture.convert("RGB").quantize(96, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = picture.convert("RGB").quantize(128, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
     page.close()
     return path

@@ -168,6 +168,17 @@ def test_weights_go_in_as_they_are() -> None:
     assert payload.packed(torch.ones(2))["dtype"] == "f4"
 
 
+def test_nothing_that_is_shown_can_become_a_tag() -> None:
+    nasty = "</script><script>alert(1)</script><!--<script>&\u2028\ud800"
+    tokens = Tokens([nasty, nasty], "characters", None, nasty, nasty)
+    net = Explorable([LSTM(2, 3)], nn.Linear(3, 2), tokens, Output("softmax", [nasty] * 2), "all")
+    page = page_of(nasty, [(net, nasty, nasty)]).html
+    for word, count in {"<script": 2, "</script": 2, "<!--": 0}.items():
+        assert page.count(word) == count, word
+    assert data(page)["networks"][0]["inputs"]["tokens"] == [nasty] * 2
+    assert page.encode()  # half of a pair of surrogates is no reason to fail
+
+
 def test_json_is_the_trace(run: Path, capsys: Captured) -> None:
     capsys.readouterr()
     assert cli.main(["explore", str(run), "--json", "--input", "5 + 6"]) == 0
@@ -211,6 +222,27 @@ def test_every_recipe_says_whether_it_can_be_explored(capsys: Captured, tmp_path
     elman = tmp_path / "elman"
     assert cli.main(["train", "adder", *QUICK, "--network", "elman", "--out", str(elman)]) == 0
     assert "Elman network" in refused(capsys, str(elman))
+
+
+def test_code_that_a_run_names_is_not_run(run: Path, tmp_path: Path, capsys: Captured) -> None:
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"open({str(tmp_path / 'done')!r}, 'w')\n", encoding="utf-8")
+    config = json.loads((run / runs.CONFIG).read_text(encoding="utf-8"))
+    (run / runs.CONFIG).write_text(json.dumps({**config, "recipe": str(evil)}), encoding="utf-8")
+    assert "add --trust if it is yours" in refused(capsys, str(run))
+    assert not (tmp_path / "done").exists()
+
+
+def test_a_recipe_of_ones_own_can_be_explored(tmp_path: Path, capsys: Captured) -> None:
+    example = str(ROOT / "examples" / "my_recipe.py")
+    folder = tmp_path / "own"
+    words = ["--steps", "2", "--hidden", "3", "--report-every", "1"]
+    assert cli.main(["train", example, *words, "--out", str(folder)]) == 0
+    capsys.readouterr()
+    assert cli.main(["explore", str(folder), "--trust", "--json", "--input", "0.5 1"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["networks"]
+    assert np.array(found["values"]).sum(-1) == pytest.approx([1, 1])
+    assert len(found["layers"][0]["c"]) == 2
 
 
 # --- what is wrong, in one sentence ---------------------------------------------------------

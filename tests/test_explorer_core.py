@@ -14,6 +14,7 @@ import torch
 
 from explorer_cases import asked, cases, gradients, plain, sample, walk
 from explorer_needs import needs
+from unrolled import explorer
 from unrolled.explorer import Bits, Explorable, Numbers, Tokens, Window, payload
 from unrolled.explorer.tracing import trace
 from unrolled.recipes import adder
@@ -115,11 +116,14 @@ def test_the_page_computes_what_torch_does(tmp_path: Path) -> None:
     }
     path = tmp_path / "fixture.json"
     path.write_text(json.dumps(fixture), encoding="utf-8")
+    # The page that is installed, where node takes it for modules.
+    page = Path(shutil.copytree(Path(explorer.__file__).parent / "page", tmp_path / "page"))
+    (page / "package.json").write_text('{"type": "module"}')
     node = shutil.which("node")
     assert node is not None
     done = subprocess.run(
         [node, "--test", str(HERE / "explorer" / "core.test.js")],
-        env={**os.environ, "UNROLLED_FIXTURE": str(path)},
+        env={**os.environ, "UNROLLED_FIXTURE": str(path), "UNROLLED_PAGE": str(page)},
         capture_output=True,
         text=True,
         timeout=120,

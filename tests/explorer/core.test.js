@@ -3,15 +3,18 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 
-import { applied, described, fits, weightAt } from "../../src/unrolled/explorer/page/changes.js";
-import { css, place } from "../../src/unrolled/explorer/page/color.js";
-import { say, visible } from "../../src/unrolled/explorer/page/dom.js";
-import { follow, random, study } from "../../src/unrolled/explorer/page/findings.js";
-import { cut, reader } from "../../src/unrolled/explorer/page/inputs.js";
-import { backward, forward } from "../../src/unrolled/explorer/page/lstm.js";
-import { gradient, network, runNetwork } from "../../src/unrolled/explorer/page/network.js";
-import { Store } from "../../src/unrolled/explorer/page/store.js";
+const page = pathToFileURL(`${process.env.UNROLLED_PAGE}/`);
+const { applied, described, fits, weightAt } = await import(new URL("changes.js", page));
+const { css, place } = await import(new URL("color.js", page));
+const { say, visible } = await import(new URL("dom.js", page));
+const { follow, random, study } = await import(new URL("findings.js", page));
+const { cut, reader } = await import(new URL("inputs.js", page));
+const { backward, forward } = await import(new URL("lstm.js", page));
+const { gradient, network, runNetwork } = await import(new URL("network.js", page));
+const { Store } = await import(new URL("store.js", page));
+
 
 const fixture = JSON.parse(readFileSync(process.env.UNROLLED_FIXTURE, "utf8"));
 

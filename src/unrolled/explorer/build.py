@@ -120,7 +120,7 @@ def page(title: str, data: str) -> str:
     # In JSON these stand in strings alone, where they may be written so.
     inert = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     parts = {
-        "TITLE": html.escape(title),
+        "TITLE": html.escape(title.encode("utf-8", "replace").decode()),
         "POLICY": html.escape(policy, quote=True),
         "STYLE": style,
         "DATA": inert,

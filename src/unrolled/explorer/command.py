@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from unrolled import recipes, trained
+from unrolled import recipes, runs, trained
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
@@ -35,6 +35,11 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> a
     parser.add_argument(
         "--input", default="", metavar="TEXT", help="what is read, of --json: such as '11 + 6'"
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="of a run whose recipe is a .py file: run that file, which may do anything",
+    )
     return parser.parse_args(arguments)
 
 
@@ -44,14 +49,23 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def explorables(folder: Path, name: str) -> list[tuple[Explorable, str, str]]:
+def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Explorable, str, str]]:
     """A run's networks, each with the run's name and what it is.
+
+    A run may come from a stranger, and names its recipe: code of our own is run to read it, and
+    anybody else's only where ``trust`` says so.
 
     Raises
     ------
     RunError, RecipeError, ExplorerError
         If the folder is no run, or its recipe has nothing to explore.
     """
+    file = runs.read_config(folder).recipe
+    if file not in recipes.names() and not trust:
+        raise ExplorerError(
+            f"{folder} is a run of {file}, whose code would be run to read it: add --trust if it "
+            "is yours."
+        )
     config, recipe, model = trained.open_run(folder)
     describe = getattr(recipe, "explorer", None)
     if describe is None:
@@ -82,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     networks = [
         one
         for folder, name in zip(options.folders, names, strict=True)
-        for one in explorables(folder, name)
+        for one in explorables(folder, name, options.trust)
     ]
     if options.json:
         traces = [{"run": where, **trace(one, options.input)} for one, where, _ in networks]

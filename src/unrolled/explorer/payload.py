@@ -89,4 +89,4 @@ def network(explorable: Explorable, run: str, about: str) -> dict[str, Any]:
 def written(title: str, networks: Sequence[Mapping[str, Any]]) -> str:
     """The payload as JSON."""
     tree = {"version": VERSION, "title": title, "networks": list(networks)}
-    return json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(tree, allow_nan=False, separators=(",", ":"))

@@ -379,7 +379,9 @@ class Recipe:
         vectors = None if network.embedding is None else network.embedding.weight.detach()
         held = vocabulary.written(self.validation.ids[:2000].tolist())
         held = held[held.index("\n") + 1 if "\n" in held[:400] else 0 :]  # from a line's beginning
-        inputs = Tokens(known, vocabulary.kind, vectors, "".join(held[:60]), "".join(held))
+        inputs = Tokens(
+            known, vocabulary.kind, vectors, "".join(held[:100]).lstrip()[:60], "".join(held)
+        )
         output = Output("softmax", known)
         return [Explorable(list(network.layers), network.readout, inputs, output, "all")]
 

@@ -199,8 +199,8 @@ function table(store, gate, dark) {
       el("td", {}, where && el("button", { type: "button", class: "edit", "aria-label": `edit the weight from ${term.text}`, onclick: edit }, "edit")));
   };
   return el("table", {},
-    el("thead", {}, el("tr", {}, ["from", "weight", "times", "gives", "", ""].map((name) => el("th", { scope: "col" }, name)))),
+    el("thead", {}, el("tr", {}, ["from", "weight", "times", "gives", "", ""].map((name, n) => el("th", { scope: "col", class: n === 4 ? "bars" : null }, name)))),
     el("tbody", {}, shown.map(row),
-      all.length > shown.length && el("tr", {}, el("th", { scope: "row" }, `${all.length - shown.length} others together`), el("td", {}), el("td", {}), el("td", {}, say(rest)), el("td", {}), el("td", {}))),
-    el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "sum"), el("td", {}), el("td", {}), el("td", {}, say(all.reduce((sum, term) => sum + term.product, 0))), el("td", {}), el("td", {}))));
+      all.length > shown.length && el("tr", {}, el("th", { scope: "row" }, `${all.length - shown.length} others together`), el("td", {}), el("td", {}), el("td", {}, say(rest)), el("td", { class: "bars" }), el("td", {}))),
+    el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "sum"), el("td", {}), el("td", {}), el("td", {}, say(all.reduce((sum, term) => sum + term.product, 0))), el("td", { class: "bars" }), el("td", {}))));
 }

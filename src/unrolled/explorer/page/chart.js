@@ -106,7 +106,7 @@ export class Chart {
       "aria-valuenow": value, "aria-valuemin": low, "aria-valuemax": high, "aria-valuetext": `step ${shown.step}: ${say(value)}`,
     })) picture.setAttribute(name, String(text));
     const words = { said: "says", before: "untouched", truth: "what followed" };
-    fill(this.legend, el("span", { class: "key read" }, "reads"),
+    fill(this.legend, shown.after.length > 0 && el("span", { class: "key read" }, "reads"),
       shown.after.map((line) => el("span", { class: `key ${line.kind}` }, line.name || words[line.kind])));
   }
 

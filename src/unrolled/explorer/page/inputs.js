@@ -145,6 +145,19 @@ function listed(text) {
 }
 
 /**
+ * A number in as few digits as tell it from others; of a float32, from other float32s.
+ * @param {number} value
+ */
+function printed(value) {
+  if (Math.fround(value) !== value) return String(value);
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(value);
+}
+
+/**
  * An input is {values, start}: where in the series the values stand, or null where drawn by hand.
  * @param {any} told
  * @returns {Reader}
@@ -192,7 +205,7 @@ function numbers(told) {
       if (rows.length > MOST_STEPS) throw new Error(`${rows.length} steps are too many: up to ${MOST_STEPS} can be shown.`);
       return { rows };
     },
-    print: ({ rows }) => rows.map((/** @type {number[]} */ row) => row.map(String).join(" ")).join(I === 1 ? " " : ", "),
+    print: ({ rows }) => rows.map((/** @type {number[]} */ row) => row.map(printed).join(" ")).join(I === 1 ? " " : ", "),
     read: ({ rows }) => {
       const steps = rows.length;
       const labels = rows.map((/** @type {number[]} */ _, /** @type {number} */ t) => String(t));

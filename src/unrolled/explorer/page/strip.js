@@ -63,7 +63,7 @@ function fade(list) {
 function keepInView(list, now) {
   const [left, right] = [now.offsetLeft - list.offsetLeft, now.offsetLeft - list.offsetLeft + now.offsetWidth];
   if (left < list.scrollLeft) list.scrollLeft = left - 20;
-  else if (right > list.scrollLeft + list.clientWidth) list.scrollLeft = right - list.clientWidth + 20;
+  else if (right > list.scrollLeft + list.clientWidth - 44) list.scrollLeft = right - list.clientWidth + 64;
 }
 
 /**

@@ -5,7 +5,9 @@ import { closest, findings } from "./find.js";
 import { joined } from "./reach.js";
 
 /** @typedef {import("./store.js").Store} Store */
-/** @typedef {{ title: string, text: string, show: Partial<import("./store.js").State>, at: string }} Stop */
+/** `left`: the card stands at the left, as the panel is what it speaks of.
+ * @typedef {{ title: string, text: string, show: Partial<import("./store.js").State>, at: string, left?: boolean }} Stop
+ */
 
 /**
  * The carry of one addition.
@@ -30,9 +32,9 @@ function carry(store) {
       text: "At step 1 both bits are 1. The sum’s bit is 0, and a one has to be carried. Nothing in the next input will say so: it has to be remembered." },
     { title: `Unit ${unit} remembers it`, at: ".maps", show: { ...clean, step: 2, unit, tab: "find", property: 0 },
       text: `Over many sums, unit ${unit} follows ${name} most closely. Look along its row: it changes at step 1 and stays until the carry is used up.` },
-    { title: "How one number is kept", at: ".panel", show: { ...clean, step: 2, unit, tab: "cell" },
+    { title: "How one number is kept", at: ".panel", left: true, show: { ...clean, step: 2, unit, tab: "cell" },
       text: "This is that unit’s cell. What it held is multiplied by the forget gate f; what is new, i times g, is added. Where f is near 1, what was there stays." },
-    { title: "Take it away", at: ".editor", show: { ...clean, step: 2, unit, tab: "find", property: 0, changes: kill },
+    { title: "Take it away", at: ".editor", left: true, show: { ...clean, step: 2, unit, tab: "find", property: 0, changes: kill },
       text: `Now ${many} ${kill.length > 1 ? "are" : "is"} put to what ${kill.length > 1 ? "they have" : "it has"} when there is no carry. Sums that need one break, sums that need none stay right. Undo, and try what else breaks it.` },
   ];
 }
@@ -51,9 +53,9 @@ function others(store) {
   return [
     { title: "What is read, step by step", at: ".strip", show: { ...clean, step: 0, tab: "watch" }, text: `This network reads ${reads}. Each column is one step.` },
     { title: "Inside, at every step", at: ".maps", show: { ...clean, step: middle, tab: "watch" }, text: "Six maps show everything inside it: three gates that open and close, what is put in, the cell that keeps it, and what is let out." },
-    { title: "One cell, in numbers", at: ".panel", show: { ...clean, step: middle, tab: "cell" }, text: "The cell keeps f times what it held, and adds i times g. Every number can be followed down to the weights that made it." },
-    { title: "Reach in", at: ".panel", show: { ...clean, step: middle, tab: "reach" }, text: "Set a gate by hand, hold a cell, cut the way through time: what is said appears beside what would have been said." },
-    { title: "What mattered", at: ".panel", show: { ...clean, step: middle, tab: "gradient" }, text: "And this is how far each moment of the past mattered for what is said: the exact gradient, computed here." },
+    { title: "One cell, in numbers", at: ".panel", left: true, show: { ...clean, step: middle, tab: "cell" }, text: "The cell keeps f times what it held, and adds i times g. Every number can be followed down to the weights that made it." },
+    { title: "Reach in", at: ".panel", left: true, show: { ...clean, step: middle, tab: "reach" }, text: "Set a gate by hand, hold a cell, cut the way through time: what is said appears beside what would have been said." },
+    { title: "What mattered", at: ".panel", left: true, show: { ...clean, step: middle, tab: "gradient" }, text: "And this is how far each moment of the past mattered for what is said: the exact gradient, computed here." },
   ];
 }
 
@@ -95,6 +97,7 @@ export function tour(store) {
     title.textContent = stop.title;
     text.textContent = stop.text;
     fill(count, `${now + 1} of ${stops.length}`);
+    card.classList.toggle("left", stop.left === true);
     back.disabled = now === 0;
     next.textContent = now === stops.length - 1 ? "Done" : "Next";
     requestAnimationFrame(() => requestAnimationFrame(() => light(stop.at)));
