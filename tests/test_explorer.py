@@ -104,6 +104,15 @@ def test_the_equations_stand_there_under_their_numbers() -> None:
     assert numbered == ["E1", "E2", "E3", "E4", "E5", "E6", "E6", "E5", "E4", "E3", "E2", "E1"]
 
 
+def test_what_is_drawn_has_the_colours_of_the_style() -> None:
+    drawn = (PAGE / "heatmap.js").read_text(encoding="utf-8")
+    style = (PAGE / "a-theme.css").read_text(encoding="utf-8")
+    light, dark = style.split(':root[data-theme="dark"]')
+    for theme, part in (("light", light), ("dark", dark)):
+        ink, card, hand = (re.search(rf"--{n}: (\S+);", part)[1] for n in ("ink", "card", "hand"))  # type: ignore[index]
+        assert f'{theme}: {{ ink: "{ink}", paper: "{card}", hand: "{hand}" }}' in drawn
+
+
 def test_modules_are_joined_in_the_order_in_which_they_need_each_other() -> None:
     sources = {
         "main": 'import { two } from "./two.js";\nimport { one } from "./one.js";\ntwo();\n',

@@ -172,6 +172,67 @@ def test_reach_in(visit: Visit, name: str) -> None:
     assert page.state("changes")[0]["value"] == 0
 
 
+def test_a_weight_is_found_from_the_arithmetic_and_edited(visit: Visit) -> None:
+    page = visit("adder")
+    page.tab("cell")
+    page.page.click(".step[data-step='2'] .number")
+    page.page.locator(".maps canvas[role]").first.focus()
+    page.page.keyboard.press("ArrowDown")
+    page.settle()
+    page.page.click("[data-equation=E2] summary")
+    page.page.click("[aria-label='show the others']")
+    assert page.page.locator("[data-equation=E2] tbody tr").count() == 2 + 1 + 16
+    page.page.click("[aria-label='edit the weight from a']")
+    page.settle()
+    assert page.state("tab") == "reach"
+    lstm = page.networks[0].stack()[0]
+    learnt = lstm.weight_ih_l0[lstm.hidden_size + 1, 0].item()
+    assert page.text(".weight .quiet") == (
+        f"f of unit 1 ← input 0: learnt {learnt:.4f}".replace("-", "\N{MINUS SIGN}")
+    )
+    page.page.locator("[aria-label='the weight’s value, by a slider']").focus()
+    page.page.keyboard.press("Home")
+    page.check_values()
+    (change,) = page.state("changes")
+    assert (change["name"], change["row"], change["column"]) == (
+        "weight_ih",
+        lstm.hidden_size + 1,
+        0,
+    )
+    # another unit: the same weight of that one; and the head's
+    page.page.keyboard.press("Escape")
+    page.page.locator(".maps canvas[role]").first.focus()
+    page.page.keyboard.press("ArrowDown")
+    page.settle()
+    assert page.text(".weight .quiet").startswith("f of unit 2 ← input 0")
+    page.page.select_option("[aria-label='into which gate']", value="head")
+    page.page.fill("[aria-label='the weight’s value']", "3")
+    page.page.keyboard.press("Enter")
+    page.check_values()
+    assert page.state("changes")[1] == {
+        "kind": "weight",
+        "layer": -1,
+        "name": "head",
+        "row": 0,
+        "column": 2,
+        "value": 3,
+    }
+
+
+def test_after_a_reset_the_maps_show_the_network_again(visit: Visit) -> None:
+    page = visit("adder")
+    page.tab("reach")
+    shown = ".maps .map:nth-child(2) .map-value"
+    before = page.text(shown)
+    page.page.click(".act:has-text('f = 0')")
+    page.page.click(".hands .segments [data-value=difference]")
+    page.settle()
+    assert number(page.text(shown)) == pytest.approx(-number(before), abs=2e-3)
+    page.page.click(".tool:has-text('Reset')")
+    page.settle()
+    assert page.text(shown) == before
+
+
 def test_a_clamp_is_seen_beside_the_untouched_output(visit: Visit) -> None:
     page = visit("adder")
     page.page.click("text=1023 + 1023")

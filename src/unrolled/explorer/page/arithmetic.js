@@ -8,7 +8,7 @@ import { blockOf, peepholeOf } from "./lstm.js";
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./lstm.js").Gate} Gate */
 /** @typedef {import("./changes.js").WeightName} WeightName */
-/** @typedef {{ text: string, weight: number, from: number, product: number, where: { name: WeightName, row: number, column: number } | null }} Term */
+/** @typedef {{ text: string, weight: number, from: number, product: number, where: { name: WeightName, column: number } }} Term */
 
 const SHOWN = 8;
 
@@ -132,23 +132,23 @@ export function terms(store, gate) {
   const row = blockOf(own.cell, gate) * H + unit;
   const b = { ih: own.bias_ih[row], hh: own.bias_hh[row] };
   /** @type {Term[]} */
-  const found = [{ text: "bias", weight: b.ih + b.hh, from: 1, product: b.ih + b.hh, where: { name: "bias_ih", row, column: 0 } }];
+  const found = [{ text: "bias", weight: b.ih + b.hh, from: 1, product: b.ih + b.hh, where: { name: "bias_ih", column: 0 } }];
   const input = (/** @type {number} */ k) => layer > 0 ? `unit ${k} below`
     : reader.channels[k] ?? (reader.kind === "tokens" && reader.told.vectors === null ? `“${visible(reader.told.tokens[k])}”`
       : `x[${k}] of “${visible(reading.labels[step])}”`);
   for (let k = 0; k < I; k++) {
     const weight = own.weight_ih[row * I + k], from = s.x[step * I + k];
-    found.push({ text: input(k), weight, from, product: weight * from, where: { name: "weight_ih", row, column: k } });
+    found.push({ text: input(k), weight, from, product: weight * from, where: { name: "weight_ih", column: k } });
   }
   for (let k = 0; k < H; k++) {
     const weight = own.weight_hh[row * H + k], from = s.h_in[step * H + k];
     if (step === 0 && Number.isFinite(weight)) continue;
-    found.push({ text: `h of unit ${k}, ${step ? `step ${step - 1}` : "at the start"}`, weight, from, product: weight * from, where: { name: "weight_hh", row, column: k } });
+    found.push({ text: `h of unit ${k}, ${step ? `step ${step - 1}` : "at the start"}`, weight, from, product: weight * from, where: { name: "weight_hh", column: k } });
   }
   const p = peepholeOf(own, gate);
   if (p >= 0 && own.weight_ph) {
     const from = gate === "o" ? s.c[step * H + unit] : s.c_in[step * H + unit];
-    found.push({ text: "its own cell", weight: own.weight_ph[p + unit], from, product: own.weight_ph[p + unit] * from, where: { name: "weight_ph", row: p / H, column: unit } });
+    found.push({ text: "its own cell", weight: own.weight_ph[p + unit], from, product: own.weight_ph[p + unit] * from, where: { name: "weight_ph", column: unit } });
   }
   return found.sort((a, b2) => Math.abs(b2.product) - Math.abs(a.product));
 }
@@ -173,7 +173,8 @@ function item(store, line, open, dark) {
     else open.delete(gate);
     if (details.open && !box.hasChildNodes()) show();
   } }, el("summary", { class: "eq-line" }, head), box);
-  const show = () => fill(box, table(store, gate, dark));
+  const all = `${gate}, all`;
+  const show = () => fill(box, table(store, gate, dark, open.has(all), () => { open.add(all); show(); }));
   if (open.has(gate)) show();
   return el("li", { class: kind, "data-equation": line.number }, details);
 }
@@ -182,10 +183,12 @@ function item(store, line, open, dark) {
  * @param {Store} store
  * @param {Gate} gate
  * @param {boolean} dark
+ * @param {boolean} whole whether the smallest are shown too
+ * @param {() => void} more asked for them
  */
-function table(store, gate, dark) {
+function table(store, gate, dark, whole, more) {
   const all = terms(store, gate);
-  const shown = all.length <= SHOWN + 1 ? all : all.slice(0, SHOWN);
+  const shown = whole || all.length <= SHOWN + 1 ? all : all.slice(0, SHOWN);
   const rest = all.slice(shown.length).reduce((sum, term) => sum + term.product, 0);
   const most = Math.max(1e-9, ...all.map((term) => Math.abs(term.product)).filter(Number.isFinite));
   const row = (/** @type {Term} */ term) => {
@@ -193,14 +196,15 @@ function table(store, gate, dark) {
     bar.style.width = `${(50 * Math.abs(term.product)) / most || 0}%`;
     bar.style.background = css(Math.sign(term.product) * 0.8, "sign", 1, dark);
     const { where } = term;
-    const edit = () => store.set({ tab: "reach", weight: where && { layer: store.state.layer, ...where } });
+    const edit = () => store.set({ tab: "reach", weight: { ...where, gate } });
     return el("tr", {}, el("th", { scope: "row" }, term.text), el("td", {}, say(term.weight)), el("td", {}, say(term.from)),
       el("td", {}, say(term.product)), el("td", { class: "bars" }, el("span", { class: "term-track" }, bar)),
-      el("td", {}, where && el("button", { type: "button", class: "edit", "aria-label": `edit the weight from ${term.text}`, onclick: edit }, "edit")));
+      el("td", {}, el("button", { type: "button", class: "edit", "aria-label": `edit the weight from ${term.text}`, onclick: edit }, "edit")));
   };
   return el("table", {},
     el("thead", {}, el("tr", {}, ["from", "weight", "times", "gives", "", ""].map((name, n) => el("th", { scope: "col", class: n === 4 ? "bars" : null }, name)))),
     el("tbody", {}, shown.map(row),
-      all.length > shown.length && el("tr", {}, el("th", { scope: "row" }, `${all.length - shown.length} others together`), el("td", {}), el("td", {}), el("td", {}, say(rest)), el("td", { class: "bars" }), el("td", {}))),
+      all.length > shown.length && el("tr", {}, el("th", { scope: "row" }, `${all.length - shown.length} others together`), el("td", {}), el("td", {}), el("td", {}, say(rest)), el("td", { class: "bars" }),
+        el("td", {}, el("button", { type: "button", class: "edit", "aria-label": "show the others", onclick: more }, "show")))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "sum"), el("td", {}), el("td", {}), el("td", {}, say(all.reduce((sum, term) => sum + term.product, 0))), el("td", { class: "bars" }), el("td", {}))));
 }

@@ -2,7 +2,7 @@
 
 import { columnsOf, weightAt, weightName } from "./changes.js";
 import { el, fill, say, segments } from "./dom.js";
-import { gatesOf, peepholeOf } from "./lstm.js";
+import { blockOf, gatesOf, peepholeOf } from "./lstm.js";
 import { inTheEnd, own, saidAt } from "./said.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -128,40 +128,37 @@ function weightEditor(store, put) {
   };
   /** @returns {{ layer: number, name: WeightName, row: number, column: number }} */
   const at = () => {
-    const { layer, unit } = store.state;
-    if (store.state.weight) return store.state.weight;
-    return { layer, name: "bias_ih", row: unit, column: 0 };
+    const { layer, unit, weight: { name, gate, column } } = store.state;
+    const own = store.networks[store.state.network].layers[layer];
+    if (name === "head") return { layer: -1, name, row: store.target().output, column: headColumn(store) };
+    const peephole = peepholeOf(own, gate);
+    if (name === "weight_ph" && peephole >= 0) return { layer, name, row: peephole / own.hiddenSize, column: unit };
+    const block = Math.max(0, blockOf(own.cell, gate));
+    if (name === "weight_ph" || column >= columnsOf(own, name)) return { layer, name: "bias_ih", row: block * own.hiddenSize + unit, column: 0 };
+    return { layer, name, row: block * own.hiddenSize + unit, column };
   };
   const choose = () => {
-    const { layer, unit } = store.state;
-    const own = store.networks[store.state.network].layers[layer];
-    if (into.value === "head") {
-      store.set({ weight: { layer: -1, name: "head", row: store.target().output, column: headColumn(store) } });
-      return;
-    }
-    const row = Number(into.value) * own.hiddenSize + unit;
-    const [kind, number] = from.value.split(" ");
-    const gate = gatesOf(own.cell)[Number(into.value)];
-    const found = kind === "peephole" ? { name: /** @type {WeightName} */ ("weight_ph"), row: Math.max(0, peepholeOf(own, gate) / own.hiddenSize), column: unit }
-      : { name: /** @type {WeightName} */ (kind), row, column: Number(number) };
-    store.set({ weight: { layer, ...found } });
+    const [name, column] = from.value.split(" ");
+    const { gate } = store.state.weight;
+    if (into.value === "head") store.set({ weight: { name: "head", gate, column: 0 } });
+    else store.set({ weight: { name: /** @type {WeightName} */ (from.disabled ? "bias_ih" : name), gate: /** @type {Gate} */ (into.value), column: from.disabled ? 0 : Number(column) } });
   };
   const update = () => {
-    const { network, layer } = store.state;
+    const { network, layer, unit } = store.state;
     const net = store.networks[network];
     const own = net.layers[layer];
     const where = at();
     const gates = gatesOf(own.cell);
+    const gate = gates.includes(store.state.weight.gate) ? store.state.weight.gate : gates[0];
     const inputs = store.readers[network].channels;
-    const block = where.name === "weight_ph" ? gates.findIndex((g) => peepholeOf(own, g) / own.hiddenSize === where.row) : Math.floor(where.row / own.hiddenSize);
-    fill(into, gates.map((g, n) => el("option", { value: n, selected: where.layer >= 0 && n === block }, `into ${g} of unit ${store.state.unit}`)),
-      net.head && el("option", { value: "head", selected: where.layer < 0 }, `head ← unit ${store.state.unit}`));
-    const chosen = where.name === "weight_ph" ? "peephole 0" : `${where.name} ${where.column}`;
+    fill(into, gates.map((g) => el("option", { value: g, selected: where.layer >= 0 && g === gate }, `into ${g} of unit ${unit}`)),
+      net.head && el("option", { value: "head", selected: where.layer < 0 }, `head ← unit ${unit}`));
+    const chosen = where.name === "weight_ph" ? "weight_ph 0" : `${where.name} ${where.column}`;
     const option = (/** @type {string} */ value, /** @type {string} */ text) => el("option", { value, selected: value === chosen }, text);
     fill(from, option("bias_ih 0", "bias"),
       Array.from({ length: columnsOf(own, "weight_ih") }, (_, k) => option(`weight_ih ${k}`, layer > 0 ? `unit ${k} below` : `input ${inputs[k] ?? k}`)),
       Array.from({ length: own.hiddenSize }, (_, k) => option(`weight_hh ${k}`, `h of unit ${k}`)),
-      gates[block] && peepholeOf(own, gates[block]) >= 0 && option("peephole 0", "its cell (peephole)"));
+      peepholeOf(own, gate) >= 0 && option("weight_ph 0", "its cell (peephole)"));
     from.disabled = where.layer < 0;
     const value = weightAt(store.seen().net, where);
     if (document.activeElement !== box) box.value = String(Number(value.toPrecision(6)));

@@ -1,6 +1,6 @@
 // What is always in view: the input, the steps, what was changed, and six maps.
 
-import { described } from "./changes.js";
+import { described, fits } from "./changes.js";
 import { el, fill, segments } from "./dom.js";
 import { editor } from "./editors.js";
 import { HeatMap } from "./heatmap.js";
@@ -64,10 +64,11 @@ function layerChoice(store) {
  * @returns {import("./heatmap.js").Shown}
  */
 function shown(store, symbol, dark) {
-  const { layer, step, unit, view } = store.state;
+  const { layer, step, unit } = store.state;
   const seen = store.seen();
   const now = seen.run.layers[layer][symbol];
   const before = seen.base.layers[layer][symbol];
+  const view = seen.run === seen.base ? "changed" : store.state.view;
   const values = view === "changed" ? now : view === "untouched" ? before
     : store.once(`difference ${symbol} ${layer}`, [now, before], () => now.map((v, n) => v - before[n]));
   const largest = (/** @type {Float64Array} */ array) => array.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0);
@@ -124,8 +125,9 @@ function toolbar(store, copyLink) {
       reset.disabled = changes.length === 0;
       view.element.hidden = changes.length === 0;
       view.show(store.state.view);
-      fill(chips, changes.length ? changes.map((change) => el("li", { class: "chip" }, described(net, change),
-        el("button", { type: "button", "aria-label": `take back: ${described(net, change)}`, onclick: () => store.change(changes.filter((c) => c !== change)) }, "×")))
+      const words = (/** @type {Change} */ change) => (fits(net, change) ? described(net, change) : "a change that this network has no place for");
+      fill(chips, changes.length ? changes.map((change) => el("li", { class: "chip" }, words(change),
+        el("button", { type: "button", "aria-label": `take back: ${words(change)}`, onclick: () => store.change(changes.filter((c) => c !== change)) }, "×")))
         : el("li", { class: "quiet" }, "as it was trained"));
     },
   };

@@ -26,7 +26,7 @@ import { gradient, outputs, runNetwork } from "./network.js";
  * @property {{ step: number, output: number } | null} target the output whose gradient is shown
  * @property {"c" | "h"} quantity what units are looked for by
  * @property {number} property which property they are looked for by
- * @property {{ layer: number, name: import("./changes.js").WeightName, row: number, column: number } | null} weight the one that is being edited
+ * @property {{ name: import("./changes.js").WeightName, gate: import("./lstm.js").Gate, column: number }} weight which one into the chosen unit is edited
  */
 
 /** A network with all that was found about the input at hand.
@@ -65,7 +65,7 @@ export class Store {
     return {
       network, other: partner < 0 ? null : partner, input,
       step: 0, layer: 0, unit: 0, tab: "watch", changes: [], view: "changed",
-      order: "number", search: "", target: null, quantity: "h", property: 0, weight: null,
+      order: "number", search: "", target: null, quantity: "h", property: 0, weight: { name: "bias_ih", gate: "i", column: 0 },
     };
   }
 
@@ -129,7 +129,8 @@ export class Store {
    * @param {string} [together]
    */
   change(changes, together) {
-    if (!together || together !== this.together) this.past.push(this.state.changes);
+    const something = changes.length > 0 || this.state.changes.length > 0;
+    if (something && (!together || together !== this.together)) this.past.push(this.state.changes);
     this.together = together;
     this.set({ changes });
   }
