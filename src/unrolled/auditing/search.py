@@ -25,6 +25,7 @@ __all__ = ["Case", "Explanation", "Search"]
 
 MOST_FLOW = 3
 MOST_SUMS = (3, 3, 2, 1)  # in one block, beside 0, 1, 2 and 3 faults of the flow
+FEW = 2  # so many faults are looked for by themselves first: that is a matter of milliseconds
 CHUNK = 2048
 WAYS = 64  # compared at once
 
@@ -76,36 +77,44 @@ class Search:
         ``observed`` has the gradient of each case by blocks; ``rtol`` is how far a block may be
         from what a fault predicts, in units of its largest entry.
         """
-        best: list[FaultSet] = []
-        fewest = len(self.faults)
-        for size in range(MOST_FLOW + 1):
-            if size > fewest:
-                break
-            ways = self._ways(size, observed)
-            for faults, found in self._survivors(size, observed, rtol):
-                for sums in _unions(found, ways, fewest - size):
-                    if size + len(sums) < fewest:
-                        best, fewest = [], size + len(sums)
-                    best.append((*faults, *(self.faults[key] for key in sorted(sums))))
+        for most in range(FEW + 1):
+            best = self._fewest(observed, rtol, most)
+            if best:
+                return Explanation(tuple(best))
+        best = self._fewest(observed, rtol, len(self.faults))
         return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+
+    def _fewest(self, observed: Sequence[Blocks], rtol: float, most: int) -> list[FaultSet]:
+        """The sets of the fewest faults that explain it, of sets of ``most`` faults and fewer."""
+        best: list[FaultSet] = []
+        for size in range(MOST_FLOW + 1):
+            if size > most:
+                break
+            in_block = min(MOST_SUMS[size], most - size)
+            ways = self._ways(in_block, observed)
+            for faults, found in self._survivors(size, in_block, observed, rtol):
+                for sums in _unions(found, ways, most - size):
+                    if size + len(sums) < most:
+                        best, most = [], size + len(sums)
+                    best.append((*faults, *(self.faults[key] for key in sorted(sums))))
+        return best
 
     def _nearest(self, observed: Sequence[Blocks], rtol: float) -> Explanation:
         """The one fault of the flow under which most blocks are what they would be."""
         nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
-        for faults, found in self._survivors(1, observed, rtol, strict=False):
+        for faults, found in self._survivors(1, MOST_SUMS[1], observed, rtol, strict=False):
             left = tuple(block for block, some in found.items() if not some)
             if nearest is None or len(left) < len(nearest[1]):
                 nearest = (faults, left)
         # Blocks that are right as they are speak for no fault.
-        right = [found for _, found in self._survivors(0, observed, rtol, strict=False)]
+        right = [found for _, found in self._survivors(0, MOST_SUMS[0], observed, rtol, strict=False)]
         if nearest is None or (
             right and len(nearest[1]) >= sum(not some for some in right[0].values())
         ):
             return Explanation()
         return Explanation(nearest=nearest)
 
-    def _ways(self, size: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
-        most = MOST_SUMS[size]
+    def _ways(self, most: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
         return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
 
     @cached_property
@@ -137,15 +146,16 @@ class Search:
     def _survivors(
         self,
         size: int,
+        in_block: int,
         observed: Sequence[Blocks],
         rtol: float,
         strict: bool = True,
     ) -> Iterator[tuple[FaultSet, dict[Block, list[Way]]]]:
         """The sets of flow faults under which the blocks can be explained, and how.
 
-        Of all of them, if ``strict``: then most sets fall at the first block.
+        With ``in_block`` faults of the sums at most in each.  Of all of them, if ``strict``: then most sets fall at the first block.
         """
-        ways = self._ways(size, observed)
+        ways = self._ways(in_block, observed)
         order = sorted(ways, key=lambda block: len(ways[block]))
         for start in range(0, len(self._sets[size]), CHUNK):
             sets = self._sets[size][start : start + CHUNK]

@@ -220,7 +220,9 @@ def _carry(cell: Cell, d_a: Tensor, w_hh: Tensor, on: Switches) -> Tensor:
     share = torch.einsum("nbgh,ghk->nbgk", d_a, w_hh)
     if on.on("hh-transposed"):
         turned = torch.einsum("nbgh,gkh->nbgk", d_a, w_hh)
-        share = on.pick("hh-transposed", share.flatten(2), lambda: turned.flatten(2)).view_as(share)
+        # One set may have become N of them.
+        flat = on.pick("hh-transposed", share.flatten(2), lambda: turned.flatten(2))
+        share = flat.view(-1, *share.shape[1:])
     d_h = share.sum(2)
     for place, k in enumerate(cell.gates):
         d_h = on.pick(f"h-without-{k}", d_h, lambda: d_h - share[:, :, place])  # noqa: B023
@@ -369,10 +371,12 @@ def _weighed(cell: Cell, d_a: Tensor, part: str, on: Switches) -> Tensor:
         d_a = torch.stack(columns, 3)
     steps, rows = len(d_a), d_a.shape[2]
     which = torch.ones(1, steps, dtype=d_a.dtype, device=d_a.device)
+    every = which
     for key, places in _STEPS.items():
-        chosen = torch.zeros_like(which) if not key.startswith("without") else which.clone()
+        lacks = key.startswith("without")
+        chosen = every.clone() if lacks else torch.zeros_like(every)
         if places is not None:
-            chosen[0, places] = 0 if key.startswith("without") else 1
+            chosen[0, places] = 0 if lacks else 1
         which = on.number(f"{part}-{key}", which, chosen)
     which = on.number(f"{part}-sign", which, -which)
     return d_a * which.T[:, :, None, None, None] * _batch_and_time(d_a, on, steps, rows)
