@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from unrolled import LSTM, recipes, training
+from unrolled import recipes, training
+from unrolled.lstm import LSTM
 
 __all__ = ["EXPERIMENTS", "Experiment", "Figure", "Run"]
 
@@ -153,7 +154,7 @@ def _document_004(x: Tensor, layers: list[nn.ParameterDict]) -> tuple[Tensor, li
 
 
 def _ours_chained(x: Tensor, theirs: nn.LSTM) -> tuple[Tensor, list[Tensor]]:
-    """This library's layers, one chained to the next, with torch's weights."""
+    """The library's own layers, one chained to the next, with torch's weights."""
     ends = []
     for number in range(theirs.num_layers):
         layer = LSTM(x.shape[2], theirs.hidden_size, dtype=x.dtype)
