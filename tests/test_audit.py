@@ -60,6 +60,8 @@ BACKWARD = {
         "d_b += np.concatenate([d_a_f, d_a_f, d_a_o, d_a_g], 1).sum(0)",
     ),
     "b-last": ("d_b += d_a.sum(0)", "d_b += d_a.sum(0) * (t == len(x) - 1)"),
+    "b-mean": ("d_b += d_a.sum(0)", "d_b += d_a.mean(0)"),
+    "b-first-row": ("d_b += d_a.sum(0)", "d_b += d_a[0]"),
     "b-sign": ('"b": d_b', '"b": -d_b'),
     "detached-2": (
         "d_c_next = d_c * f",

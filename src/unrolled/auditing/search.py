@@ -67,7 +67,9 @@ class Search:
         self.cell, self.cases = cell, cases
         longest = max(len(case.d_y) for case in cases) - 1
         self.rows = cases[0].d_y.shape[1]
-        known = [f for f in catalogue(cell, longest) if self.rows > 1 or f.slot != "batch"]
+        known = [
+            f for f in catalogue(cell, longest) if self.rows > 1 or not f.slot.endswith("batch")
+        ]
         self.faults = {f.key: f for f in known}
         self._kept: dict[tuple[int, int, int], SummedBlocks] = {}
 

@@ -41,6 +41,8 @@ def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
         choices.append((None, *(f"{own}-{end}" for end in _ENDS)))
         choices.append((None, f"{own}-sign"))
         choices.append((None, *(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate)))
+        if own == "b" and rows > 1:
+            choices.append((None, "b-first-row", "b-mean"))
         if own == "hh":
             choices += [(None, "hh-reads-h"), (None, "hh-gradient-transposed")]
     found = (frozenset(key for key in keys if key) for keys in itertools.product(*choices))
@@ -163,7 +165,7 @@ def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) 
     factors = []
     for way in ways:
         factor = -1.0 if f"{own}-sign" in way else 1.0
-        factor /= rows if "batch-mean" in way else 1
+        factor /= rows ** sum(key in way for key in ("batch-mean", "b-mean"))
         factors.append(factor / steps if "time-mean" in way else factor)
     return _Plan(
         sums,
@@ -181,4 +183,5 @@ def _read(own: str, gate: str, way: Way) -> _Sum:
             ends = end
         elif key.startswith(f"{own}-{gate}-from-"):
             source = key[-1]
-    return _Sum(own, source, ends, "hh-reads-h" in way, "batch-first-row" in way)
+    first_row = not way.isdisjoint(("batch-first-row", "b-first-row"))
+    return _Sum(own, source, ends, "hh-reads-h" in way, first_row)
