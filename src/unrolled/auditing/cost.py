@@ -62,9 +62,12 @@ class _Adder(nn.Module):
     def __init__(self, faults: tuple[Fault, ...], generator: torch.Generator) -> None:
         super().__init__()
         self.faults = faults
-        for name, shape in (("w_ih", (128, 2)), ("w_hh", (128, 32)), ("bias", 128), ("out", 32)):
-            drawn = torch.empty(shape).uniform_(-1, 1, generator=generator)
-            setattr(self, name, nn.Parameter(drawn))
+
+        def drawn(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape).uniform_(-1, 1, generator=generator))
+
+        self.w_ih, self.w_hh = drawn(128, 2), drawn(128, 32)
+        self.bias, self.out = drawn(128), drawn(32)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs [T, B] for x [T, B, I]."""
