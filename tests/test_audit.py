@@ -223,9 +223,9 @@ def test_faults_and_pairs_are_named_from_numbers_alone(name: str, lengths: tuple
     draw = random.Random(0)
     search = Search(CELLS[name], cases(CELLS[name], lengths))
     known = list(search.faults.values())
-    for (fault,), said in verdicts(search, [(fault,) for fault in known]):
+    for (one,), said in verdicts(search, [(one,) for one in known]):
         # A state of zeros hides what is wrong with the first step of W_hh's gradient.
-        assert said in ("named", "equivalent") or fault.key == "hh-without-first", fault.key
+        assert said in ("named", "equivalent") or one.key == "hh-without-first", one.key
     pairs = [tuple(draw.sample(known, 2)) for _ in range(60)]
     for faults, said in verdicts(search, [pair for pair in pairs if compatible(pair)]):
         assert said in ("named", "equivalent", "hidden"), [f.key for f in faults]
