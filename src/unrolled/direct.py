@@ -148,7 +148,7 @@ def _one(
 
 
 def _maker(x: Tensor) -> Any:
-    """What makes tensors like x: `torch.empty`, in a third of the time, where nobody changed that."""
+    """`torch.empty`, a third of the time of x.new_empty, unless what it makes was changed."""
     return torch.empty if x.dtype is _default_dtype() and not _modes_above() else x.new_empty
 
 
