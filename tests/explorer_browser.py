@@ -155,10 +155,11 @@ def number(text: str) -> float:
 Visit = Callable[..., Opened]
 
 STORY = 'He said "no (not yet)" and left.\nShe said "so be it" (and more).\n'
+SHORT = ["--training-windows", "500", "--test-windows", "50"]
 RUNS = {
     "adder": ["adder", "--steps", "400"],
     "text": ["text", "--hidden", "12", "--layers", "2", "--steps", "30", "--learning-on", "0"],
-    "series": ["series", "--steps", "60", "--hidden", "8", "--horizon", "3"],
+    "series": ["series", "--steps", "60", "--hidden", "8", "--horizon", "3", *SHORT],
     "memory": ["memory", "--networks", "vanilla", "carousel", "002", "--steps", "150"],
 }
 
