@@ -28,6 +28,7 @@ from unrolled.explorer import (
     Output,
     Tokens,
     Window,
+    command,
     payload,
 )
 from unrolled.explorer.pages import page_of
@@ -137,6 +138,19 @@ def test_every_recipe_says_whether_it_can_be_explored(capsys: Captured, tmp_path
     elman = tmp_path / "elman"
     assert cli.main(["train", "adder", *QUICK, "--network", "elman", "--out", str(elman)]) == 0
     assert "Elman network" in refused(capsys, str(elman))
+
+
+def test_a_text_is_read_as_it_stands_though_it_changed_since(tmp_path: Path) -> None:
+    story = tmp_path / "story.txt"
+    story.write_text("aab b ab.\n" * 80, encoding="utf-8")
+    folder = tmp_path / "run"
+    words = ["text", "--data", str(story), "--hidden", "3", "--layers", "1", "--steps", "1"]
+    assert cli.main(["train", *words, "--learning-on", "0", "--out", str(folder)]) == 0
+    story.write_text("bba b bb.\n" * 80, encoding="utf-8")  # b is now the more frequent
+    ((net, _, _),) = command.explorables(folder, "run")
+    told = net.inputs.told()
+    assert told["passage"] in story.read_text(encoding="utf-8")
+    assert told["tokens"].index("a") < told["tokens"].index("b")  # what the weights were learnt for
 
 
 def test_code_that_a_run_names_is_not_run(run: Path, tmp_path: Path, capsys: Captured) -> None:

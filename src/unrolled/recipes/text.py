@@ -377,7 +377,7 @@ class Recipe:
         network, vocabulary = model.used, model.vocabulary
         known = [vocabulary.show(number) for number in range(len(vocabulary))]
         vectors = None if network.embedding is None else network.embedding.weight.detach()
-        held = vocabulary.written(self.validation.ids[:2000].tolist())
+        held = self.vocabulary.written(self.validation.ids[:2000].tolist())
         held = held[held.index("\n") + 1 if "\n" in held[:400] else 0 :]  # from a line's beginning
         inputs = Tokens(
             known, vocabulary.kind, vectors, "".join(held[:100]).lstrip()[:60], "".join(held)
