@@ -41,7 +41,7 @@ def test_a_first_visitor_is_led_through_the_carry(visit: Visit) -> None:
     assert page.page.locator(".tour").is_hidden()
     # what the last step did is an ordinary change: the sum is broken until it is undone
     assert page.text(".editor .sum") != "17"
-    page.page.click(".tool:has-text('Reset')")
+    page.page.click(".tool:has-text('Undo')")
     page.settle()
     assert page.text(".editor .sum") == "17"
     page.page.reload()

@@ -130,8 +130,10 @@ export class Store {
    */
   change(changes, together) {
     const something = changes.length > 0 || this.state.changes.length > 0;
-    if (something && (!together || together !== this.together)) this.past.push(this.state.changes);
-    this.together = together;
+    if (something) {
+      if (!together || together !== this.together) this.past.push(this.state.changes);
+      this.together = together;
+    }
     this.set({ changes });
   }
 

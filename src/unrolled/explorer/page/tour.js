@@ -1,7 +1,8 @@
 // The first visit: five short steps, which can be skipped at any time.
 
-import { el, fill } from "./dom.js";
+import { el, fill, say } from "./dom.js";
 import { closest, findings } from "./find.js";
+import { runNetwork } from "./network.js";
 import { joined } from "./reach.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -31,12 +32,26 @@ function carry(store) {
     { title: "1 + 1: something has to be carried", at: ".step[data-step='1']", show: { ...clean, step: 1, unit, tab: "watch" },
       text: "At step 1 both bits are 1. The sum’s bit is 0, and a one has to be carried. Nothing in the next input will say so: it has to be remembered." },
     { title: `Unit ${unit} remembers it`, at: ".maps", show: { ...clean, step: 2, unit, tab: "find", property: 0 },
-      text: `Over many sums, unit ${unit} follows ${name} most closely. Look along its row: it changes at step 1 and stays until the carry is used up.` },
+      text: `Over many sums, unit ${unit} follows ${name} most closely. Look along its row of h: it turns at step 1, and back when the carry is used up.` },
     { title: "How one number is kept", at: ".panel", left: true, show: { ...clean, step: 2, unit, tab: "cell" },
-      text: "This is that unit’s cell. What it held is multiplied by the forget gate f; what is new, i times g, is added. Where f is near 1, what was there stays." },
+      text: `This is that unit’s cell. What it held is multiplied by the forget gate f; what is new, i times g, is added. ${kept(store, unit)}` },
     { title: "Take it away", at: ".editor", left: true, show: { ...clean, step: 2, unit, tab: "find", property: 0, changes: kill },
       text: `Now ${many} ${kill.length > 1 ? "are" : "is"} put to what ${kill.length > 1 ? "they have" : "it has"} when there is no carry. Sums that need one break, sums that need none stay right. Undo, and try what else breaks it.` },
   ];
+}
+
+/**
+ * How the carry gets from step 1 to step 2 in this network.
+ * @param {Store} store
+ * @param {number} unit
+ */
+function kept(store, unit) {
+  const { network } = store.state;
+  const { x, steps } = store.readers[network].read({ a: "11", b: "6" });
+  const { f } = runNetwork(store.networks[network], x, steps).layers[0];
+  const open = f[2 * (f.length / steps) + unit];
+  return open > 0.5 ? `Here f is ${say(open, 2)}: most of what was there stays.`
+    : `Here f is ${say(open, 2)}: little stays, and the carry is written anew, from what the units said at the step before.`;
 }
 
 /**
