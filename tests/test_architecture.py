@@ -31,6 +31,7 @@ FLOORS = (
         "bench",
     },
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
+    {"stepping", "units"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
