@@ -251,3 +251,57 @@ def test_only_layers_that_ran_have_a_flow(generator: torch.Generator) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert stepping.flow(model.readout, lambda: model.readout.weight.sum()) == {}
+
+
+def test_frozen_weights_change_nothing_and_stay_frozen(generator: torch.Generator) -> None:
+    model, x = Two(), normal(generator, 5, 2, 3)
+    expected = stepping.flow(model, lambda: model(x).sum())
+    model.requires_grad_(False)
+    found = stepping.flow(model, lambda: model(x).sum())
+    for name, d in expected.items():
+        assert torch.equal(d.h, found[name].h)
+    assert not any(weight.requires_grad for weight in model.parameters())
+
+
+# --- what went on ---
+
+
+def test_what_is_seen_is_the_trace(generator: torch.Generator) -> None:
+    x = normal(generator, 5, 2, 3)
+    lstm = LSTM(3, 4, 2, bidirectional=True, cell="peephole", dtype=torch.float64)
+    trace = lstm.trace(x)
+    found = stepping.watch(lstm, lambda: lstm(x))
+    assert list(found) == list(trace)
+    for key, gates in trace.directions.items():
+        assert found[key].live is None
+        for name, values in gates._asdict().items():
+            torch.testing.assert_close(found[key].values[name], values, rtol=0, atol=1e-12)
+
+
+def test_what_is_seen_of_a_padded_batch_says_where_there_was_a_step(
+    generator: torch.Generator,
+) -> None:
+    x = normal(generator, 5, 2, 3)
+    lstm = LSTM(3, 4, bidirectional=True, dtype=torch.float64)
+    found = stepping.watch(lstm, lambda: lstm(x, lengths=[5, 2]))
+    alone = stepping.watch(lstm, lambda: lstm(x[:2, 1:]))
+    for key, seen in found.items():
+        assert seen.live is not None
+        assert seen.live.tolist() == [[True, t < 2] for t in range(5)]
+        for name, values in alone[key].values.items():
+            torch.testing.assert_close(seen.values[name][:2, 1:], values, rtol=0, atol=1e-12)
+
+
+def test_an_elman_network_shows_its_h(generator: torch.Generator) -> None:
+    net, x = Elman(3, 4, dtype=torch.float64), normal(generator, 5, 2, 3)
+    seen = stepping.watch(net, lambda: net(x))["l0"]
+    assert list(seen.values) == ["h"]
+    torch.testing.assert_close(seen.values["h"], net(x)[0].detach(), rtol=0, atol=0)
+
+
+def test_a_held_unit_is_seen_held(generator: torch.Generator) -> None:
+    model, x = Two(), normal(generator, 5, 2, 3)
+    with stepping.held(model, "above.l0", [3], 0.25, -1.0):
+        seen = stepping.watch(model, lambda: model(x))["above.l0"]
+    assert (seen.values["h"][..., 3] == 0.25).all()
+    assert (seen.values["c"][..., 3] == -1.0).all()

@@ -375,13 +375,13 @@ def _thin(count: int, most: int) -> list[int]:
     return list(range(0, count, max(1, -(-count // most))))
 
 
-def save(figure: Figure, path: Path, title: str) -> Path:
+def save(figure: Figure, path: Path, title: str, *, ground: str = "white", dpi: int = 150) -> Path:
     """Write the PNG beside its place and move it there: a reader never sees half a picture."""
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
     FigureCanvasAgg(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.writing")
-    figure.savefig(beside, format="png", dpi=150, facecolor="white")
+    figure.savefig(beside, format="png", dpi=dpi, facecolor=ground)
     os.replace(beside, path)
     return path

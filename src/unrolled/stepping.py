@@ -27,18 +27,18 @@ from unrolled.equations import Cell, Gates
 from unrolled.lstm import LSTM
 from unrolled.masks import StateMasks, blank
 
-__all__ = ["Flow", "UnitError", "flow", "held", "layer_names"]
+__all__ = ["Flow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
 
 
 class Step(NamedTuple):
-    """A step's h and c behind E8, the cell that it made, and the rows it is live for (None: all).
+    """A step's h and c behind E8, what was made before E8, and the rows it is live for (None: all).
 
-    An Elman network has no c.
+    An Elman network has h alone.
     """
 
     h: Tensor
     c: Tensor | None = None
-    c_new: Tensor | None = None
+    made: Gates | None = None
     live: Tensor | None = None
 
 
@@ -115,6 +115,76 @@ def _put(state: Tensor, places: Tensor, value: Tensor | float) -> Tensor:
     )
 
 
+# --- what went on ---------------------------------------------------------------------------
+
+
+class Seen(NamedTuple):
+    """What a layer did: i, f, g, o, c and h by their letters, [T, B, H] each.
+
+    An Elman network has h alone.  ``live`` [T, B] says where there was a step, and not padding or a
+    missing one; None: everywhere.
+    """
+
+    values: dict[str, Tensor]
+    live: Tensor | None = None
+
+
+def watch(model: nn.Module, call: Callable[[], object]) -> dict[str, Seen]:
+    """Keep what every layer of a model does while it is called, once, without gradients.
+
+    Time runs as in the input, for the reverse direction too.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any, with `unrolled.LSTM` or `unrolled.Elman` inside.
+    call : callable
+        Calls the model.
+
+    Returns
+    -------
+    dict of str to Seen
+        By the layer's name, in the order in which they ran; only those that did.
+    """
+    with torch.no_grad():
+        _, steps = _noted(model, call, first=False)
+    return {name: _seen(found) for name, found in steps.items()}
+
+
+def _seen(steps: list[Step]) -> Seen:
+    values = {"h": torch.stack([step.h for step in steps])}
+    if steps[0].made is not None:
+        made = [step.made for step in steps if step.made is not None]
+        values = {gate: torch.stack([getattr(one, gate) for one in made]) for gate in "ifgo"}
+        values["c"] = torch.stack([step.c for step in steps if step.c is not None])
+        values["h"] = torch.stack([step.h for step in steps])
+    live = [step.live[..., 0] for step in steps if step.live is not None]
+    return Seen(values, torch.stack(live) if live else None)
+
+
+def _noted(
+    model: nn.Module, call: Callable[[], Any], first: bool
+) -> tuple[Any, dict[str, list[Step]]]:
+    """What a call gives, and every step that was made on the way, in the order of time."""
+    seen: dict[str, list[Step]] = {}
+
+    def note(name: str) -> Each:
+        def keep(key: str, step: Step) -> Step:
+            seen.setdefault(_joined(name, key), []).append(step)
+            return step
+
+        return keep
+
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            if isinstance(module, LSTM | Elman):
+                stack.enter_context(_stepped(module, note(name), first))
+        given = call()
+    return given, {
+        name: steps[::-1] if name.endswith("_reverse") else steps for name, steps in seen.items()
+    }
+
+
 # --- gradient flow --------------------------------------------------------------------------
 
 
@@ -148,33 +218,26 @@ def flow(model: nn.Module, loss: Callable[[], Tensor]) -> dict[str, Flow]:
     dict of str to Flow
         By the layer's name, in the order in which they ran; only those that did.
     """
-    seen: dict[str, list[Step]] = {}
-
-    def note(name: str) -> Each:
-        def keep(key: str, step: Step) -> Step:
-            seen.setdefault(_joined(name, key), []).append(step)
-            return step
-
-        return keep
-
-    with ExitStack() as stack, torch.enable_grad():
-        for name, module in model.named_modules():
-            if isinstance(module, LSTM | Elman):
-                stack.enter_context(_stepped(module, note(name), first=True))
-        total = loss()
-    return {name: _flow_of(total, steps, name.endswith("_reverse")) for name, steps in seen.items()}
+    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
+    with torch.enable_grad():
+        try:
+            for weight in frozen:  # an averaged model's are: the states would have no gradient
+                weight.requires_grad_()
+            total, steps = _noted(model, loss, first=True)
+        finally:
+            for weight in frozen:
+                weight.requires_grad_(False)
+        return {name: _flow_of(total, found) for name, found in steps.items()}
 
 
-def _flow_of(loss: Tensor, steps: list[Step], backwards: bool) -> Flow:
-    steps = steps[::-1] if backwards else steps
-
+def _flow_of(loss: Tensor, steps: list[Step]) -> Flow:
     def gradients(tensors: list[Tensor]) -> list[Tensor]:
         found = torch.autograd.grad(loss, tensors, retain_graph=True, allow_unused=True)
         pairs = zip(found, tensors, strict=True)
         return [torch.zeros_like(tensor) if d is None else d for d, tensor in pairs]
 
     h = torch.stack(gradients([step.h for step in steps]))
-    made = [step.c_new for step in steps if step.c_new is not None]
+    made = [step.made.c for step in steps if step.made is not None]
     if not made:
         return Flow(h, None)
     d_new = gradients(made)
@@ -218,7 +281,7 @@ class _Stepping:
         key = next(self.keys)
 
         def change(made: Gates, h: Tensor, c: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor]:
-            step = self.handed_round(key, Step(h, c, made.c, live))
+            step = self.handed_round(key, Step(h, c, made, live))
             assert step.c is not None
             return step.h, step.c
 

@@ -24,9 +24,10 @@ from torch import Tensor
 
 from unrolled import columns, forecasting, timeline
 from unrolled.equations import CELLS
-from unrolled.forecaster import Forecaster, extend, forecast, window_of
+from unrolled.forecaster import Forecaster, extend, forecast, last_windows, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.timeline import Timeline
 
@@ -335,6 +336,10 @@ class Recipe:
             ),
             draw_gates(model, *given, self._subject, folder / "gates.png"),
         ]
+
+    def look(self, model: Forecaster) -> list[Passage]:
+        """The test part's last windows."""
+        return [last_windows(model, self.split, self.timeline)]
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
 from unrolled.recipes._text.corpus import Corpus, Points
@@ -370,6 +371,12 @@ class Recipe:
         ids = self.validation.ids[:1500]
         bits = scoring.bits(model, self.training.ids, ids)
         return self.vocabulary.written(ids.tolist()), bits.tolist()
+
+    def look(self, model: LanguageModel) -> list[Passage]:
+        """The first 3,000 tokens of the held-out part, and where they stand in their text."""
+        from unrolled.recipes._text.looking import passage
+
+        return [passage(model, self.validation.ids[:3000])]
 
     def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
         """A text that goes on from a primer, or the neighbours of a word."""
