@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from unrolled.pictures.page import SMALL, Theme, begin, dress, finish
 from unrolled.plots import Floats
@@ -57,7 +57,7 @@ def draw_learning(
             axes.axhline(level[0], **theme.look(1), label=label)
             _legend(axes, theme)
         if _wide(values, () if level is None else (level[0],)):
-            axes.set_yscale("log")
+            _logarithmic(axes)
         dress(axes, theme, title=name, xlabel="step" if place == len(names) - 1 else "")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -153,7 +153,7 @@ def draw_flow(
             shown = np.where(values > 0, values, np.nan)
             axes.plot(range(1, len(values) + 1), shown, label=name, **theme.look(place), **few)
         if _wide(np.concatenate(every)):
-            axes.set_yscale("log")
+            _logarithmic(axes)
         dress(axes, theme, title=f"{head} of {following}")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     grid[-1].set_xlabel("step t", fontsize=7, color=theme.ink, labelpad=2)
@@ -175,6 +175,11 @@ def draw_flow(
 
 def _legend(axes: Axes, theme: Theme) -> None:
     axes.legend(loc="best", frameon=False, fontsize=SMALL, labelcolor=theme.ink, handlelength=2.2)
+
+
+def _logarithmic(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_formatter(NullFormatter())  # or it writes over itself
 
 
 def _wide(values: Floats, more: Sequence[float] = ()) -> bool:

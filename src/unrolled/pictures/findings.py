@@ -9,7 +9,7 @@ import numpy as np
 
 from unrolled.ablation import Search
 from unrolled.passage import Question
-from unrolled.pictures.page import SMALL, Theme, begin, dress, finish
+from unrolled.pictures.page import SMALL, Theme, begin, dress, finish, legend_above
 
 __all__ = ["draw_search", "draw_tracking"]
 
@@ -94,14 +94,9 @@ def draw_search(
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(0, 1.06)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "½", "", "1"])
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=SMALL,
-        labelcolor=theme.ink,
-        handlelength=1.2,
-    )
+    for place, one in list(zip(places, columns, strict=True))[1 + len(alone) :]:
+        said = f"{one.needing:.0%}"
+        axes.text(place, one.needing + 0.02, said, color=theme.ink, fontsize=SMALL, ha="center")
+    legend_above(axes, theme)
     note = f"each held at its mean where there is no {question.property}; in colour: those chosen"
     return finish(figure, path, theme, title, note)

@@ -18,7 +18,18 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from unrolled import plots
 
-__all__ = ["DARK", "LIGHT", "SMALL", "WIDTH", "Theme", "begin", "dress", "finish", "name_steps"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "SMALL",
+    "WIDTH",
+    "Theme",
+    "begin",
+    "dress",
+    "finish",
+    "legend_above",
+    "name_steps",
+]
 
 WIDTH = 85.0  # millimetres: half of what a page holds beside its margins
 SMALL, PLAIN, LARGE = 6.2, 7.0, 8.0  # points
@@ -66,7 +77,7 @@ DARK = Theme(
     ink="#EDEDED",
     soft="#B4B4B4",
     grid="#3A3F45",
-    lines=("#56B4E9", plots.ORANGE, "#2FC79A", "#E3A3C4", "#C8C8C8"),
+    lines=("#56B4E9", plots.ORANGE, "#2FC79A", "#E3A3C4", "#F0E442"),
     signed=_signed("#56B4E9", "#15181C", plots.ORANGE),
 )
 
@@ -103,12 +114,24 @@ def dress(
     axes.set_axisbelow(True)
 
 
+def legend_above(axes: Axes, theme: Theme) -> None:
+    """Say in one line above the axes what is what."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=4,
+        frameon=False,
+        fontsize=SMALL,
+        labelcolor=theme.ink,
+        handlelength=1.7,
+        columnspacing=0.8,
+        borderpad=0.1,
+    )
+
+
 def finish(figure: Figure, path: Path, theme: Theme, title: str, note: str = "") -> Path:
     """Put the title above, and below it in smaller letters what there is to say; write the file."""
-    lines = [title, *([note] if note else [])]
-    figure.suptitle(
-        "\n".join(lines[:1]), x=0.012, ha="left", fontsize=LARGE, color=theme.ink, parse_math=False
-    )
+    figure.suptitle(title, x=0.012, ha="left", fontsize=LARGE, color=theme.ink, parse_math=False)
     if note:
         figure.supxlabel(
             note, x=0.012, ha="left", fontsize=SMALL, color=theme.soft, parse_math=False

@@ -13,13 +13,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from unrolled.pictures import letters
-from unrolled.pictures.page import SMALL, WIDTH, Theme, begin, dress, finish, name_steps
+from unrolled.pictures.page import (
+    SMALL,
+    WIDTH,
+    Theme,
+    begin,
+    dress,
+    finish,
+    legend_above,
+    name_steps,
+)
 from unrolled.plots import GATES, Floats
 
 __all__ = ["draw_states", "draw_text", "draw_unit"]
 
 MOST_STEPS = 48  # of which each can still be told from its neighbour
-COLUMNS, LINES = 60, 22
+COLUMNS, LINES = 56, 22
 _SHORT = {"i": "input i", "f": "forget f", "o": "output o", "g": "block g", "c": "cell c"}
 _SHORT |= {"h": "hidden h"}
 
@@ -156,17 +165,7 @@ def draw_unit(
         dress(axes, theme)
         axes.set_xlim(-0.5, steps - 0.5)
         axes.tick_params(axis="x", bottom=False, labelbottom=False)
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            ncols=4,
-            frameon=False,
-            fontsize=SMALL,
-            labelcolor=theme.ink,
-            handlelength=1.7,
-            columnspacing=0.8,
-            borderpad=0.1,
-        )
+        legend_above(axes, theme)
     if len(inputs):
         name_steps(grid[-1], list(inputs[:steps]), theme)
     notes = ["read below"] if len(inputs) else []

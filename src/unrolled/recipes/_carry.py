@@ -22,9 +22,9 @@ def carries(a: Tensor, b: Tensor) -> Tensor:
 
 
 def shares_right(model: Adder) -> tuple[float, float]:
-    """The share right of all sums of 7 bits that have a carry, and of those that have none."""
-    numbers = bits_of(torch.arange(128), 8)
-    a, b = numbers.repeat_interleave(128, 1), numbers.repeat(1, 128)
+    """The share right of all sums of 6 bits that have a carry, and of those that have none."""
+    numbers = bits_of(torch.arange(64), 7)
+    a, b = numbers.repeat_interleave(64, 1), numbers.repeat(1, 64)
     right, carried = sums_right(model, a, b), (a & b).any(0)
     return right[carried].double().mean().item(), right[~carried].double().mean().item()
 

@@ -376,7 +376,9 @@ class Recipe:
         """The first 3,000 tokens of the held-out part, and where they stand in their text."""
         from unrolled.recipes._text.looking import passage
 
-        return [passage(model, self.validation.ids[:3000])]
+        # In the model's own numbers: the text may have changed since.
+        held_out, known = self.corpus.points[self._split :], self._training_points
+        return [passage(model, encode(model.vocabulary, held_out[:20_000], known).ids[:3000])]
 
     def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
         """A text that goes on from a primer, or the neighbours of a word."""

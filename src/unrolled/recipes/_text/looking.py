@@ -22,10 +22,8 @@ FOLLOWED = 120  # tokens that a gradient is followed back through
 # Straight double quotes come in pairs, and a pair does not span more than a short paragraph: one
 # that is alone (as in code, between single ones) would turn inside out all that follows.  The
 # apostrophe is no quote: it cannot be told from one.
-_QUOTED = re.compile(
-    r'"""[\s\S]*?"""|\'"\'|"[^"]{0,500}"|“[^”]*'
-    r"”|«[^»]*»"
-)
+_QUOTED = re.compile(r'"""[\s\S]*?"""|\'"\'|"[^"]{0,500}"|“[^”]*”|«[^»]*»')
+_ALONE = "'\"'"
 
 
 def properties(tokens: Sequence[str]) -> dict[str, Tensor]:
@@ -56,7 +54,7 @@ def properties(tokens: Sequence[str]) -> dict[str, Tensor]:
 def _inside_quotes(text: str) -> np.ndarray:
     inside = np.zeros(len(text), dtype=bool)
     for quote in _QUOTED.finditer(text):
-        inside[quote.start() : quote.end() - 1] = quote[0] != "'\"'"
+        inside[quote.start() : quote.end() - 1] = quote[0] != _ALONE
     return inside
 
 
