@@ -76,11 +76,11 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     out = options.folder / FOLDER if options.out is None else options.out
     if out.exists() and not out.is_dir():
         raise ShowError(f"{out} is a file: --out takes a folder.")
-    out.mkdir(parents=True, exist_ok=True)
     inspections = [
         Inspection(trained.model, passage) for passage in passages_of(trained.recipe, trained.model)
     ]
     _check(inspections, options)
+    out.mkdir(parents=True, exist_ok=True)
     yield ""
     for inspection in inspections:
         name = inspection.passage.name
