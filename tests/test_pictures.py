@@ -255,8 +255,8 @@ def test_a_long_passage_is_drawn_as_far_as_it_can_be_read(
     tmp_path: Path, drawn: list[Figure]
 ) -> None:
     states.draw_states({"h": np.zeros((1000, 3))}, tmp_path / "a.png", LIGHT)
-    assert "the first 48 of 1,000 steps" in {text.get_text() for text in visible(drawn[0])}
-    assert drawn[0].axes[0].images[0].get_array().shape == (3, 48)  # type: ignore[union-attr]
+    assert "the first 36 of 1,000 steps" in {text.get_text() for text in visible(drawn[0])}
+    assert drawn[0].axes[0].images[0].get_array().shape == (3, 36)  # type: ignore[union-attr]
 
 
 def test_words_along_the_axis_are_those_of_the_steps(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -264,11 +264,25 @@ def test_words_along_the_axis_are_those_of_the_steps(tmp_path: Path, drawn: list
     said = {text.get_text() for text in visible(drawn[0])}
     assert {f"{n}\n$" for n in range(12)} <= said
     assert set("abcdefghijk") <= said
-    many = [f"word {n}" for n in range(48)]
-    states.draw_states({"h": np.zeros((48, 3))}, tmp_path / "b.png", LIGHT, inputs=many)
+    many = [f"word {n}" for n in range(36)]
+    states.draw_states({"h": np.zeros((36, 3))}, tmp_path / "b.png", LIGHT, inputs=many)
     shown = [text.get_text() for text in visible(drawn[1]) if text.get_text().startswith("word")]
-    assert 4 < len(shown) < 48  # as many as there is room for
+    assert 4 < len(shown) < 36  # as many as there is room for
     assert all(word in many for word in shown)
+
+
+def test_letters_are_all_there_as_long_as_there_is_room(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
+    text = "the quick brown fox jumps over a dog"
+    assert len(text) == 36
+    values = {"h": np.zeros((36, 3))}
+    there = {"never": np.zeros(36), "once": np.arange(36) == 3}
+    states.draw_states(values, tmp_path / "a.png", LIGHT, inputs=list(text), there=there)
+    said = "".join(t.get_text() for t in visible(drawn[0]) if len(t.get_text()) == 1)
+    assert text.replace(" ", "\N{OPEN BOX}") in said
+    strips = [axes for axes in drawn[0].axes if axes.images and not axes.get_title(loc="left")]
+    assert [axes.get_yticklabels()[0].get_text() for axes in strips] == ["once"]
 
 
 def test_those_that_never_forget_are_marked(tmp_path: Path, drawn: list[Figure]) -> None:

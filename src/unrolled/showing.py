@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unrolled.inspection import Inspection, Layer
     from unrolled.pictures.page import Theme
 
-__all__ = ["ShowError", "options_from", "run"]
+__all__ = ["Easel", "ShowError", "options_from", "run"]
 
 FOLDER = "plots"
 MOST_LAYERS = 4  # that are drawn unless one is asked for
@@ -87,7 +87,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
         yield from (f"  {f'{name}: ' if name else ''}{line}" for line in inspection.said())
     yield ""
     yield "inside:"
-    easel = _Easel(out, theme, Path(trained.config.recipe).stem, options.dark)
+    easel = Easel(out, theme, Path(trained.config.recipe).stem, options.dark)
     yield f"  {easel.learning(options.folder, trained)}"
     for inspection in inspections:
         for path in easel.inside(inspection, options.unit, options.layer):
@@ -114,7 +114,7 @@ def _check(inspections: list[Inspection], options: argparse.Namespace) -> None:
         raise ShowError(str(error)) from error
 
 
-class _Easel:
+class Easel:
     """Where pictures go, and how they look."""
 
     def __init__(self, folder: Path, theme: Theme, recipe: str, dark: bool) -> None:

@@ -143,7 +143,7 @@ def name_steps(axes: Axes, names: Sequence[str], theme: Theme, *, above: bool = 
     """Write a word at every step, upright where they are long, or at as many as there is room."""
     room = 0.8 * WIDTH / 25.4 * 72 / max(len(names), 1)  # points to a step
     longest = max((len(line) for name in names for line in name.split("\n")), default=1)
-    needed = (longest + 0.4) * LETTER * SMALL
+    needed = (longest + 0.3) * LETTER * SMALL
     turned = needed > room and room > 1.15 * SMALL
     apart = 1 if turned else max(1, -int(-needed // room))
     places = range(0, len(names), apart)

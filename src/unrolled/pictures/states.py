@@ -27,7 +27,7 @@ from unrolled.plots import GATES, Floats
 
 __all__ = ["draw_states", "draw_text", "draw_unit"]
 
-MOST_STEPS = 48  # of which each can still be told from its neighbour
+MOST_STEPS = 36  # of which each has room for a letter
 COLUMNS, LINES = 56, 22
 _SHORT = {"i": "input i", "f": "forget f", "o": "output o", "g": "block g", "c": "cell c"}
 _SHORT |= {"h": "hidden h"}
@@ -55,13 +55,13 @@ def draw_states(
     inputs, outputs
         Words above and below, for every step.
     there
-        Yes or no for every step, by name: a strip above the maps.
+        Yes or no for every step, by name: a strip above the maps, where it is ever yes.
     title
     """
     maps = {name: values[name][:MOST_STEPS] for name in GATES if name in values}
     whole = len(next(iter(values.values())))
     steps = min(whole, MOST_STEPS)
-    strips = {name: flags[:steps] for name, flags in (there or {}).items()}
+    strips = {name: f[:steps] for name, f in (there or {}).items() if f[:steps].any()}
     tall = 4.0 + 2.6 * max((len(word) for word in inputs[:steps]), default=0) * _turned(inputs)
     figure = begin(theme, 18 + 17 * len(maps) + 5 * len(strips) + min(tall, 16))
     heights = [*[3.0] * len(strips), *[16.0] * len(maps)]
