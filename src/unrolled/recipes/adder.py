@@ -210,12 +210,6 @@ class Recipe:
             ),
         ]
 
-    def look(self, model: Adder) -> list[Passage]:
-        """One sum, and 1,000 more; behind each step, whether there is a carry to be remembered."""
-        from unrolled.recipes._carry import passage
-
-        return [passage(model)]
-
     def attempt(self, model: Adder, arguments: list[str]) -> str:
         """The addition of two numbers, bit by bit."""
         if len(arguments) != 2:
@@ -229,6 +223,12 @@ class Recipe:
         with torch.no_grad():
             shares = model(numbers)[0][:, 0].sigmoid()
         return _addition(a, b, shares.tolist())
+
+    def look(self, model: Adder) -> list[Passage]:
+        """One sum, and 1,000 more; behind each step, whether there is a carry to be remembered."""
+        from unrolled.recipes._carry import passage
+
+        return [passage(model)]
 
 
 class Adder(nn.Module):

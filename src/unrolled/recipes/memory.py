@@ -240,6 +240,22 @@ class Recipe:
             xlabel="step t",
         )
 
+    def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
+        """What each network recalls of the numbers given."""
+        numbers = [_number(word) for word in arguments]
+        if not numbers:
+            raise ValueError(
+                "memory takes the numbers to read, the first of which is recalled: for example "
+                f"`unrolled try DIR {' '.join(_example(self.length))}`."
+            )
+        with torch.no_grad():
+            said = {name: net(torch.tensor(numbers)[:, None]).item() for name, net in model.items()}
+        lines = [f"the first of {len(numbers)} was {numbers[0]:g}"]
+        lines += [f"{WORDS.get(name, name):<18}{value:>8.4f}" for name, value in said.items()]
+        if len(numbers) != self.length:
+            lines.append(f"({self.length} numbers were learned, and {len(numbers)} were given)")
+        return "\n".join(lines)
+
     def look(self, model: nn.ModuleDict) -> list[Passage]:
         """Each network on 200 sequences; the number to be recalled is the same at every step.
 
@@ -267,22 +283,6 @@ class Recipe:
                 )
             )
         return passages
-
-    def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
-        """What each network recalls of the numbers given."""
-        numbers = [_number(word) for word in arguments]
-        if not numbers:
-            raise ValueError(
-                "memory takes the numbers to read, the first of which is recalled: for example "
-                f"`unrolled try DIR {' '.join(_example(self.length))}`."
-            )
-        with torch.no_grad():
-            said = {name: net(torch.tensor(numbers)[:, None]).item() for name, net in model.items()}
-        lines = [f"the first of {len(numbers)} was {numbers[0]:g}"]
-        lines += [f"{WORDS.get(name, name):<18}{value:>8.4f}" for name, value in said.items()]
-        if len(numbers) != self.length:
-            lines.append(f"({self.length} numbers were learned, and {len(numbers)} were given)")
-        return "\n".join(lines)
 
 
 def _error(network: nn.Module, numbers: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from unrolled import columns, forecasting, timeline
 from unrolled.equations import CELLS
-from unrolled.forecaster import Forecaster, extend, forecast, last_windows, window_of
+from unrolled.forecaster import Forecaster, extend, forecast, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.lstm import LSTM
 from unrolled.passage import Passage
@@ -337,10 +337,6 @@ class Recipe:
             draw_gates(model, *given, self._subject, folder / "gates.png"),
         ]
 
-    def look(self, model: Forecaster) -> list[Passage]:
-        """The test part's last windows."""
-        return [last_windows(model, self.split, self.timeline)]
-
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
         count = _count(arguments, self.horizon)
@@ -355,6 +351,12 @@ class Recipe:
             own = "from its own forecasts"
             answer.append(f"it forecasts {self.horizon} at once; what lies beyond is {own}")
         return "\n".join(answer)
+
+    def look(self, model: Forecaster) -> list[Passage]:
+        """The test part's last windows."""
+        from unrolled.forecaster import last_windows
+
+        return [last_windows(model, self.split, self.timeline)]
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -372,6 +372,10 @@ class Recipe:
         bits = scoring.bits(model, self.training.ids, ids)
         return self.vocabulary.written(ids.tolist()), bits.tolist()
 
+    def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
+        """A text that goes on from a primer, or the neighbours of a word."""
+        return answer(model, arguments)
+
     def look(self, model: LanguageModel) -> list[Passage]:
         """The first 3,000 tokens of the held-out part, and where they stand in their text."""
         from unrolled.recipes._text.looking import passage
@@ -379,7 +383,3 @@ class Recipe:
         # In the model's own numbers: the text may have changed since.
         held_out, known = self.corpus.points[self._split :], self._training_points
         return [passage(model, encode(model.vocabulary, held_out[:20_000], known).ids[:3000])]
-
-    def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
-        """A text that goes on from a primer, or the neighbours of a word."""
-        return answer(model, arguments)
