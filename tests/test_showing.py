@@ -186,6 +186,32 @@ def test_a_recipe_of_ones_own_needs_no_method_for_it(tmp_path: Path, capsys: Cap
     assert names == {"learning.png", "states.png", "half_lives.png", "flow.png", "unit_1.png"}
 
 
+@pytest.mark.parametrize(("length", "drawn"), [(8, {"mse_vanilla", "mse_002"}), (4, set())])
+def test_what_was_published_is_drawn_where_it_can_be_compared(
+    length: int,
+    drawn: set[str],
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The figures of `memory` are of eight numbers."""
+    from unrolled.pictures import curves
+
+    asked: list[dict[str, Any]] = []
+
+    def draw(history: Any, path: Path, theme: Any, **options: Any) -> Path:
+        asked.append(options)
+        return path
+
+    monkeypatch.setattr(curves, "draw_learning", draw)
+    folder = tmp_path / "memory"
+    flags = ["--networks", "vanilla", "002", "--hidden", "3", "--steps", "2", "--length"]
+    assert cli.main(["train", "memory", *flags, str(length), "--out", str(folder)]) == 0
+    assert run(capsys, folder, "--plots")[0] == 0
+    assert set(asked[0]["published"]) == drawn
+    assert set(asked[0]["metrics"]) == (drawn or {"mse_vanilla"})
+
+
 # --- what recipes hand over ---
 
 

@@ -46,11 +46,15 @@ def test_tracking_is_the_correlation(generator: torch.Generator) -> None:
     assert units.tracking(line, place).tolist() == pytest.approx([1, -1])
 
 
-def test_what_is_constant_tracks_nothing() -> None:
-    """0.1 thirty times has, in floating point, a mean that is not 0.1, and would have an r."""
+def test_what_is_constant_tracks_nothing(generator: torch.Generator) -> None:
+    """0.1 some times has, in floating point, a mean that need not be 0.1: r is 0 all the same."""
     values = torch.stack((torch.full((30,), 0.1), torch.arange(30.0)), -1)
     rising = torch.arange(30.0) * 0.1
     assert units.tracking(values, rising).tolist() == pytest.approx([0.0, 1.0])
+    for count in range(2, 40):
+        same = torch.full((count, 1), 0.1, dtype=torch.float64)
+        drawn = torch.rand(count, dtype=torch.float64, generator=generator)
+        assert units.tracking(same, drawn).tolist() == [0.0]
     assert units.tracking(values, torch.full((30,), 0.1)).tolist() == [0.0, 0.0]
     assert units.tracking(values, torch.zeros(30, dtype=torch.bool)).tolist() == [0.0, 0.0]
 

@@ -63,7 +63,7 @@ def tracking(values: Tensor, property: Tensor) -> Tensor:
         )
     x = values.double().flatten(0, -2)
     y = property.double().flatten()
-    # A constant less its mean is not 0 in floating point, and would have an r.
+    # A constant less its mean need not be 0 in floating point: its r would be near 0, and not 0.
     moves = (x != x[:1]).any(0) & (y != y[:1]).any()
     x, y = x - x.mean(0), y - y.mean()
     r = (x * y[:, None]).sum(0) / (x.square().sum(0) * y.square().sum()).sqrt()
