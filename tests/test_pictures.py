@@ -47,6 +47,11 @@ def draw_flow(path: Path, theme: Theme) -> Path:
     return curves.draw_flow(flows, path, theme, following="the last logit", title="what gets back")
 
 
+def draw_small_flow(path: Path, theme: Theme) -> Path:
+    """Numbers that are written with a factor above the axis."""
+    return curves.draw_flow({"": ([1e-6, 3e-6], [2e-6, 4e-6])}, path, theme, title="what gets back")
+
+
 def draw_states(path: Path, theme: Theme) -> Path:
     return states.draw_states(
         MAPS,
@@ -88,6 +93,7 @@ EVERY = [
     draw_learning,
     draw_half_lives,
     draw_flow,
+    draw_small_flow,
     draw_states,
     draw_unit,
     draw_text,

@@ -109,6 +109,8 @@ def dress(
     axes.tick_params(
         which="both", color=theme.soft, labelcolor=theme.ink, labelsize=SMALL, length=2, pad=1.5
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_offset_text().set(fontsize=SMALL, color=theme.ink)  # such as 1e−6
     if grid:
         axes.grid(axis=grid, color=theme.grid, linewidth=0.6)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
