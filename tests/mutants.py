@@ -133,17 +133,17 @@ MUTANTS = [
     ),
     (
         "a held unit's h runs on",
-        "stepping.py",
+        "intervention.py",
         "step._replace(h=_put(step.h, places, h), c=_put(step.c, places, c))",
         "step._replace(c=_put(step.c, places, c))",
-        ["test_stepping.py", "test_ablation.py"],
+        ["test_intervention.py", "test_ablation.py"],
     ),
     (
         "the flow of c without what goes through h",
-        "stepping.py",
+        "intervention.py",
         "new if step.live is None else torch.where(step.live, new, after)",
         "after",
-        ["test_stepping.py"],
+        ["test_intervention.py"],
     ),
     (
         'a unit that is taken says "yes"',

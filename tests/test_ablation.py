@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from unrolled import ablation, stepping, training, units
+from unrolled import ablation, intervention, training, units
 from unrolled.ablation import Search, ablate
 from unrolled.inspection import Inspection
 from unrolled.passage import Question
@@ -99,7 +99,7 @@ def test_what_is_said_without_the_carry_is_the_sum_without_carries(adder: Traine
     carry = list(adder.search.chosen[-1].units)
     no_carry = ~passage.properties["carry"]
     h, c = (units.mean_where(layer.seen.values[name], no_carry)[carry] for name in "hc")
-    with torch.no_grad(), stepping.held(model, "recurrent.l0", carry, h, c):
+    with torch.no_grad(), intervention.held(model, "recurrent.l0", carry, h, c):
         said = (model(torch.stack((a, b), -1).float())[0] > 0).long()
     numbers = [(59, 75), (85, 106)]
     wrong = sum((said[:, k] != (a ^ b)[:, k]).sum().item() for k in range(2))
@@ -147,7 +147,7 @@ def test_a_search_is_greedy_and_says_what_each_unit_does() -> None:
     model = torch.nn.Sequential(training_free_lstm())
     x = torch.tensor([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])[..., None]
     there = torch.tensor([[False, True]] * 3)
-    seen = stepping.watch(model, lambda: model(x))["0.l0"]
+    seen = intervention.watch(model, lambda: model(x))["0.l0"]
 
     def judge() -> tuple[float, float]:
         h = model(x)[0][-1]

@@ -34,7 +34,7 @@ FLOORS = (
     {"plots", "pictures", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
     {"inspection"},
     {"ablation"},
-    {"passage", "stepping", "units"},
+    {"passage", "intervention", "units"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from unrolled import cli, recipes, stepping, training, units
+from unrolled import cli, intervention, recipes, training, units
 from unrolled.inspection import Inspection, passages_of
 from unrolled.recipes._text.looking import properties
 from unrolled.recipes.text import Recipe as Text
@@ -258,7 +258,7 @@ def test_the_flow_of_a_run_is_that_of_its_layer_alone() -> None:
     recipe, model = trained("adder")
     passage = recipe.look(model)[0]
     assert passage.followed is not None
-    found = stepping.flow(model, passage.followed)["recurrent.l0"]
+    found = intervention.flow(model, passage.followed)["recurrent.l0"]
     assert Inspection(model, passage).flow == {"": found.norms()}
 
 

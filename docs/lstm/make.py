@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled import runs, stepping, training, units
+from unrolled import intervention, runs, training, units
 from unrolled.ablation import ablate
 from unrolled.equations import Gates, step
 from unrolled.inspection import Inspection
@@ -236,7 +236,7 @@ def killed() -> str:
             units.mean_where(seen.values[name], there if flags is None else flags)[held]
             for name in "hc"
         )
-        with torch.no_grad(), stepping.held(model, "recurrent.l0", held, h, c):
+        with torch.no_grad(), intervention.held(model, "recurrent.l0", held, h, c):
             said = (model(torch.stack((a, b), -1).float())[0][:, 0] > 0).long()
         bits = "".join(str(bit) for bit in reversed(said.tolist()))
         lines.append(f"{words:<14}  {SUM[0]} + {SUM[1]} = {to_int(said):>2}   {bits}")

@@ -41,7 +41,7 @@ class Elman(nn.Module):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
-    _change: Callable[[Tensor], Tensor] | None = None  # `stepping` puts one here
+    _change: Callable[[Tensor], Tensor] | None = None  # `intervention` puts one here
 
     def __init__(
         self,

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unrolled import ablation, stepping, units
+from unrolled import ablation, intervention, units
+from unrolled.intervention import Seen, UnitError
 from unrolled.passage import Passage
-from unrolled.stepping import Seen, UnitError
 
 __all__ = ["Inspection", "Layer", "Tracker", "passages_of"]
 
@@ -72,7 +72,7 @@ class Inspection:
         within = self.passage.within
         seen = {
             name: found
-            for name, found in stepping.watch(self.model, self.passage.call).items()
+            for name, found in intervention.watch(self.model, self.passage.call).items()
             if not within or name.startswith(f"{within}.")
         }
         forwards = [name for name in seen if not name.endswith("_reverse")]
@@ -113,7 +113,7 @@ class Inspection:
         """The norms of the gradient at every step, by the layer's label."""
         if self.passage.followed is None:
             return {}
-        found = stepping.flow(self.model, self.passage.followed)
+        found = intervention.flow(self.model, self.passage.followed)
         return {
             layer.label: found[layer.name].norms() for layer in self.layers if layer.name in found
         }

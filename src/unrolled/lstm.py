@@ -131,7 +131,7 @@ device, dtype
             self.register_parameter(name, weight)
         self.reset_parameters()
 
-    _run_layer: Callable[..., Forward] = staticmethod(recurrence)  # `stepping` puts another here
+    _run_layer: Callable[..., Forward] = staticmethod(recurrence)  # see `intervention`
 
     def _plain_layers(self) -> list[str]:
         quiet = self.noise == Noise() and not (self.training and self.dropout)

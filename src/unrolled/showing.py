@@ -98,7 +98,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
 
 def _check(inspections: list[Inspection], options: argparse.Namespace) -> None:
     """Raise, before anything is drawn, where what is asked for is not there."""
-    from unrolled.stepping import UnitError
+    from unrolled.intervention import UnitError
 
     if not any(inspection.layers for inspection in inspections):
         raise ShowError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from unrolled import stepping
+from unrolled import intervention
 from unrolled.elman import Elman
 from unrolled.equations import step
 from unrolled.faults import PUBLISHED, faulty_lstm
@@ -82,7 +82,7 @@ def flow(model: Recall, x: Tensor) -> Flow:
     What a published pass does not carry is cut.  x is [T, B].
     """
     if not model.faults:
-        (found,) = stepping.flow(model, lambda: (model(x) - x[0]).square().sum()).values()
+        (found,) = intervention.flow(model, lambda: (model(x) - x[0]).square().sum()).values()
         return Flow(*found.norms())
     with torch.enable_grad():
         said, states = _walk(model, x)
