@@ -96,7 +96,7 @@ def learning_curve(
         values = np.array([row[key] for row in rows], dtype=float)
         # A marker where there are few: a run of one report is a point, not nothing.
         axes.plot(steps, values, color=colour, marker="o" if len(rows) < 25 else "", ms=4)
-        if _wide(values):
+        if _wide(values) and not _rising_share(values):
             axes.set_yscale("log")
         dress(axes, title=key, xlabel="step")
         axes.set_xlim(left=0)
@@ -105,7 +105,7 @@ def learning_curve(
     for (name, level), look in zip(lines.items(), LOOKS[1:], strict=False):
         panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
     if lines:
-        panels[1].legend(loc="best", frameon=False)
+        figure.legend(loc="outside lower center", ncols=min(3, len(lines)), frameon=False)
     return save(figure, path, title)
 
 
@@ -368,6 +368,11 @@ def _wide(values: Floats) -> bool:
     """Say whether values span more than a factor of 30, too much for a linear scale."""
     finite = values[np.isfinite(values)]
     return bool(finite.size and finite.min() > 0 and finite.max() / finite.min() > 30)
+
+
+def _rising_share(values: Floats) -> bool:
+    """Say whether values are shares on their way up: what counts is how far 1 is."""
+    return bool(values.size and values.max() <= 1 and values[-1] > values[0])
 
 
 def _thin(count: int, most: int) -> list[int]:
