@@ -18,7 +18,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Each line may import the lines below it and its own; docs/architecture.md says why.
 FLOORS = (
-    {"__main__", "cli", "flags", "interrupts", "progress", "report", "reproduce"},
+    {"__main__", "cli", "flags", "interrupts", "progress", "report", "reproduce", "showing"},
     {
         "recipes",
         "training",
@@ -31,7 +31,10 @@ FLOORS = (
         "trained",
         "bench",
     },
-    {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
+    {"plots", "pictures", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
+    {"inspection"},
+    {"ablation"},
+    {"passage", "intervention", "units"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},

@@ -270,12 +270,13 @@ def _need(*modules: str) -> None:
 
 def show(arguments: list[str]) -> int:
     """`unrolled show`."""
-    from unrolled import report
+    from unrolled import showing
 
     parser = _Parser(prog="unrolled show", description=COMMANDS["show"].summary)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
-    print(report.describe(parser.parse_args(arguments).folder))
-    return 0
+    options = showing.options_from(parser, arguments)
+    if options.plots:
+        _need("matplotlib", "safetensors")
+    return showing.run(options)
 
 
 def attempt(arguments: list[str]) -> int:
@@ -369,7 +370,7 @@ def explore(arguments: list[str]) -> int:
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
-    "show": Command("show DIR", "a run's figures, and where its pictures are", show),
+    "show": Command("show DIR [--plots]", "a run's figures; what goes on inside it", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),

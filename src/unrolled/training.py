@@ -32,8 +32,9 @@ class Recipe(Protocol):
 
     It may also have ``carry_state = True`` (the state goes from one batch to the next), a method
     ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate),
-    ``comparable = False`` (what was published is of something else, other data say), and a method
-    ``digest()`` (a word for the data, that a run may not go on with other data).
+    ``comparable = False`` (what was published is of something else, other data say), a method
+    ``digest()`` (a word for the data, that a run may not go on with other data), and a method
+    ``look(model)`` (what to look at the model by: see `unrolled.passage`).
     """
 
     @property

@@ -28,6 +28,7 @@ from unrolled.explorer import Explorable, Output, Window
 from unrolled.forecaster import Forecaster, extend, forecast, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.timeline import Timeline
 
@@ -367,6 +368,12 @@ class Recipe:
             own = "from its own forecasts"
             answer.append(f"it forecasts {self.horizon} at once; what lies beyond is {own}")
         return "\n".join(answer)
+
+    def look(self, model: Forecaster) -> list[Passage]:
+        """The test part's last windows."""
+        from unrolled.forecaster import last_windows
+
+        return [last_windows(model, self.split, self.timeline)]
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled.explorer import Explorable, Output, Tokens
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
 from unrolled.recipes._text.corpus import Corpus, Points
@@ -388,3 +389,11 @@ class Recipe:
     def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
         """A text that goes on from a primer, or the neighbours of a word."""
         return answer(model, arguments)
+
+    def look(self, model: LanguageModel) -> list[Passage]:
+        """The first 3,000 tokens of the held-out part, and where they stand in their text."""
+        from unrolled.recipes._text.looking import passage
+
+        # In the model's own numbers: the text may have changed since.
+        held_out, known = self.corpus.points[self._split :], self._training_points
+        return [passage(model, encode(model.vocabulary, held_out[:20_000], known).ids[:3000])]
