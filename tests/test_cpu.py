@@ -194,9 +194,14 @@ import torch, unrolled
 for _ in range(3):
     y, _ = unrolled.LSTM(2, 3)(torch.zeros(4, 1, 2))
 print(unrolled.LSTM(2, 3).engine_for(torch.zeros(4, 1, 2)))
+for lstm in (unrolled.LSTM(2, 3, 2), unrolled.LSTM(2, 3, 2, cell="peephole", zoneout=0.1).eval()):
+    stepper, x = lstm.stepper(), torch.randn(5, 1, 2)
+    y = torch.stack([stepper(step).clone() for step in x])
+    assert torch.allclose(y, lstm(x)[0], atol=1e-6)
+    assert torch.allclose(stepper.c, lstm(x)[1][1], atol=1e-6)
 """
     done = run_python(code)
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("aten; cpu declined: the extension is not built")
     assert done.stderr.count("runs without its native engine") == 1
 

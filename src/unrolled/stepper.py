@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from unrolled.engines import choose, cpu
-from unrolled.masks import NO_MASKS
+from unrolled.engines import Inputs, choose, cpu, engine_named
+from unrolled.equations import Cell
+from unrolled.masks import NO_MASKS, StateMasks
 from unrolled.recurrence import request_for
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Stepper:
     `refresh`.
 
     The equations are those of the layer in ``eval()``: no dropout, zoneout at its expected value.
+    Where the package was installed without its native engine, the next one takes the steps.
 
     Attributes
     ----------
@@ -64,17 +67,19 @@ class Stepper:
 
     def refresh(self) -> None:
         """Read the layer's weights again; the state stays."""
-        layer, steps = self._layer, cpu.Steps()
+        layer = self._layer
+        steps: cpu.Steps | _Steps = cpu.Steps() if cpu.built() else _Steps()
         with torch.no_grad():
             x = self.x[None]
             masks = layer.noise.added(NO_MASKS, x, (layer.hidden_size,) * 2, False, None)
             for k, state in enumerate(zip(self.h, self.c, strict=True)):
                 inputs = layer.inputs_of(f"l{k}", x, state)
-                choose("cpu", request_for(layer.cell, inputs, masks))
+                if cpu.built():
+                    choose("cpu", request_for(layer.cell, inputs, masks))
                 x = self._between[k][None]
                 steps.add(layer.cell, inputs, masks, x)
         self._steps = steps
-        self.step = steps.step
+        self.step: Callable[[], None] = steps.step
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step on ``x``, [B, I] or whatever broadcasts to it; gives ``y``."""
@@ -86,3 +91,28 @@ class Stepper:
         """Make the state zero."""
         self.h.zero_()
         self.c.zero_()
+
+
+class _Steps:
+    """What `cpu.Steps` does, by another engine: the same tensors, and others made on the way."""
+
+    def __init__(self) -> None:
+        self._layers: list[tuple[str, Cell, Inputs, StateMasks, Tensor]] = []
+
+    def add(self, cell: Cell, inputs: Inputs, masks: StateMasks, y: Tensor) -> None:
+        """Put a layer on top; its weights are copied."""
+        engine = choose("auto", request_for(cell, inputs, masks)).engine
+        weights: dict[str, Any] = {
+            name: None if t is None else t.detach().clone()
+            for name, t in list(inputs._asdict().items())[3:]
+        }
+        self._layers.append((engine, cell, inputs._replace(**weights), masks, y))
+
+    def step(self) -> None:
+        """Take a step."""
+        with torch.no_grad():
+            for engine, cell, inputs, masks, y in self._layers:
+                run = engine_named(engine).forward
+                out, _ = run(cell, inputs, masks, save=False, trace=False)
+                for new, at in zip(out[:3], (y, inputs.h_0, inputs.c_0), strict=True):
+                    at.copy_(new)

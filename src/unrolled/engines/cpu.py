@@ -43,6 +43,7 @@ else:
 __all__ = [
     "Steps",
     "backward",
+    "built",
     "calls",
     "cell_numbers",
     "dense",
@@ -57,6 +58,11 @@ __all__ = [
 skips = True
 
 _FORGET = ("learned", "one", "coupled")
+
+
+def built() -> bool:
+    """Whether the extension is there."""
+    return _missing is None
 
 
 def level() -> str | None:
