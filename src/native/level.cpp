@@ -2,6 +2,7 @@
 // LEVEL, VECTOR_BYTES and REAL defined.  It cuts the batch into slices and chooses the instantiation.
 #include "backward.hpp"
 #include "forward.hpp"
+#include "steps.hpp"
 #include "weights.hpp"
 
 namespace unrolled::LEVEL {
@@ -300,12 +301,17 @@ template <class T, Vec<T> (*F)(Vec<T>)> void map(const T* from, T* to, long coun
   }
 }
 
+template <class T> long train_all(Training<T>& net, const Batch<T>* batches, long count, T* losses) {
+  return train(net, batches, count, losses, forward<T>, backward<T>);
+}
+
 template <class T> Vec<T> sigmoid_of(Vec<T> x) { return sigmoid<T>(x); }
 template <class T> Vec<T> tanh_of(Vec<T> x) { return tanh<T>(x); }
 
 }  // namespace
 
 extern const Entry<REAL> NAME;
-constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
+constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>,
+                                 train_all<REAL>};
 
 }  // namespace unrolled::LEVEL

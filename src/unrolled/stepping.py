@@ -1,0 +1,391 @@
+"""`train_steps`: whole training steps in one native call, forward to update.
+
+For a small network autograd and the optimiser take a hundred times what the arithmetic takes.  Here
+the kernel makes many steps in one call: forward, head, loss, backward, clipping, update.  Parameters
+and the optimiser's state are torch's own tensors, so that either can make the next step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled import updates
+from unrolled.blocks import Batches, as_batches, each_ahead, places
+from unrolled.elman import Elman
+from unrolled.engines import Declined, Request, cpu
+from unrolled.losses import KINDS, OVER, Loss, as_loss
+from unrolled.lstm import LSTM
+from unrolled.network import Network
+from unrolled.regularisation import Noise
+
+__all__ = ["Program", "TrainingError", "supports", "train_steps"]
+
+State = Any  # (h, c), each [L, B, H]; of an Elman network h [1, B, H]
+
+# Multiplications of one native call: some hundredths of a second, after which Ctrl-C is heard.
+_CALL = 2e8
+_STEP = 2e4  # what a step costs beside its products, in multiplications
+
+_ACTIVATIONS = ("tanh", "sigmoid", "relu")
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on: a loss, a gradient or a weight that is not finite.
+
+    Attributes
+    ----------
+    losses : Tensor or None
+        Of the steps that were made before.
+    """
+
+    losses: Tensor | None = None
+
+
+def supports(network: Network, optimizer: torch.optim.Optimizer, loss: object) -> str | None:
+    """None where the kernel makes these training steps, or the reason why not."""
+    found = as_loss(loss)
+    if isinstance(found, str):
+        return found
+    recurrent = network.recurrent
+    if type(network) is not Network or type(recurrent) not in (LSTM, Elman):
+        return "it has Network of LSTM or Elman as they are, and no class made from them"
+    if network.head is not None and type(network.head) is not nn.Linear:
+        return "its head is an nn.Linear as it is, and no class made from it"
+    for module in network.modules():
+        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        if any(getattr(module, name) for name in hooks):
+            return f"there are hooks on {type(module).__name__}"
+    return (
+        _why_not_layer(recurrent)
+        or _why_not_parameters(network)
+        or updates.reason(optimizer, _learned(network))
+    )
+
+
+def _why_not_layer(recurrent: LSTM | Elman) -> str | None:
+    weight = recurrent.weight_ih_l0
+    cell = recurrent.cell if isinstance(recurrent, LSTM) else LSTM(1, 1).cell
+    projected = isinstance(recurrent, LSTM) and recurrent.proj_size > 0
+    reason = cpu.supports(Request(cell, (), weight.dtype, weight.device.type, projected))
+    if reason is not None:
+        return reason
+    if recurrent.batch_first:
+        return "it has time first, and the layer has batch_first=True"
+    if isinstance(recurrent, Elman):
+        return None
+    if recurrent.bidirectional:
+        return "it has one direction"
+    if recurrent.noise != Noise() or (recurrent.dropout and recurrent.training):
+        return "it has neither dropout nor zoneout"
+    if recurrent.engine not in ("auto", "cpu"):
+        return f"the layer was given engine={recurrent.engine!r}"
+    return None
+
+
+def _why_not_parameters(network: Network) -> str | None:
+    kind = network.recurrent.weight_ih_l0.dtype
+    seen: dict[int, str] = {}
+    for name, p in network.named_parameters(remove_duplicate=False):
+        plain = type(p) is nn.Parameter and p.layout is torch.strided and p.is_contiguous()
+        if not plain or p.is_neg() or p.dtype != kind or p.device.type != "cpu":
+            return f"{name} is no dense parameter of {kind} on the CPU"
+        if p.data_ptr() in seen:
+            return f"{name} shares its memory with {seen[p.data_ptr()]}"
+        seen[p.data_ptr()] = name
+        if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None):
+            return f"there are hooks on {name}"
+    return None
+
+
+def _learned(network: Network) -> list[Tensor]:
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+class Program:
+    """A network and its optimiser as the kernel was told of them; for as long as neither changes.
+
+    Parameters
+    ----------
+    network, optimizer, loss
+        That `supports` has nothing against.
+    clip : float
+        The largest norm of the gradient; 0: any.
+    state : State, optional
+        Where each step begins, and where it leaves what it ended with; None: at zero, each.
+    threads : int
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss,
+        clip: float,
+        state: State,
+        threads: int,
+    ) -> None:
+        recurrent = network.recurrent
+        self.network, self.optimizer, self.loss = network, optimizer, loss
+        self.carried = state is not None
+        self.dtype = recurrent.weight_ih_l0.dtype
+        self._kept: list[object] = [network, state]
+        self._trainer = cpu.trainer(self.dtype, threads)
+        self._learned: list[tuple[Tensor, int, int]] = []
+        sizes = self._add_layers(recurrent, state)
+        head = network.head
+        weights = (None, None) if head is None else (head.weight, head.bias)
+        self._note(sizes, weights)
+        self._trainer.set_head(network.outputs, *map(_address, weights), network.read == "last")
+        ignored = loss.ignore_index
+        self._trainer.set_loss(
+            KINDS.index(loss.kind), OVER.index(loss.over), loss.factor, ignored
+        )
+        self._trainer.set_rule(*updates.rule_of(optimizer), clip)
+        self._states = []
+        for p, layer, slot in self._learned:
+            held = updates.state_of(optimizer, p)
+            self._states.append(held)
+            self._trainer.add_parameter(
+                layer, slot, p.numel(), p.data_ptr(), *map(_address, held[:4]), held.fresh
+            )
+
+    def _add_layers(self, recurrent: LSTM | Elman, state: State) -> int:
+        hidden = recurrent.hidden_size
+        layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
+        self._work = 0.0
+        for k in range(layers):
+            weights = [recurrent._parameters.get(f"{name}_l{k}") for name in _WEIGHTS]
+            width = hidden if k else recurrent.input_size
+            self._note(k, weights)
+            at = list(map(_address, weights))
+            if isinstance(recurrent, Elman):
+                h = _address(state)
+                kind = _ACTIVATIONS.index(recurrent.activation)
+                self._trainer.add_elman(width, hidden, kind, *at[:4], h)
+                self._work += 3 * hidden * (width + hidden)
+                continue
+            h, c = (0, 0) if state is None else (s[k].data_ptr() for s in state)
+            cell = cpu.cell_numbers(recurrent.cell)
+            self._trainer.add_lstm(width, hidden, *map(_as, (int, bool, bool), cell), *at, h, c)
+            self._work += 3 * len(recurrent.cell.gates) * hidden * (width + hidden)
+        return layers
+
+    def _note(self, layer: int, weights: Any) -> None:
+        for slot, p in enumerate(weights):
+            if p is not None and p.requires_grad:
+                self._learned.append((p, layer, slot))
+
+    def run(self, batches: Batches, losses: Tensor, first: int = 0, last: int | None = None) -> int:
+        """Make a step for each of the batches ``first`` to ``last``; returns how many were made.
+
+        ``losses`` [N] is given theirs.  Where fewer were made, `error` says why.
+        """
+        plan, kept = places(batches, self.carried)
+        count = len(plan) if last is None else last
+        _, steps, rows, _ = batches.x.shape
+        self._trainer.reserve(steps * rows, rows)
+        some = max(1, int(_CALL / (_STEP + steps * rows * self._work)))
+        at = first
+        try:
+            while at < count:
+                take = min(some, count - at)
+                made = self._trainer.run(
+                    plan[at].data_ptr(), take, losses.data_ptr() + at * losses.element_size()
+                )
+                at += made
+                if made < take:
+                    break
+        finally:
+            self._forget_unused()
+        del kept
+        return at - first
+
+    def _forget_unused(self) -> None:
+        """A momentum that no step was made with is none."""
+        for k, ((p, _, _), held) in enumerate(zip(self._learned, self._states, strict=True)):
+            if held.fresh and self._trainer.fresh(k):
+                self.optimizer.state[p].pop("momentum_buffer", None)
+
+    def error(self, step: int) -> TrainingError:
+        """Why it stopped before ``step``."""
+        what = "the loss" if self._trainer.stop == 1 else "the gradient's norm"
+        return TrainingError(f"step {step}: {what} is {self._trainer.found}")
+
+
+def _as(kind: Callable[[int], Any], value: int) -> Any:
+    return kind(value)
+
+
+def _address(t: Tensor | None) -> int:
+    return 0 if t is None else t.data_ptr()
+
+
+class _Plain:
+    """The same steps through autograd and the optimiser itself: what a `Program` is held to."""
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss,
+        clip: float,
+        state: State,
+    ) -> None:
+        self._network, self._optimizer, self._loss = network, optimizer, loss
+        self._clip, self._state = clip, state
+        self._why = ("", math.nan)
+
+    def run(self, batches: Batches, losses: Tensor) -> int:
+        inside = batches.inside()
+        for k in range(len(batches.x)):
+            batch = batches.at(k)
+            masks = {"lengths": batch.lengths, "resets": batch.resets, "mask": batch.mask}
+            given = {name: mask for name, mask in masks.items() if mask is not None}
+            said, state = self._network(batch.x, self._state, **given)
+            every = inside is not None and self._network.read == "every"
+            loss = self._loss(said, batch.target, inside[k] if every else None)
+            losses[k] = loss.detach()
+            if not self._update(loss):
+                return k
+            if self._state is not None:
+                for ours, after in zip(_tensors(self._state), _tensors(state), strict=True):
+                    ours.copy_(after.detach())
+        return len(batches.x)
+
+    def _update(self, loss: Tensor) -> bool:
+        if not math.isfinite(loss.item()):
+            self._why = ("the loss", loss.item())
+            return False
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._clip:
+            parameters = [p for p in self._network.parameters() if p.grad is not None]
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if not math.isfinite(norm.item()):
+                self._why = ("the gradient's norm", norm.item())
+                return False
+            nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
+        self._optimizer.step()
+        return True
+
+    def error(self, step: int) -> TrainingError:
+        return TrainingError(f"step {step}: {self._why[0]} is {self._why[1]}")
+
+
+def _tensors(state: State) -> tuple[Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def _check_state(state: State, network: Network, block: Batches) -> None:
+    if state is None:
+        return
+    recurrent = network.recurrent
+    layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
+    shape = (layers, block.x.shape[2], recurrent.hidden_size)
+    wanted = 1 if isinstance(recurrent, Elman) else 2
+    held = _tensors(state)
+    for t in held:
+        if len(held) != wanted or tuple(t.shape) != shape or t.dtype != block.x.dtype:
+            raise ValueError(
+                f"state is {' and '.join(f'{t.dtype} {list(t.shape)}' for t in held)}, expected "
+                f"{'h' if wanted == 1 else '(h, c)'}, {block.x.dtype} {list(shape)}."
+            )
+        if not t.is_contiguous() or t.requires_grad:
+            raise ValueError("state must be contiguous and without a gradient: it is written to.")
+
+
+def train_steps(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss | str | nn.Module,
+    batches: Any,
+    *,
+    clip: float = 0.0,
+    state: State = None,
+    engine: str = "auto",
+    threads: int | None = None,
+) -> Tensor:
+    """Train: one update for each batch, all of a block in one native call.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : torch.optim.Optimizer
+        Over the network's parameters.  SGD, Adagrad, Adam, AdamW and RMSprop are made natively, with
+        torch's formulas and on torch's own state, so that ``optimizer.step()`` can go on from there.
+    loss : Loss, str or torch.nn.Module
+        `Loss`, one of its kinds by name, or `nn.MSELoss`, `nn.BCEWithLogitsLoss`,
+        `nn.CrossEntropyLoss`.
+    batches : Batches, (x, target) or an iterable of them
+        A block of N batches; see `Batches`.  Of an iterable, the next block is made in a thread of
+        its own while this one trains.
+    clip : float
+        The largest norm of the gradient, as `torch.nn.utils.clip_grad_norm_` has it; 0: any.
+    state : (Tensor, Tensor) or Tensor, optional
+        h and c, each [L, B, H] (of an `Elman` h, [1, B, H]).  Where each step begins; what it ended
+        with is written there, and the next step begins with that.  Left out: each begins at zero.
+    engine : {"auto", "native", "plain"}
+        Native where that is supported; or native, or an exception; or autograd and
+        ``optimizer.step()``.
+    threads : int, optional
+        As many as torch uses, if left out.
+
+    Returns
+    -------
+    Tensor, [N]
+        The loss of each step, before its update.
+
+    Raises
+    ------
+    unrolled.Declined
+        With ``engine="native"``, where it is not supported: in one sentence, why.
+    unrolled.TrainingError
+        If a loss (or, with ``clip``, a gradient) is not finite.  Parameters and the optimiser's state
+        are as they were before that step; the losses until then are the exception's ``losses``.
+    TypeError, ValueError
+        For shapes, types and values that do not fit, in one sentence.
+
+    Examples
+    --------
+    >>> network = Network(LSTM(1, 8), nn.Linear(8, 1))
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> x = torch.rand(1000, 10, 1, 1)
+    >>> losses = train_steps(network, optimizer, "squared_error", (x, x.cumsum(1)))
+    >>> losses.shape
+    torch.Size([1000])
+    """
+    if engine not in ("auto", "native", "plain"):
+        raise ValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
+    if not (0 <= clip < math.inf):
+        raise ValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
+    reason = supports(network, optimizer, loss)
+    if engine == "native" and reason is not None:
+        raise Declined(f"engine='native' declined: {reason}; engine='auto' takes autograd.")
+    found = as_loss(loss)
+    if isinstance(found, str):
+        raise TypeError(f"{found}: use unrolled.Loss.")
+    if engine == "plain" or reason is not None:
+        run: Program | _Plain = _Plain(network, optimizer, found, clip, state)
+    else:
+        count = torch.get_num_threads() if threads is None else threads
+        run = Program(network, optimizer, found, clip, state, count)
+    losses: list[Tensor] = []
+    made = 0
+    with each_ahead(batches) as blocks:
+        for given in blocks:
+            block = as_batches(given, network, found)
+            _check_state(state, network, block)
+            losses.append(torch.full((len(block.x),), math.nan, dtype=block.x.dtype))
+            some = run.run(block, losses[-1])
+            made += some
+            if some < len(block.x):
+                error = run.error(made + 1)
+                error.losses = torch.cat(losses)[:made]
+                raise error
+    return torch.cat(losses) if losses else torch.empty(0)
