@@ -31,6 +31,8 @@ FLOORS = (
         "bench",
     },
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
+    {"many", "stepping"},
+    {"blocks", "losses", "network", "updates"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},

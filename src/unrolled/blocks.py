@@ -14,7 +14,7 @@ from unrolled.losses import Loss
 from unrolled.masks import row_masks
 from unrolled.network import Network
 
-__all__ = ["Batches", "as_batches", "each_ahead", "places"]
+__all__ = ["Batches", "Places", "as_batches", "each_ahead", "places"]
 
 
 class Batches(NamedTuple):
@@ -121,30 +121,32 @@ def _check_target(
             )
 
 
-def places(batches: Batches, carried: bool) -> tuple[Tensor, list[Tensor]]:
-    """Where each batch lies, as the kernel reads it, and the tensors that must live as long.
+class Places(NamedTuple):
+    """Where each batch of a block lies, as the kernel reads it."""
 
-    Returns
-    -------
-    Tensor of int64, [N, 8]
-        A row of ``Batch`` in ``training.hpp`` for each.
-    list of Tensor
-    """
+    table: Tensor  # of int64, [N, 8]: a row of ``Batch`` in ``training.hpp`` for each
+    steps: int
+    rows: int
+    kept: list[Tensor]  # what must live as long
+
+
+def places(batches: Batches, carried: bool) -> Places:
+    """The table of a block; ``carried``: each begins with the state that the one before left."""
     count, steps, rows, _ = batches.x.shape
     masks = row_masks(batches.inside(), batches.mask, batches.resets)
     kept: list[Tensor] = []
-    plan = torch.zeros(count, 8, dtype=torch.int64)
-    plan[:, 0], plan[:, 1], plan[:, 7] = steps, rows, int(not carried)
+    table = torch.zeros(count, 8, dtype=torch.int64)
+    table[:, 0], table[:, 1], table[:, 7] = steps, rows, int(not carried)
     numbers = torch.arange(count)
     given = (batches.x, batches.target, masks.carry, masks.live, masks.inside)
     for column, t in enumerate(given, 2):
-        if t is None:
+        if t is None or not count:
             continue
         if not t[0].is_contiguous() or t.is_neg():
             t = t.resolve_neg().contiguous()
         kept.append(t)
-        plan[:, column] = t.data_ptr() + numbers * (t.stride(0) * t.element_size())
-    return plan, kept
+        table[:, column] = t.data_ptr() + numbers * (t.stride(0) * t.element_size())
+    return Places(table, steps, rows, kept)
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unrolled import updates
-from unrolled.blocks import Batches, as_batches, each_ahead, places
+from unrolled.blocks import Batches, Places, as_batches, each_ahead, places
 from unrolled.elman import Elman
 from unrolled.engines import Declined, Request, cpu
 from unrolled.losses import KINDS, OVER, Loss, as_loss
@@ -23,12 +23,11 @@ from unrolled.lstm import LSTM
 from unrolled.network import Network
 from unrolled.regularisation import Noise
 
-__all__ = ["Program", "TrainingError", "supports", "train_steps"]
+__all__ = ["Native", "Program", "TrainingError", "supports", "train_steps"]
 
 State = Any  # (h, c), each [L, B, H]; of an Elman network h [1, B, H]
 
-# Multiplications of one native call: some hundredths of a second, after which Ctrl-C is heard.
-_CALL = 2e8
+_CALL = 2e8  # multiplications of one native call
 _STEP = 2e4  # what a step costs beside its products, in multiplications
 
 _ACTIVATIONS = ("tanh", "sigmoid", "relu")
@@ -107,6 +106,23 @@ def _learned(network: Network) -> list[Tensor]:
     return [p for p in network.parameters() if p.requires_grad]
 
 
+class Native(NamedTuple):
+    """How a recipe's loss is made by the kernel.
+
+    Parameters
+    ----------
+    network : Network
+        Of the model's own parts.
+    loss : Loss
+    read : callable
+        From a block of batches, as they are drawn, to `Batches`; (x, target), if left out.
+    """
+
+    network: Network
+    loss: Loss
+    read: Callable[[tuple[Tensor, ...]], Batches] = lambda block: Batches(*block)
+
+
 class Program:
     """A network and its optimiser as the kernel was told of them; for as long as neither changes.
 
@@ -181,29 +197,29 @@ class Program:
             if p is not None and p.requires_grad:
                 self._learned.append((p, layer, slot))
 
-    def run(self, batches: Batches, losses: Tensor, first: int = 0, last: int | None = None) -> int:
-        """Make a step for each of the batches ``first`` to ``last``; returns how many were made.
+    def at_once(self, block: Places) -> int:
+        """How many steps one call makes: some hundredths of a second, after which all is heard."""
+        return max(1, int(_CALL / (_STEP + block.steps * block.rows * self._work)))
 
-        ``losses`` [N] is given theirs.  Where fewer were made, `error` says why.
+    def run(self, block: Places, losses: Tensor, first: int, last: int) -> int:
+        """Make a step for each of the block's batches ``first`` to ``last`` − 1.
+
+        Returns how many were made: where fewer, `error` says why.  ``losses`` [last − first] is
+        given theirs.
         """
-        plan, kept = places(batches, self.carried)
-        count = len(plan) if last is None else last
-        _, steps, rows, _ = batches.x.shape
-        self._trainer.reserve(steps * rows, rows)
-        some = max(1, int(_CALL / (_STEP + steps * rows * self._work)))
+        self._trainer.reserve(block.steps * block.rows, block.rows)
+        table, size, some = block.table, losses.element_size(), self.at_once(block)
         at = first
         try:
-            while at < count:
-                take = min(some, count - at)
-                made = self._trainer.run(
-                    plan[at].data_ptr(), take, losses.data_ptr() + at * losses.element_size()
-                )
+            while at < last:
+                take = min(some, last - at)
+                row, into = table.data_ptr() + at * 64, losses.data_ptr() + (at - first) * size
+                made = self._trainer.run(row, take, into)
                 at += made
                 if made < take:
                     break
         finally:
             self._forget_unused()
-        del kept
         return at - first
 
     def _forget_unused(self) -> None:
@@ -373,18 +389,22 @@ def train_steps(
     if engine == "plain" or reason is not None:
         run: Program | _Plain = _Plain(network, optimizer, found, clip, state)
     else:
-        count = torch.get_num_threads() if threads is None else threads
-        run = Program(network, optimizer, found, clip, state, count)
+        threads = torch.get_num_threads() if threads is None else threads
+        run = Program(network, optimizer, found, clip, state, threads)
     losses: list[Tensor] = []
     made = 0
     with each_ahead(batches) as blocks:
         for given in blocks:
             block = as_batches(given, network, found)
             _check_state(state, network, block)
-            losses.append(torch.full((len(block.x),), math.nan, dtype=block.x.dtype))
-            some = run.run(block, losses[-1])
+            count = len(block.x)
+            losses.append(torch.empty(count, dtype=block.x.dtype))
+            if isinstance(run, Program):
+                some = run.run(places(block, state is not None), losses[-1], 0, count)
+            else:
+                some = run.run(block, losses[-1])
             made += some
-            if some < len(block.x):
+            if some < count:
                 error = run.error(made + 1)
                 error.losses = torch.cat(losses)[:made]
                 raise error
