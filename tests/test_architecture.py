@@ -32,6 +32,7 @@ FLOORS = (
     },
     {"plots", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
     {"many", "stepping"},
+    {"program"},
     {"blocks", "losses", "network", "updates"},
     {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
     {"direct", "plan"},

@@ -28,8 +28,8 @@ class Batches(NamedTuple):
         and for classes, which are int64.
     lengths : Tensor of int, [N, B], optional
     resets, mask : Tensor of bool, [N, T, B], optional
-        As `unrolled.LSTM` takes them.  What lies beyond a row's length does not count in the loss; a
-        step that is missing does.
+        As `unrolled.LSTM` takes them.  What lies beyond a row's length does not count in the loss;
+        a step that is missing does.
     """
 
     x: Tensor
@@ -64,9 +64,11 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
                 f"a block of batches is a {type(given).__name__}, expected (x, target) or "
                 "unrolled.Batches."
             )
-        given = Batches(*given)
+        block = Batches(*given)
+    else:
+        block = given
     weight = network.recurrent.weight_ih_l0
-    x, width = given.x, network.recurrent.input_size
+    x, width = block.x, network.recurrent.input_size
     if x.dim() != 4 or x.shape[3] != width:
         raise ValueError(f"x is {list(x.shape)}, expected [N, T, B, {width}].")
     if x.dtype != weight.dtype or x.device != weight.device:
@@ -77,11 +79,11 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
     count, steps, rows, _ = x.shape
     if not steps or not rows:
         raise ValueError(f"x is {list(x.shape)}, expected at least one step and one row.")
-    _check_target(given.target, (count, steps, rows), network, loss, x)
+    _check_target(block.target, (count, steps, rows), network, loss, x)
     shapes = {"lengths": (count, rows), "resets": (count, steps, rows)}
     shapes["mask"] = shapes["resets"]
     for name, shape in shapes.items():
-        t = getattr(given, name)
+        t = getattr(block, name)
         if t is None:
             continue
         if tuple(t.shape) != shape:
@@ -91,7 +93,7 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
                 raise ValueError(f"lengths must be whole numbers from 0 to {steps}.")
         elif t.dtype != torch.bool:
             raise ValueError(f"{name} is {t.dtype}, expected torch.bool.")
-    return given
+    return block
 
 
 def _check_target(
@@ -104,9 +106,8 @@ def _check_target(
     if said == 1 and not classes:
         expected.append(lead)
     if tuple(target.shape) not in expected:
-        raise ValueError(
-            f"target is {list(target.shape)}, expected {' or '.join(str(list(e)) for e in expected)}."
-        )
+        words = " or ".join(str(list(shape)) for shape in expected)
+        raise ValueError(f"target is {list(target.shape)}, expected {words}.")
     wanted = torch.int64 if classes else x.dtype
     if target.dtype != wanted or target.device != x.device:
         raise ValueError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -25,8 +24,8 @@ class Loss:
     Parameters
     ----------
     kind : {"squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy"}
-        (z − y)²; (σ(z) − y)², document 001's adder; that of bits, from logits; that of classes, from
-        logits, where the target holds the class's number.
+        (z − y)²; (σ(z) − y)², document 001's adder; that of bits, from logits; that of classes,
+        from logits, where the target holds the class's number.
     over : {"mean", "sum", "rows"}
         What the sum over all that counts is divided by: their number, nothing, or B.
     factor : float
@@ -113,7 +112,7 @@ def as_loss(loss: object) -> Loss | str:
         nn.BCEWithLogitsLoss: "binary_cross_entropy",
         nn.CrossEntropyLoss: "cross_entropy",
     }
-    kind = kinds.get(type(loss))  # type: ignore[arg-type]
+    kind = kinds.get(type(loss))
     if kind is None:
         return f"it has no loss like {type(loss).__name__}"
     given = vars(loss)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unrolled import checkpoint
 from unrolled.blocks import Places, places
 from unrolled.optimizers import make_optimizer
-from unrolled.stepping import Native, Program, TrainingError, supports
+from unrolled.program import Native, Program, TrainingError, supports
 
 if TYPE_CHECKING:
     from unrolled.training import Recipe
@@ -156,7 +156,7 @@ class Session:
         if made < most:
             raise self._program.error(self.step + 1)
         self._take(self._window - 1)
-        return losses.tolist()  # type: ignore[no-any-return]
+        return losses.tolist()
 
     def advance(self, save: Callable[[dict[str, Any]], None] | None = None) -> float:
         """One update.  ``save`` is given what was before it, once its loss has come out finite."""

@@ -36,7 +36,7 @@ class Recipe(Protocol):
     ``digest()`` (a word for the data, that a run may not go on with other data), a method
     ``batches(step, generator)`` (many batches drawn at once, tensors [K, T, B, …], from which they
     are taken in order; ``batch`` is then not asked), and a method ``native(model)`` (an
-    `unrolled.stepping.Native` by which the kernel makes whole updates, or why there is none).
+    `unrolled.program.Native` by which the kernel makes whole updates, or why there is none).
     """
 
     @property
@@ -102,9 +102,9 @@ class Step(NamedTuple):
     """One update, or several that the kernel made in one call: the last one's number and loss.
 
     ``metrics`` and ``report`` are empty but every ``report_every`` steps and after the last one;
-    no call goes beyond these.  ``seconds`` is the time in training, less what the caller did between
-    steps.  ``losses`` are those of every update since the `Step` before; ``model`` is as it is after
-    the last of them.
+    no call goes beyond these.  ``seconds`` is the time in training, less what the caller did
+    between steps.  ``losses`` are those of every update since the `Step` before; ``model`` is as it
+    is after the last of them.
     """
 
     step: int

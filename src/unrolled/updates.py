@@ -102,6 +102,8 @@ def rule_of(optimizer: torch.optim.Optimizer) -> Rule:
 def state_of(optimizer: torch.optim.Optimizer, p: Tensor) -> State:
     """The tensors of a parameter's state; what is not there yet is made."""
     given = optimizer.param_groups[0]
+    if isinstance(optimizer, torch.optim.SGD) and not given["momentum"]:
+        return State(None, None, None, None, False)
     state: dict[str, Any] = optimizer.state[p]
 
     def held(name: str) -> Tensor:
@@ -111,8 +113,6 @@ def state_of(optimizer: torch.optim.Optimizer, p: Tensor) -> State:
         return found
 
     if isinstance(optimizer, torch.optim.SGD):
-        if not given["momentum"]:
-            return State(None, None, None, None, False)
         fresh = state.get("momentum_buffer") is None
         return State(held("momentum_buffer"), None, None, None, fresh)
     if "step" not in state:

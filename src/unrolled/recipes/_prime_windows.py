@@ -11,9 +11,9 @@ from torch import Tensor
 
 from unrolled.losses import Loss
 from unrolled.network import Network
+from unrolled.program import Native
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._prime_numbers import first_primes
-from unrolled.stepping import Native
 
 __all__ = ["Windows"]
 

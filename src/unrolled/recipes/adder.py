@@ -23,8 +23,8 @@ from unrolled.equations import CELLS
 from unrolled.losses import Loss
 from unrolled.lstm import LSTM
 from unrolled.network import Network
+from unrolled.program import Native
 from unrolled.recipes import Published
-from unrolled.stepping import Native
 
 SOURCE = "document 000 (LSTM, MATLAB) and document 001 (Elman network, NumPy; after iamtrask 2015)"
 

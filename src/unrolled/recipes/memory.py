@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from unrolled.blocks import Batches
 from unrolled.losses import Loss
 from unrolled.network import Network
+from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow
-from unrolled.stepping import Native
 
 SOURCE = "documents 000 and 002 (backward passes), 004 (the carousel of 1997)"
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from unrolled.equations import CELLS
 from unrolled.losses import Loss
 from unrolled.network import Network
+from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._document_001 import Draws, FirstUnit
-from unrolled.stepping import Native
 
 SOURCE = "document 001 (LSTM, NumPy; after Nico Jimenez's lstm)"
 
