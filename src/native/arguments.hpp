@@ -111,8 +111,11 @@ void release(void* memory);
 struct Arena {
   char* at;
   long size, used, wanted, live;
+  long kept, kept_live;  // of these, what `hold` was told of
 };
 void lend(Arena* arena);  // null: no more
+// Whether what is taken now stays, while what is taken after it comes and goes.
+void hold(bool on);
 
 // Ask for large pages where a buffer that nobody has touched yet is large: the first touch of a page
 // costs as much as thousands of multiplications.

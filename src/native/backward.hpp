@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cell.hpp"
+#include "few.hpp"
 #include "product.hpp"
 
 namespace unrolled::LEVEL {
@@ -21,6 +22,7 @@ template <class T> struct BackSlice {
   const T* w_h;      // pack_columns of w_hh
   const T* w_x;      // pack_columns of w_ih for a chunk's rows at once, or null
   const T* zero;     // [H]
+  Few<T>* few;       // where the weights are packed already, and updated where they are; or null
   T* d_a;     // [gate_blocks][capacity][lanes]
   T* read;    // [capacity, stride]: what the live rows of the chunk read
   long* at;   // [capacity]: which row of [T·B] each of them is
@@ -139,7 +141,10 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
     ++filled;
   }
   if (t == 0 && !d.d_h_0) return filled;  // nobody asks what comes before
-  gates_to_columns<T>(s.d_a, s.capacity, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
+  if (s.few)
+    few_columns(*s.few, s.few->w_h, H, shape.G(), s.d_a, s.capacity, start, filled - start, s.to);
+  else
+    gates_to_columns<T>(s.d_a, s.capacity, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
   if (!masked) return filled;
   for (long r = 0, k = start; r < s.rows; ++r) {
     const long b = s.first + r, row = t * B + b;
@@ -166,10 +171,17 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
 template <class T> static void spend(const BackSlice<T>& s, long filled) {
   if (!filled) return;  // no row was live
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
-  weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
-  if (!s.w_x) return;
+  if (s.few)
+    (s.shape->G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, I, s.shape->H, s.d_a,
+                                                                s.capacity, filled);
+  else
+    weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
+  if (!s.d->d_x) return;
   for (long k = 0; k < filled; ++k) s.to[k] = s.staged + k * wide;
-  gates_to_columns<T>(s.d_a, s.capacity, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
+  if (s.few)
+    few_columns(*s.few, s.few->w_x, I, s.shape->G(), s.d_a, s.capacity, 0, filled, s.to);
+  else
+    gates_to_columns<T>(s.d_a, s.capacity, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
   for (long k = 0; k < filled; ++k) __builtin_memcpy(s.d->d_x + s.at[k] * I, s.to[k], I * sizeof(T));
 }
 

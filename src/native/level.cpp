@@ -200,7 +200,7 @@ template <class T> void backward_slice(void* context, int k) {
   Buffer<T> read(s.capacity * s.stride, true), d_h(s.rows * s.padded, true), d_c(s.rows * s.padded, true);
   Buffer<T> rest(work.with_masks ? s.rows * s.padded : 0, true);
   Buffer<T> product(work.with_masks ? s.rows * s.padded : 0);
-  Buffer<T> staged(s.w_x ? s.capacity * wide : 0);
+  Buffer<T> staged(s.d->d_x ? s.capacity * wide : 0);
   Buffer<long> at(s.capacity);
   Buffer<T*> to(s.capacity);
   s.zero = zero.at;
@@ -225,8 +225,12 @@ template <class T> void collect(const BackwardWork<T>& work) {
   const Shape& shape = *s.shape;
   const Gradients<T>& d = *s.d;
   const long H = shape.H, I = shape.I, blocks = s.padded / L, size = s.gate_blocks * L * s.stride;
+  if (s.few) {
+    if (d.d_b_ih) unpack_gates(s.few->d_bias, shape.G(), H, 1, s.few->width, s.few->panels, d.d_b_ih);
+    if (d.d_b_hh) __builtin_memcpy(d.d_b_hh, d.d_b_ih, shape.G() * H * sizeof(T));
+  }
   for (long k = 1; k < work.slices; ++k) add_row(work.sums, work.sums + k * size, size);
-  for (long g = 0; g < shape.G(); ++g)
+  for (long g = 0; g < shape.G() && !s.few; ++g)
     for (long unit = 0; unit < H; ++unit) {
       const T* from = work.sums + (g * blocks * L + unit) * s.stride;
       const long row = g * H + unit;
@@ -242,7 +246,7 @@ template <class T> void collect(const BackwardWork<T>& work) {
 }
 
 template <class T>
-void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
+void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
   constexpr long L = lanes<T>;
   BackwardWork<T> work{};
   BackSlice<T>& s = work.common;
@@ -250,7 +254,8 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   s.in = &in;
   s.out = &out;
   s.d = &d;
-  work.slices = slices_for(shape);
+  s.few = few;
+  work.slices = few ? 1 : slices_for(shape);
   work.with_masks = masked(in);
   const long rows = shape.B / work.slices, G = shape.G(), most = blocks_of(shape.B, work.slices);
   const long blocks = blocks_of(shape.H, L);
@@ -261,14 +266,14 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   s.capacity = smaller(shape.T, blocks_of(256, most)) * most;
   // A single step goes back through W_hh only if somebody asks what came before it.
   const bool back = shape.T > 1 || d.d_h_0;
-  Buffer<T> w_h(back ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
+  Buffer<T> w_h(back && !few ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x && !few ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
   // The slices' rows may differ by one; the panels must be those of all.
-  if (back) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
-  if (d.d_x) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
+  if (back && !few) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
+  if (d.d_x && !few) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
   s.w_h = w_h.at;
   s.w_x = w_x.at;
   s.rows_at_once = rows;
-  Buffer<T> sums(work.slices * s.gate_blocks * L * s.stride, true);
+  Buffer<T> sums(few ? 0 : work.slices * s.gate_blocks * L * s.stride, true);
   Buffer<T> d_p(d.d_p ? work.slices * (G - 1) * s.padded : 0, true);
   work.sums = sums.at;
   work.d_p = d_p.at;
@@ -279,6 +284,11 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   work.row_backward = pick<T, PickRowBackward>(shape, work.with_masks);
   in_parallel(int(work.slices), backward_slice<T>, &work);
   collect(work);
+}
+
+template <class T>
+void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
+  backward_with<T>(nullptr, shape, in, out, d);
 }
 
 template <class T> double busy(long rounds) {
@@ -302,7 +312,7 @@ template <class T, Vec<T> (*F)(Vec<T>)> void map(const T* from, T* to, long coun
 }
 
 template <class T> long train_all(Training<T>& net, const Batch<T>* batches, long count, T* losses) {
-  return train(net, batches, count, losses, forward<T>, backward<T>);
+  return train(net, batches, count, losses, Passes<T>{forward<T>, forward_with<T>, backward_with<T>});
 }
 
 template <class T> Vec<T> sigmoid_of(Vec<T> x) { return sigmoid<T>(x); }

@@ -69,6 +69,12 @@ thread_local Arena* lent = nullptr;
 
 void lend(Arena* arena) { lent = arena; }
 
+void hold(bool on) {
+  if (!lent) return;
+  lent->kept = on ? lent->used : 0;
+  lent->kept_live = on ? lent->live : 0;
+}
+
 void* workspace(long bytes) {
   if (lent) {
     const long at = lent->used, end = at + (bytes + 63) / 64 * 64;
@@ -97,7 +103,7 @@ void expect_large(const void* at, long bytes) {
 
 void release(void* memory) {
   if (lent && memory) {
-    if (!--lent->live) lent->used = 0;
+    if (--lent->live == lent->kept_live) lent->used = lent->kept;
     if (memory >= lent->at && memory < lent->at + lent->size) return;
   }
   std::free(memory);
