@@ -8,6 +8,9 @@
 
 namespace unrolled::LEVEL {
 
+// Steps in a chunk.  Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
+UNROLLED_INLINE long chunk_steps(long rows) { return blocks_of(256, rows); }
+
 template <class T> struct BackSlice {
   const Shape* shape;
   const Inputs<T>* in;
@@ -167,22 +170,26 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
   return filled;
 }
 
-// What a full chunk is for: the weights' gradient, and that of x.
-template <class T> static void spend(const BackSlice<T>& s, long filled) {
-  if (!filled) return;  // no row was live
+// The gradient of x for a full chunk.
+template <class T> static void spend_on_x(const BackSlice<T>& s, long filled) {
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
-  if (s.few)
-    (s.shape->G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, I, s.shape->H, s.d_a,
-                                                                s.capacity, filled);
-  else
-    weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
-  if (!s.d->d_x) return;
   for (long k = 0; k < filled; ++k) s.to[k] = s.staged + k * wide;
   if (s.few)
     few_columns(*s.few, s.few->w_x, I, s.shape->G(), s.d_a, s.capacity, 0, filled, s.to);
   else
     gates_to_columns<T>(s.d_a, s.capacity, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
   for (long k = 0; k < filled; ++k) __builtin_memcpy(s.d->d_x + s.at[k] * I, s.to[k], I * sizeof(T));
+}
+
+// What a full chunk is for: the gradient of x, and that of the weights, with which they may change.
+template <class T> static void spend(const BackSlice<T>& s, long filled) {
+  if (!filled) return;  // no row was live
+  if (s.d->d_x) spend_on_x(s, filled);
+  if (s.few)
+    (s.shape->G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, s.shape->I, s.shape->H, s.d_a,
+                                                                s.capacity, filled);
+  else
+    weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
 }
 
 template <class T> static void run_back(const BackSlice<T>& s, bool masked, RowBackward<T> row_backward) {

@@ -15,11 +15,15 @@ constexpr long few_rows = 3;
 template <class T> struct Few {
   long width, panels;  // of the packing
   long blocks;         // blocks of units that there are
-  const T *w_x, *w_h;  // pack_gates of w_ih and w_hh
+  T *w_x, *w_h;        // pack_gates of w_ih and w_hh
   T *d_x, *d_h;        // their gradients, the same way
   T* d_bias;           // [panels·width][G][lanes]
   T* sums;             // [few_rows][I or H, the larger, and a vector's more][lanes]
   bool begun;          // whether the gradients hold a chunk's already
+  bool turned;         // whether the blocks are read from the last to the first
+  // SGD as it is: the gradient is not kept but spent, w −= rate · gradient, where it is made.
+  bool spent_x, spent_h;
+  T rate;
 };
 
 // sums[r][k] += Σ over gates of d_a · w, lane by lane, for R rows, a block of one panel and every k.
@@ -52,17 +56,21 @@ template <class T, int G> static auto few_block_of(long rows) {
 }
 
 // to[r][0 ... K) = Σ over gates and units of d_a · w for `rows` rows, `first` on, of the panels d_a.
+// Back and forth: what was read last is still in L1.
 template <class T>
-static void few_columns(const Few<T>& few, const T* w, long K, long G, const T* d_a, long capacity, long first,
+static void few_columns(Few<T>& few, const T* w, long K, long G, const T* d_a, long capacity, long first,
                         long rows, T* const* to) {
   constexpr long L = lanes<T>;
   const long blocks = few.blocks, step = few.width * G * L, sums_step = (K + L) * L;
   for (long r = 0; r < rows; r += few_rows) {
     const long take = smaller(few_rows, rows - r);
     const auto block_of = G == 4 ? few_block_of<T, 4>(take) : few_block_of<T, 3>(take);
-    for (long block = 0; block < blocks; ++block)
+    few.turned = !few.turned;
+    for (long b = 0; b < blocks; ++b) {
+      const long block = few.turned ? blocks - 1 - b : b;
       block_of(d_a + (block * capacity + first + r) * L, capacity, blocks,
-               w + (block / few.width) * K * step + (block % few.width) * G * L, step, K, block > 0, few.sums, sums_step);
+               w + (block / few.width) * K * step + (block % few.width) * G * L, step, K, b > 0, few.sums, sums_step);
+    }
     for (long m = 0; m < take; ++m)
       for (long k = 0; k < K; k += L) {
         Vec<T> v[L];
@@ -77,7 +85,7 @@ static void few_columns(const Few<T>& few, const T* w, long K, long G, const T* 
 // to[k][g] = or += Σ over rows of read · d_a for M columns of one block.
 template <class T, int G, int M>
 static void few_tile(const T* read, long stride, const T* d_a, long capacity, long gate_step, long rows, bool more,
-                     T* to, long to_step) {
+                     T* to, long to_step, T* spend_on, T rate) {
   constexpr long L = lanes<T>;
   Vec<T> sum[M][G];
 #pragma GCC unroll 8
@@ -98,34 +106,53 @@ static void few_tile(const T* read, long stride, const T* d_a, long capacity, lo
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) store(to + m * to_step + g * L, sum[m][g]);
+    for (int g = 0; g < G; ++g) {
+      const long at = m * to_step + g * L;
+      if (spend_on)
+        store(spend_on + at, load(spend_on + at) - sum[m][g] * rate);
+      else
+        store(to + at, sum[m][g]);
+    }
 }
 
 // The gradient of K columns of the weights; `read` begins with the first of them.
 template <class T, int G>
 static void few_gradient(const Few<T>& few, const T* read, long stride, long K, const T* d_a, long capacity, long rows,
-                         T* to) {
+                         T* to, T* w) {
   constexpr long L = lanes<T>;
   constexpr int M = registers == 16 ? 2 : 5;
   const long blocks = few.blocks, step = few.width * G * L;
   for (long block = 0; block < blocks; ++block) {
     const T* from = d_a + block * capacity * L;
-    T* at = to + (block / few.width) * K * step + (block % few.width) * G * L;
-    long k = 0;
-    for (; k + M <= K; k += M)
-      few_tile<T, G, M>(read + k, stride, from, capacity, blocks, rows, few.begun, at + k * step, step);
-    for (; k < K; ++k)
-      few_tile<T, G, 1>(read + k, stride, from, capacity, blocks, rows, few.begun, at + k * step, step);
+    const long place = (block / few.width) * K * step + (block % few.width) * G * L;
+    T *at = to + place, *on = w ? w + place : nullptr;
+    for (long k = 0; k < K;) {
+      const bool whole = k + M <= K;
+      (whole ? few_tile<T, G, M> : few_tile<T, G, 1>)(read + k, stride, from, capacity, blocks, rows, few.begun, at, step,
+                                                      on, few.rate);
+      k += whole ? M : 1;
+      at += (whole ? M : 1) * step;
+      if (on) on += (whole ? M : 1) * step;
+    }
   }
 }
 
 // The gradient of the weights from a chunk's rows of d_a and read [rows, stride]: x, h and 1.
 template <class T, int G>
 static void few_weights(Few<T>& few, const T* read, long stride, long I, long H, const T* d_a, long capacity, long rows) {
-  few_gradient<T, G>(few, read, stride, I, d_a, capacity, rows, few.d_x);
-  few_gradient<T, G>(few, read + I, stride, H, d_a, capacity, rows, few.d_h);
-  few_gradient<T, G>(few, read + I + H, stride, 1, d_a, capacity, rows, few.d_bias);
+  T* none = nullptr;
+  few_gradient<T, G>(few, read, stride, I, d_a, capacity, rows, few.d_x, few.spent_x ? few.w_x : none);
+  few_gradient<T, G>(few, read + I, stride, H, d_a, capacity, rows, few.d_h, few.spent_h ? few.w_h : none);
+  few_gradient<T, G>(few, read + I + H, stride, 1, d_a, capacity, rows, few.d_bias, none);
   few.begun = true;
+}
+
+// Of a batch with no live row at all.
+template <class T> static void few_nothing(const Few<T>& few, long I, long H, long G) {
+  const long units = few.panels * few.width * G * lanes<T> * long(sizeof(T));
+  __builtin_memset(few.d_x, 0, units * I);
+  __builtin_memset(few.d_h, 0, units * H);
+  __builtin_memset(few.d_bias, 0, units);
 }
 
 // pack_gates the other way: w [G·H, K] from panels.

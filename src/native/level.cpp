@@ -226,6 +226,7 @@ template <class T> void collect(const BackwardWork<T>& work) {
   const Gradients<T>& d = *s.d;
   const long H = shape.H, I = shape.I, blocks = s.padded / L, size = s.gate_blocks * L * s.stride;
   if (s.few) {
+    if (!s.few->begun) few_nothing(*s.few, I, H, shape.G());
     if (d.d_b_ih) unpack_gates(s.few->d_bias, shape.G(), H, 1, s.few->width, s.few->panels, d.d_b_ih);
     if (d.d_b_hh) __builtin_memcpy(d.d_b_hh, d.d_b_ih, shape.G() * H * sizeof(T));
   }
@@ -262,8 +263,7 @@ void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const O
   s.gate_blocks = G * blocks;
   s.padded = blocks * L;
   s.stride = blocks_of(shape.I + shape.H + 1, L) * L;
-  // Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
-  s.capacity = smaller(shape.T, blocks_of(256, most)) * most;
+  s.capacity = smaller(shape.T, chunk_steps(most)) * most;
   // A single step goes back through W_hh only if somebody asks what came before it.
   const bool back = shape.T > 1 || d.d_h_0;
   Buffer<T> w_h(back && !few ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x && !few ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);

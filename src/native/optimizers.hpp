@@ -93,6 +93,7 @@ template <class T, Method M> static void move(const Rule& rule, const Learned<T>
 // An update of every parameter.  scale: what clipping leaves of the gradient.
 template <class T> static void update(const Rule& rule, Learned<T>* learned, long count, T scale) {
   for (Learned<T>* l = learned; l < learned + count; ++l) {
+    if (l->spent) continue;
     if (l->step) *l->step += 1;
     switch (rule.method) {
       case Method::sgd: move<T, Method::sgd>(rule, *l, scale); break;

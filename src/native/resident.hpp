@@ -2,7 +2,7 @@
 // where Python has them when the block ends.  What the optimiser knows of them moves with them.
 #pragma once
 
-#include "few.hpp"
+#include "backward.hpp"
 #include "training.hpp"
 #include "weights.hpp"
 
@@ -32,7 +32,8 @@ template <class T> struct Resident {
         sums(few_rows * ((from.shape.I > from.shape.H ? from.shape.I : from.shape.H) + lanes<T>) * lanes<T>),
         states(states_of(from, packed.units, learned, count), true) {
     few = {packed.width, packed.panels, blocks_of(from.shape.H, lanes<T>), packed.w_x.at, packed.w_h.at,
-           d_x.at,       d_h.at,        d_bias.at,                         sums.at,       false};
+           d_x.at,       d_h.at,        d_bias.at,                         sums.at,       false,
+           false,        false,         false,                             T(0)};
     T* room = states.at;
     moved[0] = move_in(from.in.w_ih, from.shape.I, packed.w_x.at, d_x.at, learned, count, room);
     moved[1] = move_in(from.in.w_hh, from.shape.H, packed.w_h.at, d_h.at, learned, count, room);
@@ -44,9 +45,17 @@ template <class T> struct Resident {
   Resident(const Resident&) = delete;
   Resident& operator=(const Resident&) = delete;
 
-  // For the backward pass of another batch.
-  Few<T>* again() {
-    few.begun = false;
+  // For the backward pass of another batch of T steps and B rows.
+  Few<T>* again(long T_, long B, const Rule& rule, double clip) {
+    const bool plain = rule.method == Method::sgd && rule.momentum == 0 && rule.decay == 0 && clip <= 0;
+    // Between the chunks of a longer batch the weights are still needed.
+    const bool spent = plain && T_ <= chunk_steps(B);
+    few.begun = few.turned = false;
+    few.rate = T(rule.rate);
+    few.spent_x = spent && moved[0].entry;
+    few.spent_h = spent && moved[1].entry;
+    for (Moved<T>& m : moved)
+      if (m.entry) m.entry->spent = spent;
     return &few;
   }
 

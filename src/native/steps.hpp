@@ -63,7 +63,8 @@ static double learn(Training<T>& net, const Batch<T>& batch, const Passes<T>& pa
     if (layer.elman)
       elman_backward(layer);
     else
-      passes.backward_with(residents ? residents[k]->again() : nullptr, layer.shape, layer.in, layer.out, layer.d);
+      passes.backward_with(residents ? residents[k]->again(batch.T_, batch.B, net.rule, net.clip) : nullptr, layer.shape,
+                           layer.in, layer.out, layer.d);
   }
   return value;
 }

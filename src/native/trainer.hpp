@@ -61,7 +61,7 @@ template <class T> class Trainer {
   // layer: the number of layers stands for the head.  slot: w_ih, w_hh, b_ih, b_hh, p; or w, b.
   void add_parameter(std::size_t layer, int slot, long count, Address value, Address first, Address second,
                      Address third, Address step, bool fresh) {
-    learned.push_back({at(value), nullptr, at(first), at(second), at(third), reinterpret_cast<float*>(step), count, fresh});
+    learned.push_back({at(value), nullptr, at(first), at(second), at(third), reinterpret_cast<float*>(step), count, fresh, false});
     places.push_back({layer, slot});
   }
 
@@ -167,9 +167,16 @@ template <class T> class Trainer {
     if (arena.wanted <= arena.size) return;
     room.reset();
     arena.size = 0;
-    room.reset(workspace(arena.wanted));
-    arena.at = static_cast<char*>(room.get());
-    arena.size = arena.wanted;
+    // Weights that stay in L2 are read over and over: with small pages their addresses would not
+    // stay where addresses are looked up.
+    constexpr long page = 2l << 20;
+    const bool large = arena.wanted > page / 8;
+    const long size = large ? (arena.wanted + page - 1) / page * page + page : arena.wanted;
+    room.reset(workspace(size));
+    const auto at = reinterpret_cast<std::uintptr_t>(room.get());
+    const std::uintptr_t first = large ? (at + page - 1) / page * page : at;
+    arena.at = reinterpret_cast<char*>(first);
+    arena.size = size - long(first - at);
   }
 
   const Entry<T>& entry;

@@ -75,6 +75,7 @@ template <class T> struct Learned {
   float* step;  // torch's count of updates, a float of its own for each parameter; null with sgd
   long count;
   bool fresh;   // sgd: `first` holds nothing yet
+  bool spent;   // the backward pass has made this step's update already
 };
 
 template <class T> struct Training {
