@@ -145,7 +145,8 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
   }
   if (t == 0 && !d.d_h_0) return filled;  // nobody asks what comes before
   if (s.few)
-    few_columns(*s.few, s.few->w_h, H, shape.G(), s.d_a, s.capacity, start, filled - start, s.to);
+    (shape.G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_h, H, s.d_a, s.capacity, start,
+                                                            filled - start, s.to);
   else
     gates_to_columns<T>(s.d_a, s.capacity, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
   if (!masked) return filled;
@@ -175,7 +176,7 @@ template <class T> static void spend_on_x(const BackSlice<T>& s, long filled) {
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
   for (long k = 0; k < filled; ++k) s.to[k] = s.staged + k * wide;
   if (s.few)
-    few_columns(*s.few, s.few->w_x, I, s.shape->G(), s.d_a, s.capacity, 0, filled, s.to);
+    (s.shape->G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_x, I, s.d_a, s.capacity, 0, filled, s.to);
   else
     gates_to_columns<T>(s.d_a, s.capacity, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
   for (long k = 0; k < filled; ++k) __builtin_memcpy(s.d->d_x + s.at[k] * I, s.to[k], I * sizeof(T));

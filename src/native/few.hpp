@@ -18,67 +18,53 @@ template <class T> struct Few {
   T *w_x, *w_h;        // pack_gates of w_ih and w_hh
   T *d_x, *d_h;        // their gradients, the same way
   T* d_bias;           // [panels·width][G][lanes]
-  T* sums;             // [few_rows][I or H, the larger, and a vector's more][lanes]
   bool begun;          // whether the gradients hold a chunk's already
-  bool turned;         // whether the blocks are read from the last to the first
+  bool turned;         // whether the columns are read from the last to the first
   // SGD as it is: the gradient is not kept but spent, w −= rate · gradient, where it is made.
   bool spent_x, spent_h;
   T rate;
 };
 
-// sums[r][k] += Σ over gates of d_a · w, lane by lane, for R rows, a block of one panel and every k.
-template <class T, int G, int R>
-static void few_block(const T* d_a, long capacity, long gate_step, const T* w, long w_step, long K, bool more,
-                      T* sums, long sums_step) {
+// to[0 ... n) = Σ over gates and units of d_a · w for one row and the columns `k` to `k` + n, as many
+// as a vector has numbers: a sum for each of them, of which each lane is a unit's, until the end.
+template <class T, int G, bool WHOLE>
+static void few_row(const Few<T>& few, const T* w, long K, long k, const T* d_a, long capacity, T* to) {
   constexpr long L = lanes<T>;
-  Vec<T> a[R][G];
+  const long step = few.width * G * L, last = K - 1;
+  Vec<T> sum[L] = {};
+  for (long block = 0; block < few.blocks; ++block) {
+    const T *from = d_a + block * capacity * L;
+    const T* at = w + (block / few.width) * K * step + (block % few.width) * G * L;
+    Vec<T> a[G];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r)
+    for (int g = 0; g < G; ++g) a[g] = load(from + g * few.blocks * capacity * L);
+#pragma GCC unroll 16
+    for (long i = 0; i < L; ++i) {
+      const T* row = at + (WHOLE ? k + i : smaller(k + i, last)) * step;
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) a[r][g] = load(d_a + (g * gate_step * capacity + r) * L);
-  for (long k = 0; k < K; ++k, w += w_step) {
-    Vec<T> sum[R];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) sum[r] = more ? load(sums + r * sums_step + k * L) : Vec<T>{};
-#pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) {
-      const Vec<T> v = load(w + g * L);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) sum[r] += a[r][g] * v;
+      for (int g = 0; g < G; ++g) sum[i] += a[g] * load(row + g * L);
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) store(sums + r * sums_step + k * L, sum[r]);
   }
+  transpose<T>(sum);
+  for (long i = 1; i < L; ++i) sum[0] += sum[i];
+  if (WHOLE)
+    store(to, sum[0]);
+  else
+    store(to, sum[0], K - k);
 }
 
-template <class T, int G> static auto few_block_of(long rows) {
-  return rows == 1 ? few_block<T, G, 1> : rows == 2 ? few_block<T, G, 2> : few_block<T, G, 3>;
-}
-
-// to[r][0 ... K) = Σ over gates and units of d_a · w for `rows` rows, `first` on, of the panels d_a.
+// to[r][0 ... K) for `rows` rows, `first` on, of the panels d_a.
 // Back and forth: what was read last is still in L1.
-template <class T>
-static void few_columns(Few<T>& few, const T* w, long K, long G, const T* d_a, long capacity, long first,
-                        long rows, T* const* to) {
+template <class T, int G>
+static void few_columns(Few<T>& few, const T* w, long K, const T* d_a, long capacity, long first, long rows,
+                        T* const* to) {
   constexpr long L = lanes<T>;
-  const long blocks = few.blocks, step = few.width * G * L, sums_step = (K + L) * L;
-  for (long r = 0; r < rows; r += few_rows) {
-    const long take = smaller(few_rows, rows - r);
-    const auto block_of = G == 4 ? few_block_of<T, 4>(take) : few_block_of<T, 3>(take);
-    few.turned = !few.turned;
-    for (long b = 0; b < blocks; ++b) {
-      const long block = few.turned ? blocks - 1 - b : b;
-      block_of(d_a + (block * capacity + first + r) * L, capacity, blocks,
-               w + (block / few.width) * K * step + (block % few.width) * G * L, step, K, b > 0, few.sums, sums_step);
-    }
-    for (long m = 0; m < take; ++m)
-      for (long k = 0; k < K; k += L) {
-        Vec<T> v[L];
-        for (long i = 0; i < L; ++i) v[i] = load(few.sums + m * sums_step + (k + i) * L);
-        transpose<T>(v);
-        for (long i = 1; i < L; ++i) v[0] += v[i];
-        store(to[r + m] + k, v[0], smaller(L, K - k));
-      }
+  const long tiles = blocks_of(K, L);
+  few.turned = !few.turned;
+  for (long tile = 0; tile < tiles; ++tile) {
+    const long k = (few.turned ? tiles - 1 - tile : tile) * L;
+    for (long r = 0; r < rows; ++r)
+      (k + L <= K ? few_row<T, G, true> : few_row<T, G, false>)(few, w, K, k, d_a + (first + r) * L, capacity, to[r] + k);
   }
 }
 

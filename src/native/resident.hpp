@@ -18,8 +18,8 @@ template <class T> struct Moved {
 template <class T> struct Resident {
   TrainedLayer<T>* layer;
   Packed<T> packed;
-  Buffer<T> d_x, d_h, d_bias, sums, states;
-  Few<T> few;
+  Buffer<T> d_x, d_h, d_bias, states;
+  Few<T> few{};
   Moved<T> moved[2];
 
   // learned: the list, in which the layer's matrices are looked for.
@@ -29,11 +29,15 @@ template <class T> struct Resident {
         d_x(packed.units * from.shape.I, true),
         d_h(packed.units * from.shape.H, true),
         d_bias(packed.units, true),
-        sums(few_rows * ((from.shape.I > from.shape.H ? from.shape.I : from.shape.H) + lanes<T>) * lanes<T>),
         states(states_of(from, packed.units, learned, count), true) {
-    few = {packed.width, packed.panels, blocks_of(from.shape.H, lanes<T>), packed.w_x.at, packed.w_h.at,
-           d_x.at,       d_h.at,        d_bias.at,                         sums.at,       false,
-           false,        false,         false,                             T(0)};
+    few.width = packed.width;
+    few.panels = packed.panels;
+    few.blocks = blocks_of(from.shape.H, lanes<T>);
+    few.w_x = packed.w_x.at;
+    few.w_h = packed.w_h.at;
+    few.d_x = d_x.at;
+    few.d_h = d_h.at;
+    few.d_bias = d_bias.at;
     T* room = states.at;
     moved[0] = move_in(from.in.w_ih, from.shape.I, packed.w_x.at, d_x.at, learned, count, room);
     moved[1] = move_in(from.in.w_hh, from.shape.H, packed.w_h.at, d_h.at, learned, count, room);
