@@ -54,6 +54,4 @@ end = len(x) - 1000
 print(
     f"error of the last 1,000 values: {errors(network, end, len(x)):.3f} of the one that learns on"
 )
-print(
-    f"                                {errors(stopped, end, len(x)):.3f} of one that stopped half-way"
-)
+print(f"                          {errors(stopped, end, len(x)):.3f} of one that stopped half-way")

@@ -18,7 +18,6 @@ from unrolled.blocks import Batches, as_batches, each_ahead, places
 from unrolled.elman import Elman
 from unrolled.engines import Declined
 from unrolled.losses import Loss, as_loss
-from unrolled.lstm import LSTM
 from unrolled.network import Network
 from unrolled.program import Program, State, TrainingError, supports
 
@@ -85,22 +84,30 @@ def _tensors(state: State) -> tuple[Tensor, ...]:
     return state if isinstance(state, tuple) else (state,)
 
 
-def _check_state(state: State, network: Network, block: Batches) -> None:
+def _check_state(state: State, network: Network) -> None:
+    """Raise where the state is not what the network has, for whatever number of rows."""
     if state is None:
         return
     recurrent = network.recurrent
-    layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
-    shape = (layers, block.x.shape[2], recurrent.hidden_size)
-    wanted = 1 if isinstance(recurrent, Elman) else 2
-    held = _tensors(state)
+    elman = isinstance(recurrent, Elman)
+    layers = 1 if isinstance(recurrent, Elman) else recurrent.num_layers
+    weight, held = recurrent.weight_ih_l0, _tensors(state)
     for t in held:
-        if len(held) != wanted or tuple(t.shape) != shape or t.dtype != block.x.dtype:
+        sizes = (t.dim(), t.shape[0], t.shape[-1]) if t.dim() else ()
+        fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
+        if len(held) != (1 if elman else 2) or not fits or t.device != weight.device:
+            said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
             raise ValueError(
-                f"state is {' and '.join(f'{t.dtype} {list(t.shape)}' for t in held)}, expected "
-                f"{'h' if wanted == 1 else '(h, c)'}, {block.x.dtype} {list(shape)}."
+                f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
+                f"[{layers}, B, {recurrent.hidden_size}]."
             )
         if not t.is_contiguous() or t.requires_grad:
             raise ValueError("state must be contiguous and without a gradient: it is written to.")
+
+
+def _check_rows(state: State, rows: int) -> None:
+    if state is not None and any(t.shape[1] != rows for t in _tensors(state)):
+        raise ValueError(f"state has {_tensors(state)[0].shape[1]} rows, and the batches {rows}.")
 
 
 def train_steps(
@@ -192,6 +199,7 @@ def steps_until(
     found = as_loss(loss)
     if isinstance(found, str):
         raise TypeError(f"{found}: use unrolled.Loss.")
+    _check_state(state, network)
     if engine == "plain" or reason is not None:
         run: Program | _Plain = _Plain(network, optimizer, found, clip, state)
     else:
@@ -202,7 +210,7 @@ def steps_until(
     with each_ahead(batches) as blocks:
         for given in blocks:
             block = as_batches(given, network, found)
-            _check_state(state, network, block)
+            _check_rows(state, block.x.shape[2])
             count = len(block.x)
             losses.append(torch.empty(count, dtype=block.x.dtype))
             if isinstance(run, Program):

@@ -76,7 +76,7 @@ def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str |
             fits = isinstance(t, Tensor) and t.device.type == "cpu" and t.is_contiguous()
             wanted = (torch.float32, torch.Size()) if name == "step" else (p.dtype, p.shape)
             if not fits or (t.dtype, t.shape) != wanted:
-                return f"the optimizer's {name} is not as torch makes it"
+                return f"the optimizer's {name} is not the dense {wanted[0]} that torch makes"
     return None
 
 
