@@ -151,27 +151,22 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     assert count > 15
 
 
+KILLED = Small(steps=400, report_every=10)
 SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_train_native import Small
+from test_train_native import KILLED
 from unrolled.training import train
-out = Path(sys.argv[1])
-recipe = Small(steps=400, report_every=10)
-for step in train(recipe, out, resume=out.exists(), save_every=0.01):
+for step in train(KILLED, Path(sys.argv[1]), save_every=0.01):
     print(step.step, flush=True)
 """
 
 
 def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
     script = SCRIPT.format(tests=str(Path(__file__).parent))
-
-    def start(run: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", script, str(tmp_path / run)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    process = start("killed")
+    command = [sys.executable, "-c", script, str(tmp_path / "killed")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout:
         for seen, _ in enumerate(process.stdout, 1):
@@ -179,10 +174,8 @@ def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
                 os.kill(process.pid, signal.SIGKILL)
                 break
     assert process.wait() == -signal.SIGKILL
-    for run in ("killed", "straight"):
-        process = start(run)
-        assert process.communicate()[0].split()[-1] == "400"
-        assert process.returncode == 0
+    finish(KILLED, out=tmp_path / "killed", resume=True)
+    finish(KILLED, out=tmp_path / "straight")
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
 
 
