@@ -75,9 +75,9 @@ def test_the_published_passes(capsys: Captured) -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name.partition(" ")[0])
 def test_a_short_training_learns_and_a_wrong_gradient_learns_something_else(task: object) -> None:
     short = TASKS[TASKS.index(task)]  # type: ignore[arg-type]
-    figures = [train(short, faults, updates=3) for faults in short.faults.values()]
+    figures = [train(short, document, updates=3) for document in short.gradients.values()]
     assert figures[0] != figures[1]
-    assert train(short, (), updates=3) == figures[0]
+    assert train(short, "", updates=3) == figures[0]
 
 
 # --- the template ---

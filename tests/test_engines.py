@@ -36,7 +36,8 @@ from unrolled.engines import (
 from unrolled.equations import Cell
 from unrolled.masks import StateMasks
 
-SIZES = [(1, 1, 1, 1), (2, 3, 2, 7), (63, 3, 5, 7), (63, 1, 1, 65), (1, 3, 4, 65)]
+# Few columns of x and many, batches of fewer rows than a tile has and of more than a chunk.
+SIZES = [(1, 1, 1, 1), (2, 3, 19, 7), (63, 9, 5, 7), (63, 1, 1, 65), (1, 3, 4, 65)]
 OTHERS = [name for name in engine_names() if name != "reference"]
 # The native engine at every level of instruction sets that this machine has.
 RUNS = [f"cpu/{level}" for level in _native.levels()] + ["aten"]

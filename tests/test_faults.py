@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fault_pairs import cases, observed
 from unrolled.equations import CELLS, Cell, step
 from unrolled.faults import PUBLISHED, Fault, catalogue, compatible, fault, faulty_lstm
 
@@ -90,6 +91,20 @@ def test_every_fault_is_seen_in_some_gradient(name: str) -> None:
             part = wrong.key.partition("-")[0]
             own = {"ih": {"w_ih"}, "hh": {"w_hh"}, "b": {"b_ih", "b_hh"}}.get(part)
             assert own is None or apart == own, wrong.key
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_many_sets_at_once_are_each_what_they_are_alone(name: str) -> None:
+    cell = CELLS[name]
+    known = catalogue(cell, longest=3)
+    carried = [wrong for wrong in known if wrong.slot.startswith(("h ", "c "))]  # not the last step
+    (case,) = cases(cell, [4])
+    for some in (known, carried):
+        sets = [(), *((wrong,) for wrong in some)]
+        for faults, together in zip(sets, observed(cell, case, sets), strict=True):
+            (alone,) = observed(cell, case, [faults])
+            for block, value in alone.items():
+                torch.testing.assert_close(together[block], value, rtol=1e-12, atol=1e-14)
 
 
 def test_keys_are_names() -> None:

@@ -85,6 +85,16 @@ def test_bernoulli_has_the_probability_that_was_asked_for() -> None:
         assert set(drawn.unique().tolist()) <= {0.0, 1.0}
         spread = (keep * (1 - keep) / drawn.numel()) ** 0.5
         assert abs(drawn.mean().item() - keep) <= 5 * spread + 1e-9
-    # Of the two numbers that come from one draw, neither says anything about the other.
-    pairs = bernoulli(like, (200_000, 2), 0.5, generator)
-    assert abs((pairs[:, 0] * pairs[:, 1]).mean().item() - 0.25) < 0.005
+    # Of the numbers that come from one draw, none says anything about its neighbour.
+    pairs = bernoulli(like, (200_000, 4), 0.5, generator)
+    assert abs((pairs[:, :-1] * pairs[:, 1:]).mean().item() - 0.25) < 0.005
+
+
+def test_bernoulli_has_probabilities_finer_than_its_numbers() -> None:
+    generator = torch.Generator().manual_seed(2)
+    for rare in (5e-6, 20e-6):  # 1/3 and 4/3 of 2⁻¹⁶
+        drawn = bernoulli(torch.empty(0), (4000, 4000), rare, generator)
+        expected = rare * drawn.numel()
+        assert abs(drawn.sum().item() - expected) < 5 * expected**0.5
+        drawn = bernoulli(torch.empty(0), (4000, 4000), 1 - rare, generator)
+        assert abs((1 - drawn).sum().item() - expected) < 5 * expected**0.5

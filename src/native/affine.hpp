@@ -74,7 +74,7 @@ static void affine(const T* from, long from_step, long rows, const T* w, long w_
 
 // [O, K] to [K, O rounded up]: `affine` with it is x · Wᵀ.
 template <class T> static void pack_transposed(const T* w, long O, long K, T* to) {
-  pack_gates(w, 1, O, K, blocks_of(O, lanes<T>), 0, 1, to);
+  pack_gates(w, 1, O, K, blocks_of(O, lanes<T>), 0, blocks_of(O, lanes<T>), to);
 }
 
 // [O, K] to [O, K rounded up]: `affine` with it is d · W, the way back.

@@ -4,7 +4,7 @@
 
 #include "cell.hpp"
 #include "few.hpp"
-#include "product.hpp"
+#include "thin.hpp"
 
 namespace unrolled::LEVEL {
 
@@ -19,14 +19,16 @@ template <class T> struct BackSlice {
   long first, rows;
   long gate_blocks;  // G · blocks of units
   long padded;       // H rounded up to whole vectors
-  long stride;       // I + H + 1 rounded up: x, h_rec and a 1 side by side
+  long thin;         // I where x is thin, otherwise 0
+  long stride;       // I - thin + H rounded up: x, unless it is thin, and h_rec side by side
   long capacity;     // rows in a chunk
+  long pitch;        // rows from one block of d_a to the next: more, or all blocks share a few lines of L1
   long rows_at_once;  // what pack_columns was told for w_h
   const T* w_h;      // pack_columns of w_hh
-  const T* w_x;      // pack_columns of w_ih for a chunk's rows at once, or null
+  const T* w_x;      // pack_thin of w_ih, or pack_columns for a chunk's rows at once; null without d_x
   const T* zero;     // [H]
   Few<T>* few;       // where the weights are packed already, and updated where they are; or null
-  T* d_a;     // [gate_blocks][capacity][lanes]
+  T* d_a;     // [gate_blocks][pitch][lanes]
   T* read;    // [capacity, stride]: what the live rows of the chunk read
   long* at;   // [capacity]: which row of [T·B] each of them is
   T* d_h;     // [rows, padded]: the gradient that comes back from the step after
@@ -35,7 +37,8 @@ template <class T> struct BackSlice {
   T* product; // [rows, padded]: W_hhᵀ d_a
   T** to;     // [capacity]
   T* staged;  // [capacity, I rounded up] or null
-  T* sums;    // [gate_blocks·lanes, stride]: the gradient of w_ih, w_hh and b side by side
+  T* sums;    // [gate_blocks·lanes, stride]: the gradient of w_ih, unless x is thin, and w_hh side by side
+  T* thin_sums;  // [gate_blocks][1 + thin][lanes]: that of b, and of w_ih where x is thin
   T* d_p;     // [P, padded]
 };
 
@@ -47,7 +50,7 @@ static void row_backward(const BackSlice<T>& s, long r, long row, long k, const 
   const Gradients<T>& d = *s.d;
   const long H = s.shape->H, blocks = s.padded / L;
   T *d_h_row = s.d_h + r * s.padded, *d_c_row = s.d_c + r * s.padded;
-  T* read = s.read + k * s.stride + s.shape->I;
+  T* read = s.read + k * s.stride + s.shape->I - s.thin;
   const T* recur = MASKED && s.in->recur ? s.in->recur + (s.first + r) * H : nullptr;
   for (long j = 0; j < blocks; ++j) {
     const long u = j * L, n = smaller(L, H - u);
@@ -89,7 +92,7 @@ static void row_backward(const BackSlice<T>& s, long r, long row, long k, const 
     Vec<T> d_c_in = step_backward<T, C>(v, d_v, c_in, p, update, updated, d_a, d_p);
     if constexpr (MASKED) d_c_in += d_c - d_c_new;
     store(d_c_row + u, d_c_in);
-    for (int g = 0; g < G; ++g) store(s.d_a + ((g * blocks + j) * s.capacity + k) * L, d_a[g]);
+    for (int g = 0; g < G; ++g) store(s.d_a + ((g * blocks + j) * s.pitch + k) * L, d_a[g]);
     if constexpr (C::peephole) {
       T* to = s.d_p + u;
       store(to, load(to) + d_p.i);
@@ -135,9 +138,7 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
       h_in = first ? start_of(in.h_0, b, H, s.zero) : s.out->y + (row - B) * H;
       c_in = first ? start_of(in.c_0, b, H, s.zero) : s.out->c + (row - B) * H;
     }
-    T* read = s.read + filled * s.stride;
-    __builtin_memcpy(read, in.x + row * I, I * sizeof(T));
-    read[I + H] = T(1);
+    if (!s.thin) __builtin_memcpy(s.read + filled * s.stride, in.x + row * I, I * sizeof(T));
     s.at[filled] = row;
     row_backward(s, r, row, filled, h_in, c_in);
     s.to[filled - start] = (masked ? s.product : s.d_h) + r * s.padded;
@@ -145,10 +146,10 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
   }
   if (t == 0 && !d.d_h_0) return filled;  // nobody asks what comes before
   if (s.few)
-    (shape.G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_h, H, s.d_a, s.capacity, start,
+    (shape.G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_h, H, s.d_a, s.pitch, start,
                                                             filled - start, s.to);
   else
-    gates_to_columns<T>(s.d_a, s.capacity, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
+    gates_to_columns<T>(s.d_a, s.pitch, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
   if (!masked) return filled;
   for (long r = 0, k = start; r < s.rows; ++r) {
     const long b = s.first + r, row = t * B + b;
@@ -174,11 +175,12 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
 // The gradient of x for a full chunk.
 template <class T> static void spend_on_x(const BackSlice<T>& s, long filled) {
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
+  if (s.thin) return thin_input<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.w_x, I, s.at, s.d->d_x);
   for (long k = 0; k < filled; ++k) s.to[k] = s.staged + k * wide;
   if (s.few)
-    (s.shape->G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_x, I, s.d_a, s.capacity, 0, filled, s.to);
+    (s.shape->G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_x, I, s.d_a, s.pitch, 0, filled, s.to);
   else
-    gates_to_columns<T>(s.d_a, s.capacity, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
+    gates_to_columns<T>(s.d_a, s.pitch, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
   for (long k = 0; k < filled; ++k) __builtin_memcpy(s.d->d_x + s.at[k] * I, s.to[k], I * sizeof(T));
 }
 
@@ -186,11 +188,13 @@ template <class T> static void spend_on_x(const BackSlice<T>& s, long filled) {
 template <class T> static void spend(const BackSlice<T>& s, long filled) {
   if (!filled) return;  // no row was live
   if (s.d->d_x) spend_on_x(s, filled);
-  if (s.few)
-    (s.shape->G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, s.shape->I, s.shape->H, s.d_a,
-                                                                s.capacity, filled);
-  else
-    weights_gradient<T>(s.d_a, s.capacity, filled, s.gate_blocks, s.read, s.stride, s.sums);
+  if (s.few) {
+    const Shape& shape = *s.shape;
+    return (shape.G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, shape.I, shape.H, s.d_a,
+                                                                   s.pitch, filled);
+  }
+  weights_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.read, s.stride, s.sums);
+  thin_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.in->x, s.at, s.thin, s.thin_sums);
 }
 
 template <class T> static void run_back(const BackSlice<T>& s, bool masked, RowBackward<T> row_backward) {

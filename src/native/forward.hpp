@@ -13,14 +13,14 @@ template <class T> struct Slice {
   const Inputs<T>* in;
   const Outputs<T>* out;
   long first, rows;
-  long blocks;         // blocks of units that there are
-  long width, panels;  // of the packed weights: panels·width >= blocks
-  const T* w_x;        // pack_gates of w_ih, from panel `packed` on
-  const T* w_h;        // pack_gates of w_hh, likewise
+  long blocks;    // blocks of units
+  long width;     // blocks in a panel of the packed weights; the last one has what is left
+  const T* w_x;   // pack_gates of w_ih, from block `packed` on
+  const T* w_h;   // pack_gates of w_hh, likewise
   long packed;
   T *once_x, *once_h;  // where a panel is packed just before it is read, for a single step; or null
-  const T* bias;       // [panels·width][G][lanes]
-  T* a_x;       // [rows of a chunk][panels·width][G][lanes] or null: W_ih x + b of a few steps ahead
+  const T* bias;  // [blocks][G][lanes]
+  T* a_x;         // [rows of a chunk][blocks][G][lanes] or null: W_ih x + b of a few steps ahead
   T* c;         // [rows, H]: the cell state where it is not saved
   T* h_rec;     // [rows, H] or null: h_in⊙recur
   const T* zero;  // [H]
@@ -45,7 +45,7 @@ static void finish(const Slice<T>& s, long t, long from, long R, long block, lon
     const long b = s.first + s.row[from + m], row = t * shape.B + b;
     const T* c_in_row = s.c_in[from + m];
     T* c_row = s.out->c ? s.out->c + row * H : s.c + s.row[from + m] * H;
-    for (long j = block; j < block + width && j < s.blocks; ++j) {
+    for (long j = block; j < block + width; ++j) {
       const long u = j * L, n = smaller(L, H - u);
       Vec<T> z[G];
       for (int g = 0; g < G; ++g) z[g] = load(a + ((m * width + j - block) * G + g) * L);
@@ -94,8 +94,9 @@ static void input_tile(const Slice<T>& s, const T* x, long block, T* to, long to
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g) sum[m][g] = load(s.bias + (block * G + g) * L);
   }
-  const T* w = s.w_x + (block / s.width) * I * s.width * G * L + (block % s.width) * G * L;
-  multiply_add<T, R, G>(sum, rows, 1, w, s.width * G * L, I);
+  const long panel = block / s.width * s.width, wide = smaller(s.width, s.blocks - panel);
+  const T* w = s.w_x + (panel * I + block - panel) * G * L;
+  multiply_add<T, R, G>(sum, rows, 1, w, wide * G * L, I);
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m)
 #pragma GCC unroll 4
@@ -104,19 +105,19 @@ static void input_tile(const Slice<T>& s, const T* x, long block, T* to, long to
 
 // The pre-activations of R rows and WIDTH blocks, and then E1–E8.
 template <class T, int G, int R, int WIDTH>
-static void step_tile(const Slice<T>& s, long t, long from, long panel, const T* a_x, Finish<T> finish) {
+static void step_tile(const Slice<T>& s, long t, long from, long block, const T* a_x, Finish<T> finish) {
   constexpr long L = lanes<T>;
   constexpr int N = G * WIDTH;
-  const long I = s.shape->I, H = s.shape->H, block = panel * WIDTH;
+  const long I = s.shape->I, H = s.shape->H;
   Vec<T> sum[R][N];
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m) {
-    const T* start = a_x ? a_x + (s.row[from + m] * s.panels * WIDTH + block) * G * L : s.bias + block * G * L;
+    const T* start = (a_x ? a_x + s.row[from + m] * s.blocks * G * L : s.bias) + block * G * L;
 #pragma GCC unroll 24
     for (int n = 0; n < N; ++n) sum[m][n] = load(start + n * L);
   }
-  if (!a_x) multiply_add<T, R, N>(sum, s.x + from, 1, s.w_x + (panel - s.packed) * I * N * L, N * L, I);
-  multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + (panel - s.packed) * H * N * L, N * L, H);
+  if (!a_x) multiply_add<T, R, N>(sum, s.x + from, 1, s.w_x + (block - s.packed) * I * G * L, N * L, I);
+  multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + (block - s.packed) * H * G * L, N * L, H);
   alignas(64) T a[R * N * L];
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m)
@@ -230,7 +231,7 @@ template <class T> static void prepare(Slice<T>& s, long t) {
 // side by side and are one run.
 template <class T, int G> static void read_ahead(const Slice<T>& s, long t, long steps) {
   constexpr long L = lanes<T>;
-  const long I = s.shape->I, B = s.shape->B, stride = s.panels * s.width * G * L;
+  const long I = s.shape->I, B = s.shape->B, stride = s.blocks * G * L;
   const bool whole = s.rows == B;
   const long runs = whole ? 1 : steps, rows = whole ? steps * B : s.rows;
   for (long block = 0; block < s.blocks; ++block)
@@ -247,22 +248,22 @@ template <class T, int G> static void read_ahead(const Slice<T>& s, long t, long
 
 template <class T, int G> static void run(Slice<T>& s, long ahead, Finish<T> finish) {
   const Shape& shape = *s.shape;
-  const long H = shape.H, most = tile_rows(G, s.width);
+  const long H = shape.H, panels = blocks_of(s.blocks, s.width);
   for (long t = 0; t < shape.T; ++t) {
     if (s.a_x && t % ahead == 0) read_ahead<T, G>(s, t, smaller(ahead, shape.T - t));
-    const T* a_x = s.a_x ? s.a_x + (t % ahead) * s.rows * s.panels * s.width * G * lanes<T> : nullptr;
+    const T* a_x = s.a_x ? s.a_x + (t % ahead) * s.rows * s.blocks * G * lanes<T> : nullptr;
     prepare(s, t);
-    for (long p = 0; p < s.panels; ++p) {
+    for (long p = 0; p < panels; ++p) {
       // Back and forth: the panel that was read last is still in L1.
-      const long panel = t & 1 ? s.panels - 1 - p : p;
+      const long block = (t & 1 ? panels - 1 - p : p) * s.width, wide = smaller(s.width, s.blocks - block);
       if (s.once_x) {
-        s.packed = panel;
-        pack_gates(s.in->w_ih, G, H, shape.I, s.width, panel, 1, s.once_x);
-        pack_gates(s.in->w_hh, G, H, H, s.width, panel, 1, s.once_h);
+        s.packed = block;
+        pack_gates(s.in->w_ih, G, H, shape.I, s.width, block, block + wide, s.once_x);
+        pack_gates(s.in->w_hh, G, H, H, s.width, block, block + wide, s.once_h);
       }
       for (long k = 0; k < s.count;) {
-        const long take = blocks_of(s.count - k, blocks_of(s.count - k, most));
-        step_tile_of<T, G>(take, s.width)(s, t, k, panel, a_x, finish);
+        const long take = blocks_of(s.count - k, blocks_of(s.count - k, tile_rows(G, wide)));
+        step_tile_of<T, G>(take, wide)(s, t, k, block, a_x, finish);
         k += take;
       }
     }

@@ -74,7 +74,6 @@ Slice<T> slice_of(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out
   s.rows = rows;
   s.blocks = blocks_of(shape.H, lanes<T>);
   s.width = packed.width;
-  s.panels = packed.panels;
   s.w_x = packed.w_x.at;
   s.w_h = packed.w_h.at;
   s.once_x = packed.once ? packed.w_x.at : nullptr;
@@ -185,9 +184,11 @@ template <class T> struct BackwardWork {
   long slices;
   bool with_masks;
   RowBackward<T> row_backward;
-  T* sums;  // [slices][gate_blocks·lanes, stride]
+  T* sums;  // for each slice `sums`, and then `thin_sums`
   T* d_p;   // [slices][P, padded]
 };
+
+template <class T> long sums_size(const BackSlice<T>& s) { return s.gate_blocks * lanes<T> * (s.stride + 1 + s.thin); }
 
 template <class T> void backward_slice(void* context, int k) {
   const BackwardWork<T>& work = *static_cast<const BackwardWork<T>*>(context);
@@ -196,11 +197,11 @@ template <class T> void backward_slice(void* context, int k) {
   s.first = shape.B * k / work.slices;
   s.rows = shape.B * (k + 1) / work.slices - s.first;
   const long wide = blocks_of(shape.I, lanes<T>) * lanes<T>;
-  Buffer<T> zero(shape.H, true), d_a(s.gate_blocks * s.capacity * lanes<T>);
+  Buffer<T> zero(shape.H, true), d_a(s.gate_blocks * s.pitch * lanes<T>);
   Buffer<T> read(s.capacity * s.stride, true), d_h(s.rows * s.padded, true), d_c(s.rows * s.padded, true);
   Buffer<T> rest(work.with_masks ? s.rows * s.padded : 0, true);
   Buffer<T> product(work.with_masks ? s.rows * s.padded : 0);
-  Buffer<T> staged(s.d->d_x ? s.capacity * wide : 0);
+  Buffer<T> staged(s.d->d_x && !s.thin ? s.capacity * wide : 0);
   Buffer<long> at(s.capacity);
   Buffer<T*> to(s.capacity);
   s.zero = zero.at;
@@ -213,7 +214,8 @@ template <class T> void backward_slice(void* context, int k) {
   s.staged = staged.at;
   s.at = at.at;
   s.to = to.at;
-  s.sums = work.sums + k * s.gate_blocks * lanes<T> * s.stride;
+  s.sums = work.sums + k * sums_size(s);
+  s.thin_sums = s.sums + s.gate_blocks * lanes<T> * s.stride;
   s.d_p = work.d_p ? work.d_p + k * (shape.G() - 1) * s.padded : nullptr;
   run_back(s, work.with_masks, work.row_backward);
 }
@@ -224,21 +226,23 @@ template <class T> void collect(const BackwardWork<T>& work) {
   const BackSlice<T>& s = work.common;
   const Shape& shape = *s.shape;
   const Gradients<T>& d = *s.d;
-  const long H = shape.H, I = shape.I, blocks = s.padded / L, size = s.gate_blocks * L * s.stride;
+  const long H = shape.H, I = shape.I, blocks = s.padded / L, size = sums_size(s), wide = I - s.thin;
   if (s.few) {
     if (!s.few->begun) few_nothing(*s.few, I, H, shape.G());
-    if (d.d_b_ih) unpack_gates(s.few->d_bias, shape.G(), H, 1, s.few->width, s.few->panels, d.d_b_ih);
+    if (d.d_b_ih) unpack_gates(s.few->d_bias, shape.G(), H, 1, s.few->width, d.d_b_ih);
     if (d.d_b_hh) __builtin_memcpy(d.d_b_hh, d.d_b_ih, shape.G() * H * sizeof(T));
   }
   for (long k = 1; k < work.slices; ++k) add_row(work.sums, work.sums + k * size, size);
   for (long g = 0; g < shape.G() && !s.few; ++g)
     for (long unit = 0; unit < H; ++unit) {
-      const T* from = work.sums + (g * blocks * L + unit) * s.stride;
-      const long row = g * H + unit;
-      __builtin_memcpy(d.d_w_ih + row * I, from, I * sizeof(T));
-      __builtin_memcpy(d.d_w_hh + row * H, from + I, H * sizeof(T));
-      if (d.d_b_ih) d.d_b_ih[row] = from[I + H];
-      if (d.d_b_hh) d.d_b_hh[row] = from[I + H];
+      const long at = g * blocks * L + unit, row = g * H + unit;
+      const T* from = work.sums + at * s.stride;
+      const T* thin = work.sums + s.gate_blocks * L * s.stride + at / L * (1 + s.thin) * L + at % L;
+      __builtin_memcpy(d.d_w_ih + row * I, from, wide * sizeof(T));
+      for (long n = 0; n < s.thin; ++n) d.d_w_ih[row * I + n] = thin[(1 + n) * L];
+      __builtin_memcpy(d.d_w_hh + row * H, from + wide, H * sizeof(T));
+      if (d.d_b_ih) d.d_b_ih[row] = thin[0];
+      if (d.d_b_hh) d.d_b_hh[row] = thin[0];
     }
   if (!d.d_p) return;
   const long P = shape.G() - 1;
@@ -262,18 +266,22 @@ void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const O
   const long blocks = blocks_of(shape.H, L);
   s.gate_blocks = G * blocks;
   s.padded = blocks * L;
-  s.stride = blocks_of(shape.I + shape.H + 1, L) * L;
+  s.thin = thin<T>(shape.I) && !few ? shape.I : 0;
+  s.stride = blocks_of(shape.I - s.thin + shape.H, L) * L;
   s.capacity = smaller(shape.T, chunk_steps(most)) * most;
+  s.pitch = s.capacity | 1;
   // A single step goes back through W_hh only if somebody asks what came before it.
   const bool back = shape.T > 1 || d.d_h_0;
-  Buffer<T> w_h(back && !few ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x && !few ? s.gate_blocks * L * blocks_of(shape.I, L) * L : 0);
+  Buffer<T> w_h(back && !few ? s.gate_blocks * L * s.padded : 0);
+  Buffer<T> w_x(d.d_x && !few ? s.gate_blocks * L * (s.thin ? s.thin : blocks_of(shape.I, L) * L) : 0);
   // The slices' rows may differ by one; the panels must be those of all.
   if (back && !few) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
-  if (d.d_x && !few) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
+  if (d.d_x && s.thin) pack_thin(in.w_ih, G, shape.H, shape.I, w_x.at);
+  if (d.d_x && !s.thin && !few) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
   s.w_h = w_h.at;
   s.w_x = w_x.at;
   s.rows_at_once = rows;
-  Buffer<T> sums(few ? 0 : work.slices * s.gate_blocks * L * s.stride, true);
+  Buffer<T> sums(few ? 0 : work.slices * sums_size(s), true);
   Buffer<T> d_p(d.d_p ? work.slices * (G - 1) * s.padded : 0, true);
   work.sums = sums.at;
   work.d_p = d_p.at;
@@ -289,6 +297,10 @@ void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const O
 template <class T>
 void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
   backward_with<T>(nullptr, shape, in, out, d);
+}
+
+template <class T> long train_all(Training<T>& net, const Batch<T>* batches, long count, T* losses) {
+  return train(net, batches, count, losses, Passes<T>{forward<T>, forward_with<T>, backward_with<T>});
 }
 
 template <class T> double busy(long rounds) {
@@ -309,10 +321,6 @@ template <class T, Vec<T> (*F)(Vec<T>)> void map(const T* from, T* to, long coun
     const long n = smaller(lanes<T>, count - k);
     store(to + k, F(load(from + k, n)), n);
   }
-}
-
-template <class T> long train_all(Training<T>& net, const Batch<T>* batches, long count, T* losses) {
-  return train(net, batches, count, losses, Passes<T>{forward<T>, forward_with<T>, backward_with<T>});
 }
 
 template <class T> Vec<T> sigmoid_of(Vec<T> x) { return sigmoid<T>(x); }

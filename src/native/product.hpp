@@ -65,26 +65,30 @@ template <class T, int S = 1> UNROLLED_INLINE void transpose(Vec<T>* r) {
   if constexpr (2 * S < n) transpose<T, 2 * S>(r);
 }
 
-// Weights as the forward pass reads them.
-// w: [G·H, K].  to: [panels][K][width][G][lanes], from panel `first` on; a panel is `width` blocks of
-// units, a block as many units as a vector has numbers; units beyond H are 0.
+// Weights as the forward pass reads them: blocks of units from `first` to `last`, `first` where a panel
+// begins.
+// w: [G·H, K].  to: for each panel [K][width][G][lanes]; a panel is `width` blocks of units, the last one
+// what is left; a block is as many units as a vector has numbers; units beyond H are 0.
 template <class T>
-static void pack_gates(const T* w, long G, long H, long K, long width, long first, long panels, T* to) {
+static void pack_gates(const T* w, long G, long H, long K, long width, long first, long last, T* to) {
   constexpr long L = lanes<T>;
-  const long step = width * G * L;
-  for (long block = first * width; block < (first + panels) * width; ++block)
-    for (long g = 0; g < G; ++g) {
-      T* column = to + (block / width - first) * K * step + (block % width) * G * L + g * L;
-      const long units = block * L < H ? smaller(L, H - block * L) : 0;
-      const T* from = w + (g * H + block * L) * K;
-      for (long k = 0; k < K; k += L) {
-        const long ks = smaller(L, K - k);
-        Vec<T> r[L];
-        for (long u = 0; u < L; ++u) r[u] = u < units ? load(from + u * K + k, ks) : Vec<T>{};
-        transpose<T>(r);
-        for (long i = 0; i < ks; ++i) store(column + (k + i) * step, r[i]);
+  for (long panel = first; panel < last; panel += width) {
+    const long wide = smaller(width, last - panel), step = wide * G * L;
+    for (long block = panel; block < panel + wide; ++block)
+      for (long g = 0; g < G; ++g) {
+        T* column = to + ((block - panel) * G + g) * L;
+        const long units = smaller(L, H - block * L);
+        const T* from = w + (g * H + block * L) * K;
+        for (long k = 0; k < K; k += L) {
+          const long ks = smaller(L, K - k);
+          Vec<T> r[L];
+          for (long u = 0; u < L; ++u) r[u] = u < units ? load(from + u * K + k, ks) : Vec<T>{};
+          transpose<T>(r);
+          for (long i = 0; i < ks; ++i) store(column + (k + i) * step, r[i]);
+        }
       }
-    }
+    to += K * step;
+  }
 }
 
 // How many vectors of columns the next panel has when `left` are left and `rows` rows are read at
@@ -114,16 +118,16 @@ static void pack_columns(const T* w, long G, long H, long N, long rows, T* to) {
 
 // d_rows[m][0 ... N·lanes) = Σ over gates and units of d_a · w: one tile of the product that goes from
 // the gates back to what they read.
-// d_a: panels [G·blocks][capacity][lanes], of which rows `row` ... `row + R` are meant.
+// d_a: panels [G·blocks][pitch][lanes], of which rows `row` ... `row + R` are meant.
 // w: one panel of pack_columns, width N.
 // Few sums leave the multipliers idle, so they are kept S-fold and added up at the end.
 template <class T, int R, int N>
-static void columns_tile(const T* d_a, long capacity, long row, long gate_blocks, const T* w, T* const* to) {
+static void columns_tile(const T* d_a, long pitch, long row, long gate_blocks, const T* w, T* const* to) {
   constexpr long L = lanes<T>;
   constexpr int S = R * N >= 8 ? 1 : R * N >= 4 ? 2 : 4;
   Vec<T> sum[S][R][N] = {};
   for (long block = 0; block < gate_blocks; ++block) {
-    const T* panel = d_a + (block * capacity + row) * L;
+    const T* panel = d_a + (block * pitch + row) * L;
     const T* a[S][R];
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s)
@@ -181,7 +185,7 @@ template <class T> static ColumnsTile<T> columns_tile_of(long width, long rows) 
 // to[r][0 ... N rounded up to whole vectors) for r < rows; see columns_tile.
 // rows_at_once: what pack_columns was told.
 template <class T>
-static void gates_to_columns(const T* d_a, long capacity, long first, long rows, long rows_at_once, long gate_blocks,
+static void gates_to_columns(const T* d_a, long pitch, long first, long rows, long rows_at_once, long gate_blocks,
                              const T* w, long N, T* const* to) {
   constexpr long L = lanes<T>;
   const long vectors = blocks_of(N, L);
@@ -192,7 +196,7 @@ static void gates_to_columns(const T* d_a, long capacity, long first, long rows,
       const long take = blocks_of(rows - r, blocks_of(rows - r, most));
       T* at[6];
       for (long m = 0; m < take; ++m) at[m] = to[r + m] + n * L;
-      columns_tile_of<T>(width, take)(d_a, capacity, first + r, gate_blocks, w, at);
+      columns_tile_of<T>(width, take)(d_a, pitch, first + r, gate_blocks, w, at);
       r += take;
     }
     w += gate_blocks * L * width * L;
@@ -220,12 +224,12 @@ static void weights_tile(const T* d_a, const T* read, long stride, long rows, T*
     for (int n = 0; n < N; ++n) store(sums + m * stride + n * L, sum[m][n]);
 }
 
-// d_a: panels [gate_blocks][capacity][lanes], the first `rows` rows of each.  read: [rows, stride].
+// d_a: panels [gate_blocks][pitch][lanes], the first `rows` rows of each.  read: [rows, stride].
 // sums: [gate_blocks·lanes, stride], stride a whole number of vectors.
 // The order of the loops is that of the caches: what d_a holds for some gates in L2, the columns of
 // `depth` rows in L1, sums in registers.
 template <class T>
-static void weights_gradient(const T* d_a, long capacity, long rows, long gate_blocks, const T* read, long stride,
+static void weights_gradient(const T* d_a, long pitch, long rows, long gate_blocks, const T* read, long stride,
                              T* sums) {
   constexpr long L = lanes<T>;
   constexpr int N = 3, most = (registers == 16 ? 12 : 24) / N, R = L < most ? int(L) : most;
@@ -237,7 +241,7 @@ static void weights_gradient(const T* d_a, long capacity, long rows, long gate_b
       for (long k = 0; k < rows; k += depth)
         for (long block = g; block < smaller(g + some, gate_blocks); ++block)
           for (long unit = 0; unit < L; unit += R) {
-            const T* from = d_a + (block * capacity + k) * L + unit;
+            const T* from = d_a + (block * pitch + k) * L + unit;
             const T* column = read + k * stride + n * L;
             T* to = sums + (block * L + unit) * stride + n * L;
             const long count = smaller(depth, rows - k);

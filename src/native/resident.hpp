@@ -31,7 +31,6 @@ template <class T> struct Resident {
         d_bias(packed.units, true),
         states(states_of(from, packed.units, learned, count), true) {
     few.width = packed.width;
-    few.panels = packed.panels;
     few.blocks = blocks_of(from.shape.H, lanes<T>);
     few.w_x = packed.w_x.at;
     few.w_h = packed.w_h.at;
@@ -64,7 +63,7 @@ template <class T> struct Resident {
   }
 
   // The biases, which lie outside, changed with the update.
-  void refresh() { pack_bias(layer->shape, layer->in, packed.panels * packed.width, packed.bias.at); }
+  void refresh() { pack_bias(layer->shape, layer->in, few.blocks, packed.bias.at); }
 
  private:
   static Learned<T>* entry_of(const T* value, Learned<T>* learned, long count) {
@@ -92,7 +91,7 @@ template <class T> struct Resident {
     T* Learned<T>::*const states[] = {&Learned<T>::first, &Learned<T>::second, &Learned<T>::third};
     for (T* Learned<T>::*state : states)
       if (entry->*state) {
-        pack_gates<T>(entry->*state, layer->shape.G(), layer->shape.H, K, packed.width, 0, packed.panels, room);
+        pack_gates<T>(entry->*state, layer->shape.G(), layer->shape.H, K, packed.width, 0, few.blocks, room);
         entry->*state = room;
         room += packed.units * K;
       }
@@ -102,7 +101,7 @@ template <class T> struct Resident {
   void move_out(const Moved<T>& m) {
     const Shape& s = layer->shape;
     const Learned<T> inside = *m.entry;
-    const auto put = [&](const T* from, T* to) { unpack_gates(from, s.G(), s.H, m.K, packed.width, packed.panels, to); };
+    const auto put = [&](const T* from, T* to) { unpack_gates(from, s.G(), s.H, m.K, packed.width, to); };
     put(inside.value, m.outside.value);
     if (inside.first) put(inside.first, m.outside.first);
     if (inside.second) put(inside.second, m.outside.second);

@@ -39,21 +39,20 @@ template <class T> static void pack_bias(const Shape& s, const Inputs<T>& in, lo
 // `once`: each panel is packed when it is read, into room for one that L2 holds.
 template <class T> struct Packed {
   const bool once;
-  long width, panels, units;
+  long width, units;
   Buffer<T> w_x, w_h, bias;
 
   Packed(const Shape& s, const Inputs<T>& in, long rows, bool one_step = false)
       : once(one_step),
         width(width_for(s, rows)),
-        panels(blocks_of(blocks_of(s.H, lanes<T>), width)),
-        units(panels * width * s.G() * lanes<T>),
-        w_x((once ? units / panels : units) * s.I),
-        w_h((once ? units / panels : units) * s.H),
+        units(blocks_of(s.H, lanes<T>) * s.G() * lanes<T>),
+        w_x((once ? width * s.G() * lanes<T> : units) * s.I),
+        w_h((once ? width * s.G() * lanes<T> : units) * s.H),
         bias(units) {
-    pack_bias(s, in, panels * width, bias.at);
+    pack_bias(s, in, blocks_of(s.H, lanes<T>), bias.at);
     if (once) return;
-    pack_gates(in.w_ih, s.G(), s.H, s.I, width, 0, panels, w_x.at);
-    pack_gates(in.w_hh, s.G(), s.H, s.H, width, 0, panels, w_h.at);
+    pack_gates(in.w_ih, s.G(), s.H, s.I, width, 0, blocks_of(s.H, lanes<T>), w_x.at);
+    pack_gates(in.w_hh, s.G(), s.H, s.H, width, 0, blocks_of(s.H, lanes<T>), w_h.at);
   }
 
   static long width_for(const Shape& s, long rows) { return panel_blocks(s.G(), rows, blocks_of(s.H, lanes<T>), s.G() * s.H * VECTOR_BYTES); }

@@ -93,6 +93,8 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             "add a first row with the names of the columns."
         )
     rows = list(enumerate(table[1:], start=2))
+    if not rows:
+        raise ValueError(f"{path.name} has no row below its header: expected rows of numbers.")
     for row, cells in rows:
         if not cells:
             raise ValueError(f"row {row} of {path.name} is blank: fill it in or delete it.")

@@ -147,10 +147,16 @@ def _one(
     return seen[-1][:3]
 
 
+def _maker(x: Tensor) -> Any:
+    """`torch.empty`, a third of the time of x.new_empty, unless what it makes was changed."""
+    return torch.empty if x.dtype is _default_dtype() and not _modes_above() else x.new_empty
+
+
 def _saved(x: Tensor, hidden: int) -> tuple[Tensor, Tensor]:
     """Room for the gates and for c."""
     steps, rows, _ = x.shape
-    return x.new_empty(steps, rows, 4, hidden), x.new_empty(steps, rows, hidden)
+    empty = _maker(x)
+    return empty(steps, rows, 4, hidden), empty(steps, rows, hidden)
 
 
 def _forward(
@@ -163,8 +169,7 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     steps, rows, _ = x.shape
     hidden, lead = layer.numbers[1], layer.lead
-    # torch.empty takes half of what new_empty takes, where nobody changed what it makes.
-    empty = torch.empty if layer.dtype is _default_dtype() and not _modes_above() else x.new_empty
+    empty = _maker(x)
     y, h_n, c_n = empty(steps, rows, hidden), empty(*lead, rows, hidden), empty(*lead, rows, hidden)
     layer.forward(
         layer.kept,

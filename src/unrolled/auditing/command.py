@@ -158,10 +158,10 @@ def show_cost(seed: int = 0) -> None:
     print("\nWhat it costs in training, one run of each:")
     for task in TASKS:
         print(f"\n{task.name}; after {task.updates:,} updates, {task.figure}:")
-        for name, faults in task.faults.items():
-            value = train(task, faults, seed, _progress(name))
+        for name, document in task.gradients.items():
+            value = train(task, document, seed, _progress(name))
             print(f"  {name:<20} {value:.4f}", flush=True)
-    print("\nTo train longer, or with other networks: `unrolled train adder --help`.")
+    print("\nTo train longer, or others: unrolled train adder --help, unrolled train memory --help")
 
 
 def _progress(name: str) -> Progress | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled.auditing.sums import Block, SummedBlocks, Way, ways_of
+from unrolled.auditing.sums import Block, ChosenBlocks, SummedBlocks, Way, ways_of
 from unrolled.equations import Cell
 from unrolled.faults.catalogue import Fault, catalogue, compatible
 from unrolled.faults.passes import Deltas, Run, Switches, Weights, deltas
@@ -25,6 +25,7 @@ __all__ = ["Case", "Explanation", "Search"]
 
 MOST_FLOW = 3
 MOST_SUMS = (3, 3, 2, 1)  # in one block, beside 0, 1, 2 and 3 faults of the flow
+FEW = 2  # so many faults are looked for by themselves first: that is a matter of milliseconds
 CHUNK = 2048
 WAYS = 64  # compared at once
 
@@ -66,7 +67,9 @@ class Search:
         self.cell, self.cases = cell, cases
         longest = max(len(case.d_y) for case in cases) - 1
         self.rows = cases[0].d_y.shape[1]
-        known = [f for f in catalogue(cell, longest) if self.rows > 1 or f.slot != "batch"]
+        known = [
+            f for f in catalogue(cell, longest) if self.rows > 1 or not f.slot.endswith("batch")
+        ]
         self.faults = {f.key: f for f in known}
         self._kept: dict[tuple[int, int, int], SummedBlocks] = {}
 
@@ -76,36 +79,46 @@ class Search:
         ``observed`` has the gradient of each case by blocks; ``rtol`` is how far a block may be
         from what a fault predicts, in units of its largest entry.
         """
-        best: list[FaultSet] = []
-        fewest = len(self.faults)
-        for size in range(MOST_FLOW + 1):
-            if size > fewest:
-                break
-            ways = self._ways(size, observed)
-            for faults, found in self._survivors(size, observed, rtol):
-                for sums in _unions(found, ways, fewest - size):
-                    if size + len(sums) < fewest:
-                        best, fewest = [], size + len(sums)
-                    best.append((*faults, *(self.faults[key] for key in sorted(sums))))
+        for most in range(FEW + 1):
+            best = self._fewest(observed, rtol, most)
+            if best:
+                return Explanation(tuple(best))
+        best = self._fewest(observed, rtol, len(self.faults))
         return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+
+    def _fewest(self, observed: Sequence[Blocks], rtol: float, most: int) -> list[FaultSet]:
+        """The sets of the fewest faults that explain it, of sets of ``most`` faults and fewer."""
+        best: list[FaultSet] = []
+        for size in range(MOST_FLOW + 1):
+            if size > most:
+                break
+            in_block = min(MOST_SUMS[size], most - size)
+            ways = self._ways(in_block, observed)
+            for faults, found in self._survivors(size, in_block, observed, rtol):
+                for sums in _unions(found, ways, most - size):
+                    if size + len(sums) < most:
+                        best, most = [], size + len(sums)
+                    best.append((*faults, *(self.faults[key] for key in sorted(sums))))
+        return best
 
     def _nearest(self, observed: Sequence[Blocks], rtol: float) -> Explanation:
         """The one fault of the flow under which most blocks are what they would be."""
         nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
-        for faults, found in self._survivors(1, observed, rtol, strict=False):
+        for faults, found in self._survivors(1, MOST_SUMS[1], observed, rtol, strict=False):
             left = tuple(block for block, some in found.items() if not some)
             if nearest is None or len(left) < len(nearest[1]):
                 nearest = (faults, left)
         # Blocks that are right as they are speak for no fault.
-        right = [found for _, found in self._survivors(0, observed, rtol, strict=False)]
+        right = [
+            found for _, found in self._survivors(0, MOST_SUMS[0], observed, rtol, strict=False)
+        ]
         if nearest is None or (
             right and len(nearest[1]) >= sum(not some for some in right[0].values())
         ):
             return Explanation()
         return Explanation(nearest=nearest)
 
-    def _ways(self, size: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
-        most = MOST_SUMS[size]
+    def _ways(self, most: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
         return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
 
     @cached_property
@@ -119,16 +132,17 @@ class Search:
             out.append(sets)
         return tuple(out)
 
-    def _sums(self, size: int, start: int, place: int, alive: Tensor) -> SummedBlocks:
+    def _sums(self, size: int, start: int, place: int, alive: Tensor) -> ChosenBlocks:
         """What a chunk's sets that are alive give in a case; small sets are kept for next time."""
         key = (size, start, place)
         case, sets = self.cases[place], self._sets[size][start : start + CHUNK]
-        if key in self._kept:
-            return self._kept[key] if len(alive) == len(sets) else self._kept[key].of(alive)
-        found = self._summed(case, [sets[one] for one in alive.tolist()])
-        if len(alive) == len(sets) and size < MOST_FLOW:
-            self._kept[key] = found
-        return found
+        if size == MOST_FLOW:
+            return self._summed(case, [sets[one] for one in alive.tolist()]).of(
+                torch.arange(len(alive))
+            )
+        if key not in self._kept:
+            self._kept[key] = self._summed(case, sets)
+        return self._kept[key].of(alive)
 
     def _summed(self, case: Case, sets: Sequence[FaultSet]) -> SummedBlocks:
         found: Deltas = deltas(self.cell, case.weights, case.run, case.d_y, Switches(sets))
@@ -137,54 +151,55 @@ class Search:
     def _survivors(
         self,
         size: int,
+        in_block: int,
         observed: Sequence[Blocks],
         rtol: float,
         strict: bool = True,
     ) -> Iterator[tuple[FaultSet, dict[Block, list[Way]]]]:
         """The sets of flow faults under which the blocks can be explained, and how.
 
-        Of all of them, if ``strict``: then most sets fall at the first block.
+        With ``in_block`` faults of the sums at most in each block.  Of all blocks, if ``strict``:
+        then most sets fall at the first.
         """
-        ways = self._ways(size, observed)
+        ways = self._ways(in_block, observed)
         order = sorted(ways, key=lambda block: len(ways[block]))
         for start in range(0, len(self._sets[size]), CHUNK):
             sets = self._sets[size][start : start + CHUNK]
-            matches = {
-                block: torch.ones(len(sets), len(some), dtype=torch.bool)
-                for block, some in ways.items()
-            }
             alive = torch.arange(len(sets))
+            matches: dict[Block, Tensor] = {}  # which ways agree so far, for each set alive [N, W]
             for place, blocks in enumerate(observed):
-                if not len(alive):
-                    break
                 sums = self._sums(size, start, place, alive)
                 for block in order:
-                    matches[block][alive] &= _agree(sums, block, ways[block], blocks[block], rtol)
-                    keep = matches[block][alive].any(1)
+                    agree = _agree(sums, block, ways[block], blocks[block], rtol)
+                    matches[block] = matches[block] & agree if block in matches else agree
+                    keep = matches[block].any(1)
                     if strict and not keep.all():
                         alive, sums = alive[keep], sums.of(keep)
                         if not len(alive):
                             break
-            for one in alive.tolist():
+                        matches = {known: match[keep] for known, match in matches.items()}
+                if not len(alive):
+                    break
+            for one, number in enumerate(alive.tolist()):
                 found = {
                     block: [ways[block][way] for way in match[one].nonzero()[:, 0].tolist()]
                     for block, match in matches.items()
                 }
                 if any(found.values()):
-                    yield sets[one], found
+                    yield sets[number], found
 
 
 def _agree(
-    sums: SummedBlocks, block: Block, ways: Sequence[Way], observed: Tensor, rtol: float
+    sums: ChosenBlocks, block: Block, ways: tuple[Way, ...], observed: Tensor, rtol: float
 ) -> Tensor:
     """Whether each set [N] and each way of summing [W] gives what was observed, [N, W]."""
-    chunks = [ways[start : start + WAYS] for start in range(0, len(ways), WAYS)]
-    return torch.cat([_near(sums.block(block, some), observed, rtol) for some in chunks], 1)
-
-
-def _near(ours: Tensor, theirs: Tensor, rtol: float) -> Tensor:
-    scale = torch.maximum(ours.flatten(2).abs().amax(2), theirs.abs().max()).clamp(min=1e-12)
-    return (ours - theirs).flatten(2).abs().amax(2) <= rtol * scale
+    theirs, largest = observed.flatten(), observed.abs().max()
+    near = []
+    for start in range(0, len(ways), WAYS):
+        ours, size = sums.block(block, ways[start : start + WAYS])
+        scale = torch.maximum(size, largest).clamp(min=1e-12)
+        near.append((ours - theirs).abs().amax(2) <= rtol * scale)
+    return near[0] if len(near) == 1 else torch.cat(near, 1)
 
 
 def _unions(

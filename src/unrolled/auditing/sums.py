@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from unrolled.equations import Cell
 from unrolled.faults.passes import Deltas, Run, Weights
 
-__all__ = ["Block", "SummedBlocks", "Way", "ways_of"]
+__all__ = ["Block", "ChosenBlocks", "SummedBlocks", "Way", "ways_of"]
 
 Block = tuple[str, str]  # (part, gate); the parts are ih, hh, b, b_ih, b_hh, p, and x without gate
 Way = frozenset[str]  # keys of faults of the sums; empty where the sum is right
@@ -25,6 +24,7 @@ _ENDS = {
     "without-last": slice(0, -1),
     "zero": slice(0, 0),
 }
+KEPT = 2**14  # sets times ways, of one block, that are worth computing for all sets at once
 
 
 @cache
@@ -41,6 +41,8 @@ def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
         choices.append((None, *(f"{own}-{end}" for end in _ENDS)))
         choices.append((None, f"{own}-sign"))
         choices.append((None, *(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate)))
+        if own == "b" and rows > 1:
+            choices.append((None, "b-first-row", "b-mean"))
         if own == "hh":
             choices += [(None, "hh-reads-h"), (None, "hh-gradient-transposed")]
     found = (frozenset(key for key in keys if key) for keys in itertools.product(*choices))
@@ -53,26 +55,37 @@ def _own(part: str) -> str:
 
 
 class SummedBlocks:
-    """The gradients of one case, by block, for N sets of faults of the flow."""
+    """The gradients of one case, by block, for N sets of faults of the flow.
+
+    What it has computed once it keeps, for those that are chosen from it too.
+    """
 
     def __init__(self, cell: Cell, weights: Weights, run: Run, found: Deltas) -> None:
         self._cell, self._weights, self._run, self._found = cell, weights, run, found
         self._sums: dict[_Sum, Tensor] = {}
-        self._blocks: dict[tuple[Block, tuple[Way, ...]], Tensor] = {}
+        self._blocks: dict[tuple[Block, tuple[Way, ...]], tuple[Tensor, Tensor]] = {}
 
-    def of(self, chosen: Tensor) -> SummedBlocks:
-        """Those of some of the sets, by their places or by a mask."""
+    def __len__(self) -> int:
+        return self._found.d_a.shape[1]
+
+    def of(self, chosen: Tensor) -> ChosenBlocks:
+        """Those of some of the sets, by their places."""
+        return ChosenBlocks(self, chosen)
+
+    def alone(self, chosen: Tensor) -> SummedBlocks:
+        """The same, which keeps what it computes to itself."""
         d_p = None if self._found.d_p is None else self._found.d_p[:, chosen]
         found = Deltas(
             self._found.d_a[:, chosen], d_p, self._found.d_h_0[chosen], self._found.d_c_0[chosen]
         )
         return SummedBlocks(self._cell, self._weights, self._run, found)
 
-    def block(self, block: Block, ways: Sequence[Way]) -> Tensor:
-        """The gradient of a block summed in each way, [N, W, H, …]."""
-        key = (block, tuple(ways))
+    def block(self, block: Block, ways: tuple[Way, ...]) -> tuple[Tensor, Tensor]:
+        """The gradient of a block summed in each way, [N, W, H·…], and its largest entry [N, W]."""
+        key = (block, ways)
         if key not in self._blocks:
-            self._blocks[key] = self._block(*block, key[1])
+            value = self._block(*block, ways).flatten(2)
+            self._blocks[key] = value, value.abs().amax(2)
         return self._blocks[key]
 
     def _block(self, part: str, gate: str, ways: tuple[Way, ...]) -> Tensor:
@@ -105,6 +118,27 @@ class SummedBlocks:
         return torch.einsum("tnbh,tbi->nhi", d_a, read[steps, rows])
 
 
+class ChosenBlocks:
+    """Some of the sets of `SummedBlocks`."""
+
+    def __init__(self, whole: SummedBlocks, chosen: Tensor) -> None:
+        self._whole, self._chosen = whole, chosen
+        self._own: SummedBlocks | None = None
+
+    def of(self, keep: Tensor) -> ChosenBlocks:
+        """Some of these, by a mask."""
+        return ChosenBlocks(self._whole, self._chosen[keep])
+
+    def block(self, block: Block, ways: tuple[Way, ...]) -> tuple[Tensor, Tensor]:
+        """As of `SummedBlocks`, of these sets."""
+        if len(self._whole) * len(ways) <= KEPT or len(self._chosen) == len(self._whole):
+            value, largest = self._whole.block(block, ways)
+            return value[self._chosen], largest[self._chosen]
+        if self._own is None:
+            self._own = self._whole.alone(self._chosen)
+        return self._own.block(block, ways)
+
+
 class _Sum(NamedTuple):
     """What is summed: whose delta, over which steps and rows, times what."""
 
@@ -131,7 +165,7 @@ def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) 
     factors = []
     for way in ways:
         factor = -1.0 if f"{own}-sign" in way else 1.0
-        factor /= rows if "batch-mean" in way else 1
+        factor /= rows ** sum(key in way for key in ("batch-mean", "b-mean"))
         factors.append(factor / steps if "time-mean" in way else factor)
     return _Plan(
         sums,
@@ -149,4 +183,5 @@ def _read(own: str, gate: str, way: Way) -> _Sum:
             ends = end
         elif key.startswith(f"{own}-{gate}-from-"):
             source = key[-1]
-    return _Sum(own, source, ends, "hh-reads-h" in way, "batch-first-row" in way)
+    first_row = not way.isdisjoint(("batch-first-row", "b-first-row"))
+    return _Sum(own, source, ends, "hh-reads-h" in way, first_row)

@@ -320,6 +320,13 @@ def _sums(cell: Cell) -> Iterator[Fault]:
         "batch",
         False,
     )
+    # A product of matrices sums over the batch by itself; a bias is where it is forgotten.
+    summed_bias = "d_bias = sum over all t of d_a[t].sum(0)"
+    for key, said in (
+        ("b-first-row", "of the bias is not summed over the batch: it is the first row's"),
+        ("b-mean", "of the bias is the mean over the batch, where the sum belongs"),
+    ):
+        yield Fault(key, f"the gradient {said}", summed_bias, "b batch", False)
     yield Fault(
         "time-mean",
         "the gradient is divided by the number of steps, which the gradient of the output "

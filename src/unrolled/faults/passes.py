@@ -220,7 +220,9 @@ def _carry(cell: Cell, d_a: Tensor, w_hh: Tensor, on: Switches) -> Tensor:
     share = torch.einsum("nbgh,ghk->nbgk", d_a, w_hh)
     if on.on("hh-transposed"):
         turned = torch.einsum("nbgh,gkh->nbgk", d_a, w_hh)
-        share = on.pick("hh-transposed", share.flatten(2), lambda: turned.flatten(2)).view_as(share)
+        # One set may have become N of them.
+        flat = on.pick("hh-transposed", share.flatten(2), lambda: turned.flatten(2))
+        share = flat.view(-1, *share.shape[1:])
     d_h = share.sum(2)
     for place, k in enumerate(cell.gates):
         d_h = on.pick(f"h-without-{k}", d_h, lambda: d_h - share[:, :, place])  # noqa: B023
@@ -329,7 +331,6 @@ def _through_gate(k: str, value: Tensor, d: Tensor, on: Switches) -> Tensor:
 def gradients(cell: Cell, weights: Weights, run: Run, found: Deltas, on: Switches) -> Gradients:
     """Every parameter's gradient from the deltas, for each set of faults."""
     d_a, h = found.d_a, run.h
-    steps, rows = len(d_a), d_a.shape[2]
     of_ih = _weighed(cell, d_a, "ih", on)
     of_hh = _weighed(cell, d_a, "hh", on)
     of_b = _weighed(cell, d_a, "b", on)
@@ -342,7 +343,7 @@ def gradients(cell: Cell, weights: Weights, run: Run, found: Deltas, on: Switche
     bias = of_b.sum((0, 2))
     d_p = None
     if found.d_p is not None:
-        weight = _batch_and_time(d_a, on, steps, rows).transpose(2, 3)
+        weight = _batch_and_time(d_a, on, "p").transpose(2, 3)
         d_p = (found.d_p * weight).sum((0, 3))
     return Gradients(
         w_ih.flatten(1, 2),
@@ -367,26 +368,29 @@ def _weighed(cell: Cell, d_a: Tensor, part: str, on: Switches) -> Tensor:
                 taken = on.number(f"{part}-{k}-from-{j}", taken, other.transpose(0, 1))
             columns.append(taken.transpose(0, 1))
         d_a = torch.stack(columns, 3)
-    steps, rows = len(d_a), d_a.shape[2]
-    which = torch.ones(1, steps, dtype=d_a.dtype, device=d_a.device)
+    which = torch.ones(1, len(d_a), dtype=d_a.dtype, device=d_a.device)
+    every = which
     for key, places in _STEPS.items():
-        chosen = torch.zeros_like(which) if not key.startswith("without") else which.clone()
+        lacks = key.startswith("without")
+        chosen = every.clone() if lacks else torch.zeros_like(every)
         if places is not None:
-            chosen[0, places] = 0 if key.startswith("without") else 1
+            chosen[0, places] = 0 if lacks else 1
         which = on.number(f"{part}-{key}", which, chosen)
     which = on.number(f"{part}-sign", which, -which)
-    return d_a * which.T[:, :, None, None, None] * _batch_and_time(d_a, on, steps, rows)
+    return d_a * which.T[:, :, None, None, None] * _batch_and_time(d_a, on, part)
 
 
 _STEPS = {"last": -1, "first": 0, "without-first": 0, "without-last": -1, "zero": None}
 
 
-def _batch_and_time(d_a: Tensor, on: Switches, steps: int, rows: int) -> Tensor:
+def _batch_and_time(d_a: Tensor, on: Switches, part: str) -> Tensor:
     """What the faults of the batch and of time multiply every term by, [1, N, B, 1, 1]."""
+    steps, rows = len(d_a), d_a.shape[2]
     weight = torch.ones(1, rows, dtype=d_a.dtype, device=d_a.device)
     first = torch.zeros_like(weight)
     first[0, 0] = 1
-    weight = on.number("batch-first-row", weight, first)
-    weight = on.number("batch-mean", weight, torch.full_like(first, 1 / rows))
+    for whose in ("batch", part):
+        weight = on.number(f"{whose}-first-row", weight, weight * first)
+        weight = on.number(f"{whose}-mean", weight, weight / rows)
     weight = on.number("time-mean", weight, weight / steps)
     return weight[None, :, :, None, None]

@@ -53,7 +53,7 @@ class Recipe:
 
     data: Path | None = None
     """A UTF-8 text, or a folder: all .txt, .md, .rst and .py files in it, in the order of their
-    paths; none: this library's own source files (Python, about 300 kB)."""
+    paths; none: this library's own source files (Python, some 650 kB)."""
     tokens: Kind = "characters"
     """What is read and foretold one by one; of words, what lies between them too."""
     least: int = 2

@@ -93,6 +93,8 @@ def read_signal(
         In one sentence.
     """
     kind = path.suffix.lower()
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: expected a file.")
     if not path.is_file():
         raise ValueError(f"there is no file {path}: check the path.")
     if kind in eeg.KINDS:
