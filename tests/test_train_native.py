@@ -132,6 +132,20 @@ def test_stopped_anywhere_it_ends_with_the_same_bits(
         assert row | {"seconds": 0} == other | {"seconds": 0}
 
 
+def test_a_batch_of_a_block_cut_along_time_is_gone_on_with(tmp_path: Path) -> None:
+    recipe = Small(steps=40, steps_per_update=3)
+    finish(recipe, out=tmp_path / "straight")
+    for last in (5, 14, 31):  # in the midst of the block's second batch, and of later ones
+        halting = tmp_path / "halting"
+        steps = train(recipe, halting, resume=halting.exists())
+        for step in steps:
+            if step.step == last:
+                break
+        steps.close()
+    finish(recipe, out=tmp_path / "halting", resume=True)
+    assert weights(tmp_path / "halting") == weights(tmp_path / "straight")
+
+
 def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,9 @@ def test_every_option_of_an_optimiser_at_every_level(level: str, optimizer: str,
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("layer", [Cell(), *ACTIVATIONS], ids=name_of)
-@pytest.mark.parametrize(("T", "B", "I", "H", "O"), [(1, 1, 1, 1, 1), (9, 17, 5, 33, 7)])
+@pytest.mark.parametrize(
+    ("T", "B", "I", "H", "O"), [(1, 1, 1, 1, 1), (9, 17, 5, 33, 7), (6, 2, 19, 40, 3)]
+)
 def test_sizes_at_every_level(
     level: str, layer: Cell | str, T: int, B: int, I: int, H: int, O: int
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import runpy
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from itertools import product, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,3 +245,24 @@ def test_programs_see_a_new_rate() -> None:
             train_steps(network, optimizer, task.loss, task.batches, engine=engine)
         found.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
     assert float((found[0] - found[1]).abs().max()) < 1e-10
+
+
+# --- the examples ---
+
+
+def example(name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    runpy.run_path(str(Path(__file__).parent.parent / "examples" / name))
+    return capsys.readouterr().out
+
+
+def test_the_forecaster_learns_on(capsys: pytest.CaptureFixture[str]) -> None:
+    said = example("online_forecaster.py", capsys)
+    errors = [float(line.split(" of ")[-2].split()[-1]) for line in said.splitlines()[1:]]
+    assert len(errors) == 2
+    assert 2 * errors[0] < errors[1]
+
+
+def test_the_sweep_finds_the_rates_that_diverge(capsys: pytest.CaptureFixture[str]) -> None:
+    *_, good, bad = example("sweep.py", capsys).splitlines()
+    assert "0 of 10 not finite" in good
+    assert "10 of 10 not finite" in bad
