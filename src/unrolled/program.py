@@ -166,7 +166,7 @@ class Program:
     def _add_layers(self, recurrent: LSTM | Elman, state: State) -> int:
         hidden = recurrent.hidden_size
         layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
-        self._work = 0.0
+        self._work = 3.0 * hidden * self.network.outputs  # multiplications for a row and step
         for k in range(layers):
             weights = [recurrent._parameters.get(f"{name}_l{k}") for name in _WEIGHTS]
             width = hidden if k else recurrent.input_size
