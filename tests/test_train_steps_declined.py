@@ -65,7 +65,6 @@ def strided() -> Network:
 NETWORKS: dict[str, Callable[[], Network]] = {
     "it has one direction": lambda: Network(LSTM(2, 5, bidirectional=True), nn.Linear(10, 3)),
     "it has no projection": lambda: Network(LSTM(2, 5, proj_size=4), nn.Linear(4, 3)),
-    "batch_first=True": lambda: lstm(batch_first=True),
     "neither dropout nor zoneout": lambda: lstm(zoneout=0.1),
     "neither dropout nor": lambda: lstm(num_layers=2, dropout=0.5),
     "engine='reference'": lambda: lstm(engine="reference"),
@@ -214,6 +213,7 @@ def test_other_things_that_make_no_sense_are_told() -> None:
         (lambda: Network(nn.LSTM(2, 5)), "recurrent is a LSTM"),
         (lambda: Network(LSTM(2, 5), nn.Linear(4, 1)), "head reads 4 numbers"),
         (lambda: Network(LSTM(2, 5), nn.Conv1d(5, 1, 1)), "head is a Conv1d"),
+        (lambda: Network(LSTM(2, 5, batch_first=True)), "expected time first"),
         (lambda: Network(LSTM(2, 5), read="first"), "read='first'"),
         (lambda: Network(LSTM(2, 5), units=6), "units=6"),
         (lambda: Loss("absolute"), "kind='absolute' is not known"),
@@ -221,3 +221,28 @@ def test_other_things_that_make_no_sense_are_told() -> None:
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             make()  # type: ignore[no-untyped-call]
+
+
+def test_a_recipe_whose_batches_do_not_fit_is_told() -> None:
+    from test_train_native import Small
+    from unrolled.session import Session
+
+    class Wrong(Small):
+        def batches(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+            x, target, count = super().batches(step, generator)
+            return x, target[:, 1:], count
+
+    with pytest.raises(ValueError, match=r"target is \[4, 6, 2, 1\]"):
+        Session(Wrong()).advance_many(3)
+
+
+@pytest.mark.parametrize("read", ["every", "last"])
+def test_what_is_declined_is_trained_all_the_same(read: str) -> None:
+    network = Network(LSTM(2, 5, bidirectional=True), nn.Linear(10, 3), read=read)
+    before = copy.deepcopy(network)
+    target = Y if read == "every" else Y[:, 0]
+    block = Batches(torch.randn(4, 3, 2, 2), target, lengths=torch.tensor([[3, 1]] * 4))
+    assert len(train_steps(network, sgd(network), Loss(), block)) == 4
+    assert all(
+        (p != q).any() for p, q in zip(network.parameters(), before.parameters(), strict=True)
+    )

@@ -46,7 +46,7 @@ class Batches(NamedTuple):
         """Which steps lie within the lengths: [N, T, B], or [T, B] of one batch."""
         if self.lengths is None:
             return None
-        steps = torch.arange(self.x.shape[-3])[:, None]
+        steps = torch.arange(self.x.shape[-3], device=self.lengths.device)[:, None]
         return steps < self.lengths.unsqueeze(-2)
 
 

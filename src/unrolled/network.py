@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from unrolled.elman import Elman
@@ -52,6 +53,8 @@ class Network(nn.Module):
                 f"recurrent is a {type(recurrent).__name__}, expected an unrolled.LSTM or an "
                 "unrolled.Elman."
             )
+        if recurrent.batch_first:
+            raise ValueError("recurrent has batch_first=True, expected time first: [T, B, I].")
         width = _width(recurrent)
         if head is not None and not isinstance(head, nn.Linear):
             raise TypeError(f"head is a {type(head).__name__}, expected an nn.Linear or None.")
@@ -96,7 +99,9 @@ class Network(nn.Module):
         """
         y, state = self.recurrent(input, state, **masks)
         if self.read == "last":
-            y = (state[0] if isinstance(state, tuple) else state)[-1]
+            h = state[0] if isinstance(state, tuple) else state
+            both = isinstance(self.recurrent, LSTM) and self.recurrent.bidirectional
+            y = torch.cat((h[-2], h[-1]), -1) if both else h[-1]
         if self.head is None:
             return y[..., : self.outputs], state
         return self.head(y), state

@@ -68,8 +68,6 @@ def _why_not_layer(recurrent: LSTM | Elman) -> str | None:
     reason = cpu.supports(Request(cell, (), weight.dtype, weight.device.type, projected))
     if reason is not None:
         return reason
-    if recurrent.batch_first:
-        return "it has time first, and the layer has batch_first=True"
     if isinstance(recurrent, Elman):
         return None
     if recurrent.bidirectional:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import checkpoint
-from unrolled.blocks import Places, places
+from unrolled.blocks import Batches, Places, as_batches, places
 from unrolled.optimizers import make_optimizer
 from unrolled.program import Native, Program, TrainingError, supports
 
@@ -98,6 +98,9 @@ class Session:
         reason = supports(found.network, self.optimizer, found.loss)
         return (None, reason) if reason is not None else (found, "")
 
+    def _checked(self, native: Native) -> Batches:
+        return as_batches(native.read(self._block), native.network, native.loss)
+
     def _draw(self) -> None:
         first = self.step - self._window
         if hasattr(self.recipe, "batches"):
@@ -144,7 +147,7 @@ class Session:
             count = torch.get_num_threads()
             self._program = Program(network, self.optimizer, loss, self.recipe.clip, None, count)
         if self._places is None:
-            self._places = places(self._native.read(self._block), carried=False)
+            self._places = places(self._checked(self._native), carried=False)
         first = self._window
         most = min(most, self._batches - first, self._program.at_once(self._places))
         losses = torch.empty(most, dtype=self._program.dtype)
