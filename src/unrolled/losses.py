@@ -40,6 +40,7 @@ class Loss:
 
     Examples
     --------
+    >>> import torch
     >>> loss = Loss("squared_error", over="sum", factor=0.5)
     >>> loss(torch.tensor([1.0, 2.0]), torch.zeros(2))
     tensor(2.5000)

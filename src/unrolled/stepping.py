@@ -163,6 +163,7 @@ def train_steps(
 
     Examples
     --------
+    >>> from unrolled import LSTM
     >>> network = Network(LSTM(1, 8), nn.Linear(8, 1))
     >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     >>> x = torch.rand(1000, 10, 1, 1)
