@@ -17,11 +17,11 @@ READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo reproduce test bench mutants sanitize check lint moved
+.PHONY: help install demo reproduce test bench mutants sanitize check screenshots lint moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 install: $(READY)  ## Set up .venv, once
 
@@ -47,6 +47,12 @@ check: $(READY)  ## Look for what is wrong in the source, without running it
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
+	@if [ -x node_modules/.bin/tsc ]; then node_modules/.bin/tsc; \
+	  elif [ -n "$$UNROLLED_REQUIRE_BROWSER" ]; then echo "make: typescript is not there: npm ci" >&2; exit 1; \
+	  else echo "the types of the explorer's page are not checked: npm ci brings typescript"; fi
+
+screenshots: $(READY)  ## Take the explorer's pictures for the docs, in Chromium
+	@.venv/bin/python tests/screenshots.py "$(RUNS)"
 
 lint: $(READY)  ## Mend what can be mended in the source, and its layout
 	@$(RUN) ruff check --fix

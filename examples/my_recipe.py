@@ -6,6 +6,7 @@ far was heard: it has to compare, remember and count.  Train it, look at it and 
     unrolled train examples/my_recipe.py
     unrolled show runs/my_recipe
     unrolled try runs/my_recipe 0.3 0.9 0.5 0.1
+    unrolled explore runs/my_recipe --trust
 
 To make a recipe of your own, copy this file and change what is between the lines of dashes.  Every
 field of `Recipe` becomes a flag (`unrolled train examples/my_recipe.py --help`), and the words
@@ -134,6 +135,15 @@ class Recipe:
         return [
             plots.learning_curve(history, folder / "learning.png", metric="right", levels=level)
         ]
+
+    def explorer(self, model: Any) -> list[Any]:
+        """What `unrolled explore` shows; without this method it says that it cannot."""
+        from unrolled.explorer import Explorable, Numbers, Output
+
+        some = torch.rand(3, self.length, 1, generator=torch.Generator().manual_seed(1))
+        inputs = Numbers(["number"], {f"sequence {n}": x for n, x in enumerate(some)}, low=0)
+        output = Output("softmax", [f"{n} ago" for n in range(self.length)])
+        return [Explorable([model.lstm], model.readout, inputs, output)]
 
     def attempt(self, model: Any, arguments: list[str]) -> str:
         """What `unrolled try` prints."""

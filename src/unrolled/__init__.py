@@ -1,5 +1,7 @@
 """An LSTM you can read, check and see inside: a drop-in for `torch.nn.LSTM`."""
 
+from typing import TYPE_CHECKING, Any
+
 from unrolled.auditing import Report, assert_exact, audit
 from unrolled.blocks import Batches
 from unrolled.elman import Elman
@@ -14,6 +16,9 @@ from unrolled.program import TrainingError
 from unrolled.stepper import Stepper
 from unrolled.stepping import train_steps
 from unrolled.trace import Trace
+
+if TYPE_CHECKING:
+    from unrolled.explorer import explore
 
 __version__ = "0.1.0"
 
@@ -37,6 +42,19 @@ __all__ = [
     "TrainingError",
     "assert_exact",
     "audit",
+    "explore",
     "train_many",
     "train_steps",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "explore":  # brought where it is asked for: most programs never draw a page
+        from unrolled.explorer import explore
+
+        return explore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,11 +9,8 @@ import argparse
 import difflib
 import importlib.util
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -233,13 +230,13 @@ def _same_recipe(stored: Config, name: str, folder: Path) -> None:
 
 def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
     """Take the steps; stop at the first Ctrl-C, between two of them."""
-    from unrolled import progress
+    from unrolled import interrupts, progress
     from unrolled.training import TrainingError
 
     print(f"{folder}: {total:,} steps", flush=True)
     last = None
     try:
-        with _signals() as caught:
+        with interrupts.caught() as caught:
             first = next(steps, None)
             if first is not None:
                 with progress.telling(total, first.step - 1) as teller:
@@ -261,27 +258,6 @@ def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
     return show([str(folder)])
 
 
-@contextmanager
-def _signals() -> Generator[list[int]]:
-    """Ctrl-C and SIGTERM as a list to look at; the second one stops at once."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught  # only the main thread gets signals
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _need(*modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
@@ -295,17 +271,18 @@ def _need(*modules: str) -> None:
 
 def show(arguments: list[str]) -> int:
     """`unrolled show`."""
-    from unrolled import report
+    from unrolled import showing
 
     parser = _Parser(prog="unrolled show", description=COMMANDS["show"].summary)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
-    print(report.describe(parser.parse_args(arguments).folder))
-    return 0
+    options = showing.options_from(parser, arguments)
+    if options.plots:
+        _need("matplotlib", "safetensors")
+    return showing.run(options)
 
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled import checkpoint, recipes, runs, training
+    from unrolled import trained
 
     parser = _Parser(
         prog="unrolled try",
@@ -318,20 +295,7 @@ def attempt(arguments: list[str]) -> int:
     )
     found = parser.parse_args(arguments)
     _need("safetensors")
-    config = runs.read_config(found.folder)
-    recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
-    try:
-        training.check(recipe)
-        model = training.build(recipe)
-    except ValueError as error:
-        raise Refusal(f"{found.folder / runs.CONFIG}: {error}") from error
-    weights = checkpoint.read_weights(found.folder / runs.WEIGHTS)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise Refusal(f"the weights in {found.folder} do not fit the recipe: {first}") from error
-    model.eval()
+    _, recipe, model = trained.open_run(found.folder)
     try:
         print(recipe.attempt(model, found.words))
     except ValueError as error:
@@ -389,11 +353,27 @@ def audit(arguments: list[str]) -> int:
         raise Refusal(str(error)) from error
 
 
+# --- explore --------------------------------------------------------------------------------
+
+
+def explore(arguments: list[str]) -> int:
+    """`unrolled explore`."""
+    _need("safetensors")
+    from unrolled.explorer import ExplorerError, command
+
+    parser = _Parser(prog="unrolled explore", description=command.DESCRIPTION)
+    try:
+        return command.run(command.options_from(parser, arguments))
+    except ExplorerError as error:
+        raise Refusal(str(error)) from error
+
+
 COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
-    "show": Command("show DIR", "a run's figures, and where its pictures are", show),
+    "show": Command("show DIR [--plots]", "a run's figures; what goes on inside it", show),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
+    "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
     "audit": Command("audit [FILE]", "what is wrong with a backward pass: yours, or theirs", audit),

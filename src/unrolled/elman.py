@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Elman(nn.Module):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
+    _change: Callable[[Tensor], Tensor] | None = None  # `intervention` puts one here
 
     def __init__(
         self,
@@ -116,6 +118,8 @@ class Elman(nn.Module):
         ys = []
         for a_x in linear(x, self.weight_ih_l0, b_ih):
             h = s(a_x + linear(h, self.weight_hh_l0, b_hh))
+            if self._change is not None:
+                h = self._change(h)
             ys.append(h)
         return layout.outward(torch.stack(ys)), layout.state(h[None])
 

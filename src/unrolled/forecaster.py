@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from unrolled.forecasting import Floats, Origins, Split, targets, windows
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
+from unrolled.timeline import Timeline
 
-__all__ = ["Forecaster", "extend", "forecast", "window_of"]
+__all__ = ["Forecaster", "extend", "forecast", "last_windows", "window_of"]
 
 
 class Forecaster(nn.Module):
@@ -114,3 +116,20 @@ def extend(model: Forecaster, split: Split, count: int) -> list[float]:
         with torch.no_grad():
             known += model(window)[:, 0].tolist()
     return [float(value) for value in known[split.window : split.window + count]]
+
+
+def last_windows(model: Forecaster, split: Split, timeline: Timeline, most: int = 200) -> Passage:
+    """Hand over the test part's last windows; behind each step, the value just read, the change."""
+    values = window_of(split, split.test_origins[::-1][:most].copy())
+    with torch.no_grad():
+        read = model.scaled(values)[..., 0]
+        ahead = model(values[:, :1])[0, 0].item()
+    end = int(split.test_origins[-1]) + 1
+    return Passage(
+        call=lambda: model(values),
+        inputs=timeline.labels[end - split.window : end],
+        outputs=[*[""] * (split.window - 1), f"{ahead:.4g}"],
+        followed=lambda: model(values[:, :1])[0, 0],
+        following="the forecast",
+        properties={"the value": read, "its change": read.diff(dim=0, prepend=read[:1])},
+    )

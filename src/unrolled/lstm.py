@@ -131,6 +131,8 @@ device, dtype
             self.register_parameter(name, weight)
         self.reset_parameters()
 
+    _run_layer: Callable[..., Forward] = staticmethod(recurrence)  # see `intervention`
+
     def _plain_layers(self) -> list[str]:
         quiet = self.noise == Noise() and not (self.training and self.dropout)
         simple = not self.bidirectional and not self.proj_size
@@ -351,7 +353,7 @@ device, dtype
                 masks = self._masks(x, known, reverse, to_start, generator)
                 read = x.flip(0) if reverse else x
                 inputs = self.inputs_of(key, read, state[len(ends)])
-                out = recurrence(self.cell, inputs, masks, engine=self.engine, trace=trace)
+                out = self._run_layer(self.cell, inputs, masks, engine=self.engine, trace=trace)
                 ends.append(out)
                 ys.append(out.y.flip(0) if reverse else out.y)
                 if trace:

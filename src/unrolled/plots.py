@@ -96,7 +96,7 @@ def learning_curve(
         values = np.array([row[key] for row in rows], dtype=float)
         # A marker where there are few: a run of one report is a point, not nothing.
         axes.plot(steps, values, color=colour, marker="o" if len(rows) < 25 else "", ms=4)
-        if _wide(values):
+        if _wide(values) and not _rising_share(values):
             axes.set_yscale("log")
         dress(axes, title=key, xlabel="step")
         axes.set_xlim(left=0)
@@ -105,7 +105,7 @@ def learning_curve(
     for (name, level), look in zip(lines.items(), LOOKS[1:], strict=False):
         panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
     if lines:
-        panels[1].legend(loc="best", frameon=False)
+        figure.legend(loc="outside lower center", ncols=min(3, len(lines)), frameon=False)
     return save(figure, path, title)
 
 
@@ -370,18 +370,23 @@ def _wide(values: Floats) -> bool:
     return bool(finite.size and finite.min() > 0 and finite.max() / finite.min() > 30)
 
 
+def _rising_share(values: Floats) -> bool:
+    """Say whether values are shares on their way up: what counts is how far 1 is."""
+    return bool(values.size and values.max() <= 1 and values[-1] > values[0])
+
+
 def _thin(count: int, most: int) -> list[int]:
     """Choose at most ``most`` of ``count`` places, evenly."""
     return list(range(0, count, max(1, -(-count // most))))
 
 
-def save(figure: Figure, path: Path, title: str) -> Path:
+def save(figure: Figure, path: Path, title: str, *, ground: str = "white", dpi: int = 150) -> Path:
     """Write the PNG beside its place and move it there: a reader never sees half a picture."""
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
     FigureCanvasAgg(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.writing")
-    figure.savefig(beside, format="png", dpi=150, facecolor="white")
+    figure.savefig(beside, format="png", dpi=dpi, facecolor=ground)
     os.replace(beside, path)
     return path

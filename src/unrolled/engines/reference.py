@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -38,9 +40,19 @@ class _Step:
 
 
 def forward(
-    cell: Cell, inputs: Inputs, masks: StateMasks, *, save: bool = False, trace: bool = False
+    cell: Cell,
+    inputs: Inputs,
+    masks: StateMasks,
+    *,
+    save: bool = False,
+    trace: bool = False,
+    change: Callable[[Gates, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]] | None = None,
 ) -> tuple[Forward, None]:
-    """All steps of one layer and direction; see `unrolled.engines.Engine`."""
+    """All steps of one layer and direction; see `unrolled.engines.Engine`.
+
+    ``change`` is given, after every step, what the step made, h and c behind E8, and the rows that
+    are live (None: all); it gives the h and c to go on with.  See `unrolled.intervention`.
+    """
     x, h_0, c_0, w_ih, w_hh, b_ih, b_hh, p, w_hr = inputs
     start = (h_0, c_0) if masks.to_start else (None, None)
     a_x = linear(x, w_ih, b_ih)
@@ -55,6 +67,8 @@ def forward(
         h_new = s.h if w_hr is None else linear(s.h, w_hr)
         h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
         c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
+        if change is not None:
+            h, c = change(s, h, c, m.live)
         ys.append(h)
         if save or trace:
             ifgo = torch.stack(s[:4], -2)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
 from unrolled.recipes._order_k import Score, choose_table, score, tables, told
 from unrolled.recipes._prime_numbers import first_primes, primes_between
 
@@ -207,6 +208,28 @@ class Gaps:
                 title="primes: the gates over 60 gaps",
                 xlabel="gap",
             ),
+        ]
+
+    def look(self, model: GapModel) -> list[Passage]:
+        """3,000 gaps of the last part; behind each, what the prime before the next leaves over."""
+        places = slice(self._second, self._second + 3000)
+        gaps = torch.from_numpy(self._gaps[places])[:, None]
+        # The gap at a place leads from this prime to the next: behind it stands the next.
+        behind = self._primes[places] + 2 * (self._gaps[places] + 1)
+        with torch.no_grad():
+            said = model(gaps[:60])[0][:, 0].argmax(-1)
+        return [
+            Passage(
+                call=lambda: model(gaps),
+                inputs=[str(2 * gap + 2) for gap in gaps[:60, 0].tolist()],
+                outputs=[str(2 * symbol + 2) for symbol in said.tolist()],
+                followed=lambda: cross_entropy(model(gaps[:59])[0][-1], gaps[59]),
+                following="the surprise at the 60th gap",
+                properties={
+                    "p mod 6 is 1": torch.from_numpy(behind % 6 == 1)[:, None],
+                    "the last gap": gaps,
+                },
+            )
         ]
 
     def attempt(self, model: GapModel, arguments: list[str]) -> str:

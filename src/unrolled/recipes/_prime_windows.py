@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unrolled.losses import Loss
 from unrolled.network import Network
+from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._prime_numbers import first_primes
@@ -157,6 +158,20 @@ class Windows:
                 title="primes, as published: windows right",
                 ylabel="share of windows right",
             ),
+        ]
+
+    def look(self, model: FirstUnit) -> list[Passage]:
+        """The learned windows, as the steps of one sequence, by the prime that each begins with."""
+        windows, following = self.batch(torch.Generator())
+        said = self._said(model)[: self._learned]
+        return [
+            Passage(
+                call=lambda: model(windows),
+                inputs=[str(prime) for prime in self._numbers[: self._learned, 0].tolist()],
+                outputs=[f"{prime:.0f}" for prime in said.tolist()],
+                followed=lambda: (model(windows) - following)[-1, 0].square(),
+                following="the last window's squared error",
+            )
         ]
 
     def attempt(self, model: FirstUnit, arguments: list[str]) -> str:

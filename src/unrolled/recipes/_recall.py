@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from unrolled import intervention
 from unrolled.elman import Elman
 from unrolled.equations import step
 from unrolled.faults import PUBLISHED, faulty_lstm
@@ -78,34 +79,31 @@ class Recall(nn.Module):
 def flow(model: Recall, x: Tensor) -> Flow:
     """How much each sequence's squared error changes with h_t and c_t, by the model's own pass.
 
-    Steps are walked one by one by the equations, so that every state is a tensor of its own; what a
-    published pass does not carry is cut.  x is [T, B].
+    What a published pass does not carry is cut.  x is [T, B].
     """
+    if not model.faults:
+        (found,) = intervention.flow(model, lambda: (model(x) - x[0]).square().sum()).values()
+        return Flow(*found.norms())
     with torch.enable_grad():
         said, states = _walk(model, x)
         error = (said - x[0]).square().sum()
         flat = [state for pair in states for state in pair]
-        found = torch.autograd.grad(error, flat, allow_unused=True)
-    norms = [0.0 if d is None else d.norm(dim=-1).mean().item() for d in found]
-    if isinstance(model.recurrent, Elman):
-        return Flow(norms, [])
+        gradients = torch.autograd.grad(error, flat, allow_unused=True)
+    norms = [0.0 if d is None else d.norm(dim=-1).mean().item() for d in gradients]
     return Flow(norms[::2], norms[1::2])
 
 
-def _walk(model: Recall, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-    """What is said [B], and (h_t, c_t) or (h_t,) of every step, on the way of the gradient."""
+def _walk(model: Recall, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """What is said [B], and (h_t, c_t) of every step, on the way of a published gradient."""
     net = model.recurrent
+    assert isinstance(net, LSTM)
     wrong = {fault.key for fault in model.faults}
     w_ih, w_hh, bias = (
         net.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
     )
     h = c = x.new_zeros(x.size(1), net.hidden_size)
-    states: list[tuple[Tensor, ...]] = []
+    states: list[tuple[Tensor, Tensor]] = []
     for a_x in linear(x[..., None], w_ih, bias):
-        if isinstance(net, Elman):
-            h = torch.tanh(a_x + linear(h, w_hh))
-            states.append((h,))
-            continue
         h = h.detach() if "h-not-carried" in wrong else h
         c = c.detach() if "c-not-carried" in wrong else c
         gates = step(net.cell, a_x + linear(h, w_hh), c)

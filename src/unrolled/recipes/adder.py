@@ -20,9 +20,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from unrolled.elman import Elman
 from unrolled.equations import CELLS
+from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.losses import Loss
 from unrolled.lstm import LSTM
 from unrolled.network import Network
+from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 
@@ -232,6 +234,13 @@ class Recipe:
             ),
         ]
 
+    def explorer(self, model: Adder) -> list[Explorable]:
+        """What the explorer shows."""
+        if isinstance(model.recurrent, Elman):
+            raise ExplorerError("this adder is an Elman network, which has no gates and no cell.")
+        output = Output("sigmoid", ["bit of the sum"])
+        return [Explorable([model.recurrent], model.readout, Bits(), output)]
+
     def attempt(self, model: Adder, arguments: list[str]) -> str:
         """The addition of two numbers, bit by bit."""
         if len(arguments) != 2:
@@ -245,6 +254,12 @@ class Recipe:
         with torch.no_grad():
             shares = model(numbers)[0][:, 0].sigmoid()
         return _addition(a, b, shares.tolist())
+
+    def look(self, model: Adder) -> list[Passage]:
+        """One sum, and 1,000 more; behind each step, whether there is a carry to be remembered."""
+        from unrolled.recipes._carry import passage
+
+        return [passage(model)]
 
 
 class Adder(nn.Module):
@@ -320,7 +335,8 @@ def _word(bits: Tensor) -> str:
 # --- judging ---
 
 
-def _right(model: Adder, a: Tensor, b: Tensor) -> Tensor:
+def sums_right(model: Adder, a: Tensor, b: Tensor) -> Tensor:
+    """Which sums [B] of bits [T, B] are right in every bit."""
     with torch.no_grad():
         logits, _ = model(torch.stack((a, b), -1).float())
     right: Tensor = (logits > 0).long() == add(a, b)
@@ -331,14 +347,14 @@ def all_right(model: Adder) -> int:
     """How many of the 16,384 pairs of 7-bit numbers are added without an error in 8 bits."""
     numbers = bits_of(torch.arange(128), 8)
     a, b = numbers.repeat_interleave(128, 1), numbers.repeat(1, 128)
-    return int(_right(model, a, b).sum())
+    return int(sums_right(model, a, b).sum())
 
 
 def share_right(model: Adder, width: int, count: int = 100) -> float:
     """The share of ``count`` random sums of numbers of ``width`` bits that is right."""
     # A seed of their own.  That one of them was trained on has a chance below 1e-3 at 16 bits.
     a, b = random_bits(width + 1, count, torch.Generator().manual_seed(2**31 + width))
-    return _right(model, a, b).double().mean().item()
+    return sums_right(model, a, b).double().mean().item()
 
 
 # --- what `unrolled try` prints ---

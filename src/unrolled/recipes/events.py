@@ -25,6 +25,7 @@ from torch import Tensor
 from unrolled.equations import CELLS
 from unrolled.forecasting import Floats
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
 from unrolled.recipes._events import answers
 from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import Labeller, Parts, divide, probabilities, scores
@@ -320,6 +321,27 @@ class Recipe:
                 title="Events: the first layer's gates as the stretch of stretch.png begins",
                 xlabel=signal.times.name,
             ),
+        ]
+
+    def look(self, model: Labeller) -> list[Passage]:
+        """The busiest stretch of the held-out part; at each step, which event there is."""
+        from unrolled.recipes._events.pictures import busiest
+
+        parts = self.parts
+        shown = busiest(parts.heldout, PICTURED)
+        steps = slice(shown.start + parts.border, shown.stop + parts.border)
+        values = torch.from_numpy(parts.values[steps])[:, None]
+        return [
+            Passage(
+                call=lambda: model(values),
+                inputs=self.signal.times.labels[steps],
+                followed=lambda: model(values[:TRACED])[0][-1].sum(),
+                following="the last step's logits",
+                properties={
+                    event: torch.from_numpy(parts.flags[steps, k])[:, None]
+                    for k, event in enumerate(parts.events)
+                },
+            )
         ]
 
     def attempt(self, model: Labeller, arguments: list[str]) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.blocks import Batches
+from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.losses import Loss
+from unrolled.lstm import LSTM
 from unrolled.network import Network
+from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow
@@ -263,6 +266,23 @@ class Recipe:
             xlabel="step t",
         )
 
+    def explorer(self, model: nn.ModuleDict) -> list[Explorable]:
+        """What the explorer shows: every network that is an LSTM."""
+        some = (self._held_out[:, :3].T[..., None] * 100).round() / 100  # few digits to read
+        inputs = Numbers(
+            ["number"], {f"sequence {n}": x for n, x in enumerate(some)}, target="first"
+        )
+        output = Output("linear", ["recalled"], at="last")
+        found = []
+        for name, network in model.items():
+            assert isinstance(network, Recall)
+            if isinstance(network.recurrent, LSTM):
+                parts = ([network.recurrent], network.readout)
+                found.append(Explorable(*parts, inputs, output, name=WORDS.get(name, name)))
+        if not found:
+            raise ExplorerError("this run holds only an Elman network, which has no gates.")
+        return found
+
     def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
         """What each network recalls of the numbers given."""
         numbers = [_number(word) for word in arguments]
@@ -278,6 +298,39 @@ class Recipe:
         if len(numbers) != self.length:
             lines.append(f"({self.length} numbers were learned, and {len(numbers)} were given)")
         return "\n".join(lines)
+
+    def look(self, model: nn.ModuleDict) -> list[Passage]:
+        """Each network on 200 sequences; the number to be recalled is the same at every step.
+
+        Not those with a published gradient: forwards they are the vanilla cell, and `draw` has
+        their flow.
+        """
+        numbers = self._held_out[:, :200]
+        passages = []
+        for name, network in model.items():
+            assert isinstance(network, Recall)
+            if network.faults:
+                continue
+            with torch.no_grad():
+                said = network(numbers[:, :1]).item()
+            passages.append(
+                Passage(
+                    call=partial(network, numbers),
+                    inputs=[f"{number:.1f}" for number in numbers[:, 0].tolist()],
+                    outputs=[*[""] * (self.length - 1), f"{said:.1f}"],
+                    followed=partial(_error, network, numbers),
+                    following="the squared error",
+                    properties={"the first number": numbers[0].expand_as(numbers)},
+                    within=name,
+                    name=WORDS.get(name, name),
+                )
+            )
+        return passages
+
+
+def _error(network: nn.Module, numbers: Tensor) -> Tensor:
+    total: Tensor = (network(numbers) - numbers[0]).square().sum()
+    return total
 
 
 def _numbers(length: int, count: int, generator: torch.Generator) -> Tensor:

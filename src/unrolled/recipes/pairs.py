@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import CELLS
-from unrolled.recipes._pairs import decoding, files, judging, numbers
+from unrolled.recipes._pairs import decoding, files, judging, looking, numbers
 from unrolled.recipes._pairs.averaging import Averaged
 from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.files import Parts
@@ -366,6 +366,8 @@ class Recipe:
             ),
             draw_examples(judged, folder / "examples.png", title=title),
         ]
+
+    look = looking.passages
 
     def attempt(self, model: Averaged, arguments: list[str]) -> str:
         """The answer to a source; with ``--beam N`` the N best, and the log of what each has."""

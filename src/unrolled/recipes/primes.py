@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import CELLS
+from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._prime_gaps import Gaps
@@ -189,6 +190,11 @@ class Recipe:
             return self._gaps.draw(model, history, folder)
         published = PUBLISHED[0].value if self.comparable else None
         return self._windows.draw(model, history, folder, published)
+
+    def look(self, model: Any) -> list[Passage]:
+        """Gaps that nothing was learned from, or the document's windows."""
+        passages: list[Passage] = self._task.look(model)
+        return passages
 
     def attempt(self, model: Any, arguments: list[str]) -> str:
         """The likeliest next primes after a number, or what is said after every window."""

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from unrolled.equations import CELLS
 from unrolled.losses import Loss
 from unrolled.network import Network
+from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._document_001 import Draws, FirstUnit
@@ -246,6 +247,22 @@ class Recipe:
             ),
         ]
 
+    def look(self, model: nn.ModuleDict) -> list[Passage]:
+        """The sequence, of each cell."""
+        said = self._said(model)
+        return [
+            Passage(
+                call=partial(network, self._inputs),
+                inputs=[str(t) for t in range(len(self.targets))],
+                outputs=[f"{value:.2f}" for value in said[cell].tolist()],
+                followed=partial(_error, network, self._inputs, self._targets),
+                following="the last step's squared error",
+                within=cell,
+                name=cell if len(model) > 1 else "",
+            )
+            for cell, network in model.items()
+        ]
+
     def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
         """Each step's target and what is said, with as much noise on the inputs as asked."""
         noise = _noise(arguments)
@@ -266,6 +283,11 @@ class Recipe:
 
 
 _WORDS = {"linear": "linear, h = o⊙c", "vanilla": "vanilla, h = o⊙tanh(c)"}
+
+
+def _error(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    last: Tensor = (network(inputs) - targets)[-1, 0].square()
+    return last
 
 
 def _metric(cell: str, figure: str = "squared_error") -> str:

@@ -24,9 +24,11 @@ from torch import Tensor
 
 from unrolled import columns, forecasting, timeline
 from unrolled.equations import CELLS
+from unrolled.explorer import Explorable, Output, Window
 from unrolled.forecaster import Forecaster, extend, forecast, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.lstm import LSTM
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.timeline import Timeline
 
@@ -336,6 +338,22 @@ class Recipe:
             draw_gates(model, *given, self._subject, folder / "gates.png"),
         ]
 
+    def explorer(self, model: Forecaster) -> list[Explorable]:
+        """What the explorer shows: where the judged part begins, and what comes after."""
+        first = self.split.border - self.window
+        seen = slice(first, first + 400)
+        inputs = Window(
+            self.split.values[seen].tolist(),
+            list(self.timeline.labels[seen]),
+            self.window,
+            None if self.changes else model.mean.item(),
+            model.scale.item(),
+            self._subject,
+        )
+        ahead = [f"{n} ahead" for n in range(1, self.horizon + 1)]
+        output = Output("linear", ahead, "last", model.target_scale.tolist())
+        return [Explorable([model.lstm], model.readout, inputs, output)]
+
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
         count = _count(arguments, self.horizon)
@@ -350,6 +368,12 @@ class Recipe:
             own = "from its own forecasts"
             answer.append(f"it forecasts {self.horizon} at once; what lies beyond is {own}")
         return "\n".join(answer)
+
+    def look(self, model: Forecaster) -> list[Passage]:
+        """The test part's last windows."""
+        from unrolled.forecaster import last_windows
+
+        return [last_windows(model, self.split, self.timeline)]
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.explorer import Explorable, Output, Tokens
+from unrolled.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
 from unrolled.recipes._text.corpus import Corpus, Points
@@ -371,6 +373,27 @@ class Recipe:
         bits = scoring.bits(model, self.training.ids, ids)
         return self.vocabulary.written(ids.tolist()), bits.tolist()
 
+    def explorer(self, model: LanguageModel) -> list[Explorable]:
+        """What the explorer shows: the network that predicts, and the held-out text."""
+        network, vocabulary = model.used, model.vocabulary
+        known = [vocabulary.show(number) for number in range(len(vocabulary))]
+        vectors = None if network.embedding is None else network.embedding.weight.detach()
+        held = self.vocabulary.written(self.validation.ids[:2000].tolist())
+        held = held[held.index("\n") + 1 if "\n" in held[:400] else 0 :]  # from a line's beginning
+        inputs = Tokens(
+            known, vocabulary.kind, vectors, "".join(held[:100]).lstrip()[:60], "".join(held)
+        )
+        output = Output("softmax", known)
+        return [Explorable(list(network.layers), network.readout, inputs, output, "all")]
+
     def attempt(self, model: LanguageModel, arguments: list[str]) -> str:
         """A text that goes on from a primer, or the neighbours of a word."""
         return answer(model, arguments)
+
+    def look(self, model: LanguageModel) -> list[Passage]:
+        """The first 3,000 tokens of the held-out part, and where they stand in their text."""
+        from unrolled.recipes._text.looking import passage
+
+        # In the model's own numbers: the text may have changed since.
+        held_out, known = self.corpus.points[self._split :], self._training_points
+        return [passage(model, encode(model.vocabulary, held_out[:20_000], known).ids[:3000])]

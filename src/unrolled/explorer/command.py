@@ -1,0 +1,115 @@
+"""`unrolled explore`: a page, or its data, out of trained runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from unrolled import recipes, runs, trained
+from unrolled.explorer.explorable import Explorable, ExplorerError
+from unrolled.explorer.pages import page_of
+from unrolled.explorer.tracing import trace
+
+__all__ = ["DESCRIPTION", "explorables", "options_from", "run"]
+
+DESCRIPTION = (
+    "Write one page that holds a trained network and computes it as you type, drag and reach in: "
+    "no server, no network. Two runs stand side by side."
+)
+
+
+def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags of `unrolled explore`."""
+    parser.add_argument("folders", metavar="DIR", type=Path, nargs="+", help="the runs' folders")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the page goes (DIR/explorer.html)"
+    )
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument(
+        "--json", action="store_true", help="print every gate at every step instead, as JSON"
+    )
+    parser.add_argument(
+        "--input", default="", metavar="TEXT", help="what is read, of --json: such as '11 + 6'"
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="of a run whose recipe is a .py file: run that file, which may do anything",
+    )
+    return parser.parse_args(arguments)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """A short name for each run: where it lies on this machine is nobody's business."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Explorable, str, str]]:
+    """A run's networks, each with the run's name and what it is.
+
+    A run may come from a stranger, and names its recipe: code of our own is run to read it, and
+    anybody else's only where ``trust`` says so.
+
+    Raises
+    ------
+    RunError, RecipeError, ExplorerError
+        If the folder is no run, or its recipe has nothing to explore.
+    """
+    file = runs.read_config(folder).recipe
+    if file not in recipes.names() and not trust:
+        raise ExplorerError(
+            f"{folder} is a run of {file}, whose code would be run to read it: add --trust if it "
+            "is yours."
+        )
+    config, recipe, model = trained.open_run(folder)
+    describe = getattr(recipe, "explorer", None)
+    if describe is None:
+        able = [n for n in recipes.names() if hasattr(recipes.find(n).recipe, "explorer")]
+        raise ExplorerError(
+            f"{folder} is a run of {config.recipe}, which the explorer cannot show: its Recipe has "
+            f"no method explorer(model), as those of {', '.join(able)} have."
+        )
+    found: list[Explorable] = describe(model)
+    told = []
+    for one in found:
+        stack = one.stack()
+        count = sum(lstm.num_layers for lstm in stack)
+        layers = f"{count} layers of " if count > 1 else ""
+        units = f"{layers}{stack[0].hidden_size} units"
+        told.append((one, name, f"{Path(config.recipe).stem}, {units}"))
+    return told
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit status.
+
+    Raises
+    ------
+    RunError, RecipeError, ExplorerError, OSError
+    """
+    names = _names(options.folders)
+    networks = [
+        one
+        for folder, name in zip(options.folders, names, strict=True)
+        for one in explorables(folder, name, options.trust)
+    ]
+    if options.json:
+        traces = [{"run": where, **trace(one, options.input)} for one, where, _ in networks]
+        json.dump({"networks": traces}, sys.stdout)
+        print()
+        return 0
+    if options.input:
+        raise ExplorerError("--input goes with --json: in the page the input is typed.")
+    title = " and ".join(names)
+    page = page_of(title, networks)
+    out = options.out or options.folders[0] / "explorer.html"
+    page.save(out)
+    print(f"{out}: {len(page.html.encode()) / 1e6:.2f} MB, opens in any browser")
+    if options.open:
+        webbrowser.open(out.resolve().as_uri())
+    return 0

@@ -1,0 +1,109 @@
+"""The pages teach what is so: their numbers are what the code gives, their pictures are there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from unrolled.ablation import Ablation
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "lstm.md").read_text(encoding="utf-8")
+BLOCKS = ("arithmetic", "addition", "forgetting", "faded", "kill", "killed")
+
+
+@pytest.fixture(scope="module")
+def make() -> ModuleType:
+    """docs/lstm/make.py."""
+    spec = importlib.util.spec_from_file_location("make_lstm_page", DOCS / "lstm" / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(block: str) -> str:
+    found = re.findall(rf"<!-- numbers: {block} -->\n```text\n(.*?)\n```", PAGE, re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_pages_numbers_are_what_the_code_gives(block: str, make: ModuleType) -> None:
+    assert shown(block) == getattr(make, block)()
+
+
+def test_no_block_of_numbers_is_left_out(make: ModuleType) -> None:
+    assert tuple(re.findall(r"<!-- numbers: (\w+) -->", PAGE)) == BLOCKS
+    assert tuple(make.numbers()) == BLOCKS
+    assert make.filled(PAGE, make.numbers()) == PAGE
+    with pytest.raises(SystemExit, match="has 0 places for the numbers 'other'"):
+        make.filled(PAGE, {"other": ""})
+
+
+def test_the_pages_arithmetic_is_the_networks(make: ModuleType) -> None:
+    """The page reads in float64 by the equations; the model says the same in its own way."""
+    model, _, unit = make.taught()
+    x, reading = make.read(make.SUM, 5)
+    with torch.no_grad():
+        trace = model.recurrent.trace(x[:, None].float())
+        logits = model(x[:, None].float())[0][:, 0]
+    for t, gates in enumerate(reading.gates):
+        for name, value in gates._asdict().items():
+            torch.testing.assert_close(
+                getattr(trace, name)[t, 0].double(), value, rtol=0, atol=1e-5
+            )
+        assert logits[t].item() == pytest.approx(reading.logits[t], abs=1e-4)
+    words = shown("addition").splitlines()[1:]
+    assert [row.split()[-2] for row in words] == [
+        f"{float(gates.h[unit]):.2f}".replace("-", "−") for gates in reading.gates
+    ]
+
+
+def test_what_the_page_says_of_its_adder_is_so(make: ModuleType) -> None:
+    """Its prose: one unit is the carry, no other is, and forced to yes it breaks the others."""
+    _, inspection, unit = make.taught()
+    search = inspection.search
+    assert search is not None
+    assert search.chosen == [Ablation((unit,), 0.0, 1.0)]
+    assert search.intact == Ablation((), 1.0, 1.0)
+    for one in search.alone:
+        if one.units != (unit,):
+            assert min(one.needing, one.others) > 0.99
+    assert make.forced(True).others < 0.01
+    best = inspection.tracking("carry", most=1)[0]
+    assert (best.unit, best.r < -0.9) == (unit, True)
+    fading = make.fading()
+    shares = {name: (c or h)[-41] for name, (h, c) in fading.items()}
+    assert 1e-11 < shares["Elman network"] < 1e-10  # ten zeros behind the point
+    assert shares["forget gate"] > 1e7 * shares["Elman network"]
+    assert shares["carousel of 1997"] > 1
+
+
+def test_every_picture_is_there_and_small() -> None:
+    names = re.findall(r'(?:src|srcset)="([^"]+)"', PAGE)
+    assert len(names) == 10
+    for name in names:
+        path = DOCS / name
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 100_000
+    assert {DOCS / name for name in names} == set((DOCS / "lstm").glob("*.png"))
+    light = [name for name in names if "_dark" not in name]
+    assert all(name.replace(".png", "_dark.png") in names for name in light)
+
+
+def test_the_pictures_can_be_made_again(make: ModuleType, tmp_path: Path) -> None:
+    made = {path.name for path in make.draw(tmp_path)}
+    assert made == {path.name for path in (DOCS / "lstm").glob("*.png")}
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
+        if "://" not in target:
+            assert (DOCS / target).exists(), target
