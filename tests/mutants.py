@@ -20,6 +20,34 @@ ROOT = Path(__file__).parent.parent
 # what is broken, file, code, broken code, tests
 MUTANTS = [
     (
+        "whole steps: each begins at zero",
+        "blocks.py",
+        "int(not carried)",
+        "1",
+        ["test_train_steps.py"],
+    ),
+    (
+        "whole steps: no weight decay",
+        "updates.py",
+        'float(given["weight_decay"])',
+        "0.0",
+        ["test_train_steps.py"],
+    ),
+    (
+        "whole steps: a momentum that never was",
+        "program.py",
+        "self.optimizer.state.pop(p, None)",
+        "pass",
+        ["test_train_steps_ways.py"],
+    ),
+    (
+        "whole steps: the block drawn anew at the wrong place",
+        "session.py",
+        "self._take((self._window - 1) // self._parts)",
+        "self._take(0)",
+        ["test_train_native.py"],
+    ),
+    (
         "i and f swapped",
         "equations.py",
         '("i", "f", "g", "o") if',

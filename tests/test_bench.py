@@ -65,7 +65,7 @@ def test_all_that_is_usual_is_measured_and_written(capsys: Captured) -> None:
     assert {row["peer"] for row in found} == {
         *("torch.nn.LSTM", "torch.nn.LSTMCell", "NumPy (its threads not pinned)"),
         *("loop written in torch", "loop over LSTMCell", "loop over nn.LSTM", "PackedSequence"),
-        *("ours, every step", "our vanilla", "forward of training"),
+        *("ours, every step", "our vanilla", "forward of training", "our layer, torch's SGD"),
     }
     assert len([row for row in found if row["section"] == "masks"]) == len(CELLS) * 5 - 1
     for row in found:

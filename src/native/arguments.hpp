@@ -80,6 +80,9 @@ struct Kept {
   void (*drop)(Kept*);  // gives everything back
 };
 
+template <class T> struct Training;
+template <class T> struct Batch;
+
 template <class T> struct Entry {
   // kept: null, or where what is kept stands, itself null at first.  Not for two threads at once.
   void (*forward)(const Shape&, const Inputs<T>&, const Outputs<T>&, Kept** kept);
@@ -91,6 +94,8 @@ template <class T> struct Entry {
   double (*busy)(long rounds);
   void (*sigmoid)(const T*, T*, long);
   void (*tanh)(const T*, T*, long);
+  // Whole training steps, one for each batch; see steps.hpp.
+  long (*train)(Training<T>&, const Batch<T>*, long count, T* losses);
 };
 
 // Run work(context, k) for k < count, each on a thread of its own.  Defined in module.cpp, which is
@@ -100,6 +105,17 @@ void in_parallel(int count, void (*work)(void*, int), void* context);
 // Memory that starts on a cache line; std::bad_alloc if there is none.  `release` gives it back.
 void* workspace(long bytes);
 void release(void* memory);
+
+// Memory that `workspace` takes from on this thread while it is lent, from the beginning again once
+// all has been released.  `wanted`: how much would have been enough.
+struct Arena {
+  char* at;
+  long size, used, wanted, live;
+  long kept, kept_live;  // of these, what `hold` was told of
+};
+void lend(Arena* arena);  // null: no more
+// Whether what is taken now stays, while what is taken after it comes and goes.
+void hold(bool on);
 
 // Ask for large pages where a buffer that nobody has touched yet is large: the first touch of a page
 // costs as much as thousands of multiplications.

@@ -3,9 +3,13 @@
 #pragma once
 
 #include "cell.hpp"
+#include "few.hpp"
 #include "thin.hpp"
 
 namespace unrolled::LEVEL {
+
+// Steps in a chunk.  Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
+UNROLLED_INLINE long chunk_steps(long rows) { return blocks_of(256, rows); }
 
 template <class T> struct BackSlice {
   const Shape* shape;
@@ -23,6 +27,7 @@ template <class T> struct BackSlice {
   const T* w_h;      // pack_columns of w_hh
   const T* w_x;      // pack_thin of w_ih, or pack_columns for a chunk's rows at once; null without d_x
   const T* zero;     // [H]
+  Few<T>* few;       // where the weights are packed already, and updated where they are; or null
   T* d_a;     // [gate_blocks][pitch][lanes]
   T* read;    // [capacity, stride]: what the live rows of the chunk read
   long* at;   // [capacity]: which row of [T·B] each of them is
@@ -140,7 +145,11 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
     ++filled;
   }
   if (t == 0 && !d.d_h_0) return filled;  // nobody asks what comes before
-  gates_to_columns<T>(s.d_a, s.pitch, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
+  if (s.few)
+    (shape.G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_h, H, s.d_a, s.pitch, start,
+                                                            filled - start, s.to);
+  else
+    gates_to_columns<T>(s.d_a, s.pitch, start, filled - start, s.rows_at_once, s.gate_blocks, s.w_h, H, s.to);
   if (!masked) return filled;
   for (long r = 0, k = start; r < s.rows; ++r) {
     const long b = s.first + r, row = t * B + b;
@@ -163,17 +172,29 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
   return filled;
 }
 
-// What a full chunk is for: the weights' gradient, and that of x.
-template <class T> static void spend(const BackSlice<T>& s, long filled) {
-  if (!filled) return;  // no row was live
+// The gradient of x for a full chunk.
+template <class T> static void spend_on_x(const BackSlice<T>& s, long filled) {
   const long I = s.shape->I, wide = blocks_of(I, lanes<T>) * lanes<T>;
-  weights_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.read, s.stride, s.sums);
-  thin_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.in->x, s.at, s.thin, s.thin_sums);
-  if (!s.w_x) return;
   if (s.thin) return thin_input<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.w_x, I, s.at, s.d->d_x);
   for (long k = 0; k < filled; ++k) s.to[k] = s.staged + k * wide;
-  gates_to_columns<T>(s.d_a, s.pitch, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
+  if (s.few)
+    (s.shape->G() == 4 ? few_columns<T, 4> : few_columns<T, 3>)(*s.few, s.few->w_x, I, s.d_a, s.pitch, 0, filled, s.to);
+  else
+    gates_to_columns<T>(s.d_a, s.pitch, 0, filled, s.capacity, s.gate_blocks, s.w_x, I, s.to);
   for (long k = 0; k < filled; ++k) __builtin_memcpy(s.d->d_x + s.at[k] * I, s.to[k], I * sizeof(T));
+}
+
+// What a full chunk is for: the gradient of x, and that of the weights, with which they may change.
+template <class T> static void spend(const BackSlice<T>& s, long filled) {
+  if (!filled) return;  // no row was live
+  if (s.d->d_x) spend_on_x(s, filled);
+  if (s.few) {
+    const Shape& shape = *s.shape;
+    return (shape.G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, shape.I, shape.H, s.d_a,
+                                                                   s.pitch, filled);
+  }
+  weights_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.read, s.stride, s.sums);
+  thin_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.in->x, s.at, s.thin, s.thin_sums);
 }
 
 template <class T> static void run_back(const BackSlice<T>& s, bool masked, RowBackward<T> row_backward) {

@@ -2,6 +2,7 @@
 // LEVEL, VECTOR_BYTES and REAL defined.  It cuts the batch into slices and chooses the instantiation.
 #include "backward.hpp"
 #include "forward.hpp"
+#include "steps.hpp"
 #include "weights.hpp"
 
 namespace unrolled::LEVEL {
@@ -200,7 +201,7 @@ template <class T> void backward_slice(void* context, int k) {
   Buffer<T> read(s.capacity * s.stride, true), d_h(s.rows * s.padded, true), d_c(s.rows * s.padded, true);
   Buffer<T> rest(work.with_masks ? s.rows * s.padded : 0, true);
   Buffer<T> product(work.with_masks ? s.rows * s.padded : 0);
-  Buffer<T> staged(s.w_x && !s.thin ? s.capacity * wide : 0);
+  Buffer<T> staged(s.d->d_x && !s.thin ? s.capacity * wide : 0);
   Buffer<long> at(s.capacity);
   Buffer<T*> to(s.capacity);
   s.zero = zero.at;
@@ -226,8 +227,13 @@ template <class T> void collect(const BackwardWork<T>& work) {
   const Shape& shape = *s.shape;
   const Gradients<T>& d = *s.d;
   const long H = shape.H, I = shape.I, blocks = s.padded / L, size = sums_size(s), wide = I - s.thin;
+  if (s.few) {
+    if (!s.few->begun) few_nothing(*s.few, I, H, shape.G());
+    if (d.d_b_ih) unpack_gates(s.few->d_bias, shape.G(), H, 1, s.few->width, d.d_b_ih);
+    if (d.d_b_hh) __builtin_memcpy(d.d_b_hh, d.d_b_ih, shape.G() * H * sizeof(T));
+  }
   for (long k = 1; k < work.slices; ++k) add_row(work.sums, work.sums + k * size, size);
-  for (long g = 0; g < shape.G(); ++g)
+  for (long g = 0; g < shape.G() && !s.few; ++g)
     for (long unit = 0; unit < H; ++unit) {
       const long at = g * blocks * L + unit, row = g * H + unit;
       const T* from = work.sums + at * s.stride;
@@ -245,7 +251,7 @@ template <class T> void collect(const BackwardWork<T>& work) {
 }
 
 template <class T>
-void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
+void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
   constexpr long L = lanes<T>;
   BackwardWork<T> work{};
   BackSlice<T>& s = work.common;
@@ -253,28 +259,29 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   s.in = &in;
   s.out = &out;
   s.d = &d;
-  work.slices = slices_for(shape);
+  s.few = few;
+  work.slices = few ? 1 : slices_for(shape);
   work.with_masks = masked(in);
   const long rows = shape.B / work.slices, G = shape.G(), most = blocks_of(shape.B, work.slices);
   const long blocks = blocks_of(shape.H, L);
   s.gate_blocks = G * blocks;
   s.padded = blocks * L;
-  s.thin = thin<T>(shape.I) ? shape.I : 0;
+  s.thin = thin<T>(shape.I) && !few ? shape.I : 0;
   s.stride = blocks_of(shape.I - s.thin + shape.H, L) * L;
-  // Some 256 rows: enough for the weights' gradient to pay, few enough for the cache.
-  s.capacity = smaller(shape.T, blocks_of(256, most)) * most;
+  s.capacity = smaller(shape.T, chunk_steps(most)) * most;
   s.pitch = s.capacity | 1;
   // A single step goes back through W_hh only if somebody asks what came before it.
   const bool back = shape.T > 1 || d.d_h_0;
-  Buffer<T> w_h(back ? s.gate_blocks * L * s.padded : 0), w_x(d.d_x ? s.gate_blocks * L * (s.thin ? s.thin : blocks_of(shape.I, L) * L) : 0);
+  Buffer<T> w_h(back && !few ? s.gate_blocks * L * s.padded : 0);
+  Buffer<T> w_x(d.d_x && !few ? s.gate_blocks * L * (s.thin ? s.thin : blocks_of(shape.I, L) * L) : 0);
   // The slices' rows may differ by one; the panels must be those of all.
-  if (back) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
+  if (back && !few) pack_columns(in.w_hh, G, shape.H, shape.H, rows, w_h.at);
   if (d.d_x && s.thin) pack_thin(in.w_ih, G, shape.H, shape.I, w_x.at);
-  if (d.d_x && !s.thin) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
+  if (d.d_x && !s.thin && !few) pack_columns(in.w_ih, G, shape.H, shape.I, s.capacity, w_x.at);
   s.w_h = w_h.at;
   s.w_x = w_x.at;
   s.rows_at_once = rows;
-  Buffer<T> sums(work.slices * sums_size(s), true);
+  Buffer<T> sums(few ? 0 : work.slices * sums_size(s), true);
   Buffer<T> d_p(d.d_p ? work.slices * (G - 1) * s.padded : 0, true);
   work.sums = sums.at;
   work.d_p = d_p.at;
@@ -285,6 +292,15 @@ void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, co
   work.row_backward = pick<T, PickRowBackward>(shape, work.with_masks);
   in_parallel(int(work.slices), backward_slice<T>, &work);
   collect(work);
+}
+
+template <class T>
+void backward(const Shape& shape, const Inputs<T>& in, const Outputs<T>& out, const Gradients<T>& d) {
+  backward_with<T>(nullptr, shape, in, out, d);
+}
+
+template <class T> long train_all(Training<T>& net, const Batch<T>* batches, long count, T* losses) {
+  return train(net, batches, count, losses, Passes<T>{forward<T>, forward_with<T>, backward_with<T>});
 }
 
 template <class T> double busy(long rounds) {
@@ -313,6 +329,7 @@ template <class T> Vec<T> tanh_of(Vec<T> x) { return tanh<T>(x); }
 }  // namespace
 
 extern const Entry<REAL> NAME;
-constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>};
+constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>,
+                                 train_all<REAL>};
 
 }  // namespace unrolled::LEVEL

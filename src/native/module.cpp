@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -18,7 +19,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "arguments.hpp"
+#include "trainer.hpp"
 
 namespace unrolled {
 
@@ -38,6 +39,7 @@ extern const Entry<double> f64;
 }
 
 void in_parallel(int count, void (*work)(void*, int), void* context) {
+  if (count == 1) return work(context, 0);
   std::vector<std::exception_ptr> failed(count);
   auto guarded = [&](int k) {
     try {
@@ -61,7 +63,26 @@ void in_parallel(int count, void (*work)(void*, int), void* context) {
     if (error) std::rethrow_exception(error);
 }
 
+namespace {
+thread_local Arena* lent = nullptr;
+}
+
+void lend(Arena* arena) { lent = arena; }
+
+void hold(bool on) {
+  if (!lent) return;
+  lent->kept = on ? lent->used : 0;
+  lent->kept_live = on ? lent->live : 0;
+}
+
 void* workspace(long bytes) {
+  if (lent) {
+    const long at = lent->used, end = at + (bytes + 63) / 64 * 64;
+    lent->used = end;
+    lent->wanted = std::max(lent->wanted, end);
+    ++lent->live;
+    if (end <= lent->size) return lent->at + at;
+  }
   void* memory = std::aligned_alloc(64, (static_cast<std::size_t>(bytes) + 63) / 64 * 64);
   if (!memory) throw std::bad_alloc();
   expect_large(memory, bytes);
@@ -80,7 +101,13 @@ void expect_large(const void* at, long bytes) {
 #endif
 }
 
-void release(void* memory) { std::free(memory); }
+void release(void* memory) {
+  if (lent && memory) {
+    if (--lent->live == lent->kept_live) lent->used = lent->kept;
+    if (memory >= lent->at && memory < lent->at + lent->size) return;
+  }
+  std::free(memory);
+}
 
 namespace {
 
@@ -264,6 +291,8 @@ NB_MODULE(_native, m) {
       .def("add_f32", &Stack::add<float>)
       .def("add_f64", &Stack::add<double>)
       .def("step", &Stack::step);
+  bind_trainer<float>(m, "Trainer_f32", entry<float>);
+  bind_trainer<double>(m, "Trainer_f64", entry<double>);
   m.def("busy_f32", busy<float>);
   m.def("busy_f64", busy<double>);
   m.def("sigmoid_f32", sigmoid<float>);

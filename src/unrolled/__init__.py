@@ -3,12 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 from unrolled.auditing import Report, assert_exact, audit
+from unrolled.blocks import Batches
 from unrolled.elman import Elman
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
+from unrolled.losses import Loss
 from unrolled.lstm import LSTM
 from unrolled.lstm_cell import LSTMCell
+from unrolled.many import Job, Trained, train_many
+from unrolled.network import Network
+from unrolled.program import TrainingError
 from unrolled.stepper import Stepper
+from unrolled.stepping import train_steps
 from unrolled.trace import Trace
 
 if TYPE_CHECKING:
@@ -19,18 +25,26 @@ __version__ = "0.1.0"
 __all__ = [
     "CELLS",
     "LSTM",
+    "Batches",
     "Cell",
     "Choice",
     "Declined",
     "Elman",
     "Gates",
+    "Job",
     "LSTMCell",
+    "Loss",
+    "Network",
     "Report",
     "Stepper",
     "Trace",
+    "Trained",
+    "TrainingError",
     "assert_exact",
     "audit",
     "explore",
+    "train_many",
+    "train_steps",
 ]
 
 

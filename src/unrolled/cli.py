@@ -166,8 +166,9 @@ def _train(name: str, options: Any) -> int:
             from unrolled.runs import free_folder
 
             folder = free_folder(RUNS, Path(name).stem)
+        often, plain = options.save_every, options.plain
         steps = training.train(
-            options.recipe, folder, options.resume, save_every=options.save_every
+            options.recipe, folder, options.resume, save_every=often, plain=plain
         )
     except ValueError as error:
         if options.out is None and folder is not None:

@@ -37,8 +37,8 @@ def parse(
     Returns
     -------
     object
-        With the attributes ``recipe``, ``published``, ``out``, ``resume``, ``save_every`` and
-        ``threads``.
+        With the attributes ``recipe``, ``published``, ``out``, ``resume``, ``save_every``,
+        ``plain`` and ``threads``.
 
     Raises
     ------
@@ -106,6 +106,15 @@ def _options(recipe: type[Any], default: Any) -> type[Any]:
                 "save_every",
                 flag(float, "Seconds from one checkpoint to the next; 0: every step."),
                 1.0,
+            ),
+            (
+                "plain",
+                flag(
+                    switch,
+                    "Every update through autograd and torch.optim, also where the kernel could "
+                    "make it.",
+                ),
+                False,
             ),
             (
                 "threads",

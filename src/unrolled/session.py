@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import checkpoint
+from unrolled.blocks import Batches, Places, as_batches, places
 from unrolled.optimizers import make_optimizer
+from unrolled.program import Native, Program, TrainingError, supports
 
 if TYPE_CHECKING:
     from unrolled.training import Recipe
@@ -21,10 +23,6 @@ __all__ = ["Randomness", "Session", "TrainingError"]
 
 # torch's CPU generator takes 32 bits of a seed: the batches' stream must differ from the weights'.
 _BATCHES = 0x9E3779B9
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on: a loss, a gradient or a weight that is not finite."""
 
 
 class Randomness:
@@ -51,9 +49,16 @@ class Randomness:
 
 
 class Session:
-    """Everything that changes from step to step, and so everything that a checkpoint holds."""
+    """Everything that changes from step to step, and so everything that a checkpoint holds.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Parameters
+    ----------
+    recipe : Recipe
+    plain : bool
+        Whether every update goes through autograd, also where the kernel could make it.
+    """
+
+    def __init__(self, recipe: Recipe, plain: bool = False) -> None:
         self.recipe = recipe
         self.step = 0
         self.seconds = 0.0
@@ -70,22 +75,91 @@ class Session:
             recipe.learning_rate,
             getattr(recipe, "optimizer_options", dict)(),
         )
-        self._windows: list[tuple[Tensor, ...]] = []
-        self._window = 0  # the next one
+        self._block: tuple[Tensor, ...] = ()  # batches drawn at once, [K, T, B, …]
+        self._batches = 0  # K
+        self._places: Places | None = None  # where they lie, for the kernel
+        self._windows: list[tuple[Tensor, ...]] = []  # of the batch at hand
+        self._parts = 1  # how many a batch has
+        self._window = 0  # the next one, counted through the block
         self._before_batch = self.generator.get_state()
+        self._program: Program | None = None
+        self._native, self.why_plain = self._way(plain)
+
+    def _way(self, plain: bool) -> tuple[Native | None, str]:
+        """What the kernel is to be told of, or why updates go through autograd."""
+        native = getattr(self.recipe, "native", None)
+        if plain or native is None:
+            return None, "it was asked to be plain" if plain else "the recipe has no native()"
+        if self.recipe.steps_per_update or getattr(self.recipe, "carry_state", False):
+            return None, "the state goes from one update to the next"
+        found = native(self.model)
+        if isinstance(found, str):
+            return None, found
+        reason = supports(found.network, self.optimizer, found.loss)
+        return (None, reason) if reason is not None else (found, "")
+
+    def _checked(self, native: Native) -> Batches:
+        return as_batches(native.read(self._block), native.network, native.loss)
 
     def _draw(self) -> None:
-        self.batch = self.recipe.batch(self.step - self._window, self.generator)
-        self._windows = _cut(self.batch, self.recipe.steps_per_update)
+        first = self.step - self._window
+        if hasattr(self.recipe, "batches"):
+            self._block = self.recipe.batches(first, self.generator)
+        else:
+            self._block = tuple(t[None] for t in self.recipe.batch(first, self.generator))
+        self._batches = len(self._block[0])
+        self._places = None
+        self._take(0)
 
-    def _next(self) -> tuple[Tensor, ...]:
-        if self._window == len(self._windows):
+    def _take(self, number: int) -> None:
+        """Make the block's batch of that number the one at hand."""
+        self.batch = tuple(t[number] for t in self._block)
+        self._windows = _cut(self.batch, self.recipe.steps_per_update)
+        self._parts = len(self._windows)
+
+    def _enough(self) -> None:
+        """Draw, if all that was drawn has been used."""
+        if self._window == self._batches * self._parts:
             self._before_batch = self.generator.get_state()
             self._window = 0
+            self._draw()
+
+    def _next(self) -> tuple[Tensor, ...]:
+        self._enough()
+        number, part = divmod(self._window, self._parts)
+        if part == 0:
             if not getattr(self.recipe, "carry_state", False):
                 self.state = None
-            self._draw()
-        return self._windows[self._window]
+            self._take(number)
+        return self._windows[part]
+
+    def advance_many(
+        self, most: int, save: Callable[[dict[str, Any]], None] | None = None
+    ) -> list[float]:
+        """One update, or up to ``most`` where the kernel makes them; the loss of each."""
+        if self._native is None:
+            return [self.advance(save)]
+        before = None if save is None else self.snapshot()
+        with self.randomness:
+            self._enough()
+        if self._program is None:
+            network, loss, _ = self._native
+            count = torch.get_num_threads()
+            self._program = Program(network, self.optimizer, loss, self.recipe.clip, None, count)
+        if self._places is None:
+            self._places = places(self._checked(self._native), carried=False)
+        first = self._window
+        most = min(most, self._batches - first, self._program.at_once(self._places))
+        losses = torch.empty(most, dtype=self._program.dtype)
+        made = self._program.run(self._places, losses, first, first + most)
+        self.step += made
+        self._window += made
+        if made and save is not None and before is not None:
+            save(before)
+        if made < most:
+            raise self._program.error(self.step + 1)
+        self._take(self._window - 1)
+        return losses.tolist()
 
     def advance(self, save: Callable[[dict[str, Any]], None] | None = None) -> float:
         """One update.  ``save`` is given what was before it, once its loss has come out finite."""
@@ -142,7 +216,7 @@ class Session:
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs.  The forward pass may change buffers, so the model is copied."""
-        drawn = self._window < len(self._windows)
+        drawn = self._window < self._batches * self._parts
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -168,6 +242,8 @@ class Session:
         if self._window:
             with self.randomness:
                 self._draw()
+            self._take((self._window - 1) // self._parts)
+        self._program = None  # its tensors were replaced
         self.randomness.state = saved["random"]
 
 

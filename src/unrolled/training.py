@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -33,8 +33,11 @@ class Recipe(Protocol):
     It may also have ``carry_state = True`` (the state goes from one batch to the next), a method
     ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate),
     ``comparable = False`` (what was published is of something else, other data say), a method
-    ``digest()`` (a word for the data, that a run may not go on with other data), and a method
-    ``look(model)`` (what to look at the model by: see `unrolled.passage`).
+    ``digest()`` (a word for the data, that a run may not go on with other data), a method
+    ``look(model)`` (what to look at the model by: see `unrolled.passage`), a method
+    ``batches(step, generator)`` (many batches drawn at once, tensors [K, T, B, …], from which they
+    are taken in order; ``batch`` is then not asked), and a method ``native(model)`` (an
+    `unrolled.program.Native` by which the kernel makes whole updates, or why there is none).
     """
 
     @property
@@ -97,10 +100,12 @@ class Recipe(Protocol):
 
 
 class Step(NamedTuple):
-    """One update: what it cost, and what was found after it.
+    """One update, or several that the kernel made in one call: the last one's number and loss.
 
-    ``metrics`` and ``report`` are empty but every ``report_every`` steps and after the last one.
-    ``seconds`` is the time in training, less what the caller did between steps.
+    ``metrics`` and ``report`` are empty but every ``report_every`` steps and after the last one;
+    no call goes beyond these.  ``seconds`` is the time in training, less what the caller did
+    between steps.  ``losses`` are those of every update since the `Step` before; ``model`` is as it
+    is after the last of them.
     """
 
     step: int
@@ -109,6 +114,7 @@ class Step(NamedTuple):
     report: str
     seconds: float
     model: nn.Module
+    losses: Sequence[float] = ()
 
 
 def check(recipe: Recipe) -> None:
@@ -141,9 +147,14 @@ def build(recipe: Recipe) -> nn.Module:
 
 
 def train(
-    recipe: Recipe, out: Path | None = None, resume: bool = False, *, save_every: float = 1.0
+    recipe: Recipe,
+    out: Path | None = None,
+    resume: bool = False,
+    *,
+    save_every: float = 1.0,
+    plain: bool = False,
 ) -> Generator[Step, None, None]:
-    """Train, one update at a time.
+    """Train, one update at a time, or some hundredths of a second's where the kernel makes them.
 
     What is wrong with the arguments is found here; the work is done as the steps are taken.
     Leaving early (``break``, ``close()``) saves a checkpoint of the step that was reached.
@@ -158,6 +169,9 @@ def train(
     save_every : float
         Seconds from one checkpoint to the next, or longer where writing would take more than a
         twentieth of the time; 0: one at every step.
+    plain : bool
+        Whether every update goes through autograd and `torch.optim`, also where the kernel could
+        make it.  It is the same update, but for rounding.
 
     Yields
     ------
@@ -181,10 +195,10 @@ def train(
     if out is None:
         if resume:
             raise ValueError("resume = True needs out, the folder of the run to go on with.")
-        return _steps(Session(recipe), None)
+        return _steps(Session(recipe, plain), None)
     if resume:
         _compare(recipe, out)
-    session = Session(recipe)  # before the folder: what cannot be built leaves none
+    session = Session(recipe, plain)  # before the folder: what cannot be built leaves none
     if not resume:
         runs.create(out)
     folder = _Folder(out, save_every)
@@ -256,6 +270,11 @@ class _Folder:
             raise runs.RunError(f"{path} does not fit the recipe: {error}.") from error
         self._saved = session.step
 
+    @property
+    def most(self) -> float:
+        """How many updates may pass until it is to be asked again whether to save."""
+        return math.inf if self._save_every else 1
+
     def save_if_due(self) -> Callable[[dict[str, Any]], None] | None:
         return self.save if time.perf_counter() >= self._due else None
 
@@ -302,19 +321,28 @@ class _Folder:
         self._lock.close()
 
 
+def _next_report(session: Session) -> int:
+    every = session.recipe.report_every
+    return (session.step // every + 1) * every
+
+
 def _steps(session: Session, folder: _Folder | None) -> Generator[Step, None, None]:
     recipe = session.recipe
     began = time.perf_counter() - session.seconds
     try:
         while session.step < recipe.steps:
-            loss = session.advance(folder.save_if_due() if folder else None)
+            most = min(recipe.steps, _next_report(session)) - session.step
+            if folder:
+                most = int(min(most, folder.most))
+            losses = session.advance_many(most, folder.save_if_due() if folder else None)
             metrics: dict[str, float] = {}
             report = ""
             if session.step % recipe.report_every == 0 or session.step == recipe.steps:
                 session.check_weights()
                 metrics, report = session.look()
             session.seconds = time.perf_counter() - began
-            step = Step(session.step, loss, metrics, report, session.seconds, session.model)
+            about = (metrics, report, session.seconds, session.model, losses)
+            step = Step(session.step, losses[-1], *about)
             if folder and metrics:
                 folder.report(step)
             try:

@@ -8,6 +8,7 @@ contests.py      who is compared with whom, at which sizes
 ourselves.py     what variants, masks, the trace and threads cost
 peers.py         the others on whole sequences: torch's layer and cell, loops, torchrecurrent
 streaming.py     the others one step at a time: torch, NumPy, ONNX Runtime
+whole_steps.py   whole training steps, forward to update
 running.py       every contest in its turn; the table and the CSV file
 picture.py       the picture
 ===============  ==================================================================================

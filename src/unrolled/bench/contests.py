@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import product
 
-from unrolled.bench import ourselves, peers, streaming
+from unrolled.bench import ourselves, peers, streaming, whole_steps
 from unrolled.bench.drawn import OURS, Contest, Drawn, live, operations, over
 from unrolled.bench.options import Options, Size
 from unrolled.bench.timing import Field, Peer
@@ -21,6 +21,14 @@ SIZES: dict[str, tuple[Size, ...]] = {
     "stream": (Size(1, 1, 64, 64),),
     "masks": (MIDDLE,),
     "trace": (Size(50, 1, 64, 64), MIDDLE),
+    "steps": (
+        Size(8, 1, 2, 32),
+        Size(10, 1, 50, 100),
+        Size(50, 1, 64, 64),
+        Size(40, 64, 2, 16),
+        MIDDLE,
+        Size(100, 32, 256, 256),
+    ),
     "threads": (Size(100, 32, 256, 256), Size(365, 256, 5, 64)),
     "grid": tuple(
         Size(T, B, H, H)
@@ -53,6 +61,7 @@ def contests(options: Options) -> list[Contest]:
         "stream": _stream,
         "masks": ourselves.masks,
         "trace": ourselves.trace,
+        "steps": whole_steps.steps,
         "threads": ourselves.threads,
         "grid": _grid,
     }

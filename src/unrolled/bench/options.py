@@ -22,6 +22,7 @@ SECTIONS = {
     "resets": "new episodes inside a row, against loops over time",
     "stream": "one step at a time, against torch, NumPy and ONNX Runtime",
     "masks": "every cell with every mask, against our vanilla cell without any",
+    "steps": "whole training steps, forward to update, against nn.LSTM with torch.optim.SGD",
     "trace": "all gates at every step, against the forward pass of training",
     "threads": "two threads, against one and against two of torch.nn.LSTM",
     "grid": "80 sizes, inference and training, against torch.nn.LSTM",

@@ -222,6 +222,8 @@ def _place(row: Row) -> tuple[str, str]:
         return "masks, against our vanilla", row.what.partition(", ")[2]
     if row.section == "variants":
         return "variants, training", f"{row.what}: {row.peer}"
+    if row.section == "steps":
+        return f"steps, against {row.peer}", str(row.size)
     if row.section == "trace":
         return row.section, f"{row.size}: {row.peer}"
     if row.section == "threads":

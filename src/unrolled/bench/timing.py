@@ -62,6 +62,8 @@ class Peer:
         Whether it is to compute the same as ours; a vanilla cell beside a variant does not.
     threads : int, optional
         Torch's threads in its turns, where they are not those of the whole benchmark.
+    steps : int
+        How many of what is compared a call makes: the time is of one.
     """
 
     name: str
@@ -69,14 +71,15 @@ class Peer:
     read: Callable[[], Results] | None = None
     alike: bool = True
     threads: int | None = None
+    steps: int = 1
 
     def seconds(self, count: int) -> float:
-        """A turn of so many calls; the seconds of one."""
+        """A turn of so many calls; the seconds of one, or of one of its steps."""
         self._take_threads()
         began = time.perf_counter()
         for _ in range(count):
             self.call()
-        return (time.perf_counter() - began) / count
+        return (time.perf_counter() - began) / (count * self.steps)
 
     def _take_threads(self) -> None:
         if self.threads is not None:
@@ -153,8 +156,9 @@ def timed(
     _hold_against(field, peers, where)
     all_of_them = [field.ours, *peers]
     once = [peer.seconds(1) for peer in all_of_them]
-    repeats = [max(1, min(1000, int(TURN / max(s, 1e-9)))) for s in once]
-    least = LEAST_SLOW if sum(once) > SLOW else LEAST
+    calls = [s * peer.steps for s, peer in zip(once, all_of_them, strict=True)]
+    repeats = [max(1, min(1000, int(TURN / max(s, 1e-9)))) for s in calls]
+    least = LEAST_SLOW if sum(calls) > SLOW else LEAST
     found: list[list[float]] = [[] for _ in all_of_them]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(found[0]) < least:

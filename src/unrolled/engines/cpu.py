@@ -53,6 +53,7 @@ __all__ = [
     "peak",
     "skips",
     "supports",
+    "trainer",
 ]
 
 skips = True
@@ -256,3 +257,9 @@ def backward(
         written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p]
         _Call(cell, inputs, masks).backward([_address(t) for t in (*kept, *written)])
     return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p, None]
+
+
+def trainer(dtype: torch.dtype, threads: int) -> Any:
+    """What makes whole training steps; see ``trainer.hpp``."""
+    kind = _native.Trainer_f32 if dtype == torch.float32 else _native.Trainer_f64
+    return kind(threads)

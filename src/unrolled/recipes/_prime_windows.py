@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unrolled.losses import Loss
+from unrolled.network import Network
 from unrolled.passage import Passage
+from unrolled.program import Native
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._prime_numbers import first_primes
 
@@ -64,6 +67,10 @@ class Windows:
         """The squared error, summed over the windows, as the document's."""
         windows, following = batch
         return (model(windows) - following).square().sum(), None
+
+    def native(self, model: FirstUnit) -> Native:
+        """The same loss, as the kernel takes it."""
+        return Native(Network(model.lstm, units=1), Loss("squared_error", over="sum"))
 
     def _said(self, model: FirstUnit) -> Tensor:
         """What is said of every window, in primes: the held-out ones go on where those end."""

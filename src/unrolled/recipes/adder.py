@@ -21,8 +21,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from unrolled.elman import Elman
 from unrolled.equations import CELLS
 from unrolled.explorer import Bits, Explorable, ExplorerError, Output
+from unrolled.losses import Loss
 from unrolled.lstm import LSTM
+from unrolled.network import Network
 from unrolled.passage import Passage
+from unrolled.program import Native
 from unrolled.recipes import Published
 
 SOURCE = "document 000 (LSTM, MATLAB) and document 001 (Elman network, NumPy; after iamtrask 2015)"
@@ -131,22 +134,42 @@ class Recipe:
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Bits of two numbers [T, B, 2], and of their sum [T, B]."""
-        length = self.bits
+        return tuple(tensor[0] for tensor in self.batches(step, generator))
+
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Many batches of one width, drawn at once; one, where each draws its own."""
         if self.fewest_bits < self.bits:
             bounds = (self.fewest_bits, self.bits + 1)
-            length = int(torch.randint(*bounds, (), generator=generator))
-        if self.document:
-            a, b = self._document_numbers(length, generator)
+            length, count = int(torch.randint(*bounds, (), generator=generator)), 1
         else:
-            a, b = random_bits(length, self.batch_size, generator)
-        return torch.stack((a, b), -1).float(), add(a, b).float()
+            length = self.bits
+            count = max(1, min(1000, 2**16 // (length * self.batch_size)))
+        sums = count * self.batch_size
+        if self.document:
+            a, b = self._document_numbers(length, sums, generator)
+        else:
+            a, b = random_bits(length, sums, generator)
+        numbers, total = torch.stack((a, b), -1).float(), add(a, b).float()
+        shape = (length, count, self.batch_size)
+        numbers, total = numbers.view(*shape, 2), total.view(shape)
+        return numbers.transpose(0, 1).contiguous(), total.transpose(0, 1).contiguous()
 
-    def _document_numbers(self, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _document_numbers(
+        self, length: int, count: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         half = 2 ** (length - 1)
         # MATLAB's randi counts from 1: a is 1 to 128 and b 1 to 127.  NumPy's is 0 to 127 for both.
         ends = ((0, half), (0, half)) if self.network == "elman" else ((1, half + 1), (1, half))
-        a, b = (torch.randint(*end, (self.batch_size,), generator=generator) for end in ends)
+        a, b = (torch.randint(*end, (count,), generator=generator) for end in ends)
         return bits_of(a, length), bits_of(b, length)
+
+    def native(self, model: Adder) -> Native:
+        """The network and its loss, as the kernel takes them."""
+        if self.criterion == "cross_entropy":
+            loss = Loss("binary_cross_entropy", over="rows")
+        else:
+            loss = Loss("sigmoid_squared_error", over="rows", factor=0.5)
+        return Native(Network(model.recurrent, model.readout), loss)
 
     def loss(self, model: Adder, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         """The loss of a sum, over its bits; the mean over the batch."""

@@ -18,9 +18,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from unrolled.blocks import Batches
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
+from unrolled.losses import Loss
 from unrolled.lstm import LSTM
+from unrolled.network import Network
 from unrolled.passage import Passage
+from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow
 
@@ -142,7 +146,27 @@ class Recipe:
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Numbers from −1 to 1 [T, B]."""
-        return (_numbers(self.length, self.batch_size, generator),)
+        return tuple(tensor[0] for tensor in self.batches(step, generator))
+
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Many of them, drawn at once."""
+        count = max(1, min(100, 2**16 // (self.length * self.batch_size)))
+        numbers = _numbers(self.length, count * self.batch_size, generator)
+        return (numbers.view(self.length, count, -1).transpose(0, 1).contiguous(),)
+
+    def native(self, model: nn.ModuleDict) -> Native | str:
+        """Of one network alone, with its exact gradient, how the kernel makes its updates."""
+        if len(self.networks) > 1:
+            return "it has one network, and here several learn"
+        network = model[self.networks[0]]
+        assert isinstance(network, Recall)
+        if network.faults:
+            return f"it has the exact gradient, and not that of document {self.networks[0]}"
+        return Native(
+            Network(network.recurrent, network.readout, read="last"),
+            Loss("squared_error", factor=0.5),
+            lambda block: Batches(block[0][..., None], block[0][:, 0]),
+        )
 
     def loss(
         self, model: nn.ModuleDict, batch: tuple[Tensor, ...], state: Any

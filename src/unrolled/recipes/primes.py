@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from unrolled.equations import CELLS
 from unrolled.passage import Passage
+from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._prime_gaps import Gaps
 from unrolled.recipes._prime_windows import Windows
@@ -150,6 +151,17 @@ class Recipe:
         """What is read [T, B, …] and what comes after it [T, B]."""
         drawn: tuple[Tensor, ...] = self._task.batch(generator)
         return drawn
+
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """One batch; of the document's task, which has no other, it is every one of a thousand."""
+        count = 1000 if self.task == "document" else 1
+        return tuple(t.expand(count, *t.shape) for t in self.batch(step, generator))
+
+    def native(self, model: Any) -> Native | str:
+        """Of the document's task, how the kernel makes its updates."""
+        if self.task == "document":
+            return self._windows.native(model)
+        return "gaps are read by an embedding"
 
     def loss(self, model: Any, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         """Bits for each gap, or the document's squared error."""

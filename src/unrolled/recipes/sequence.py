@@ -19,7 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import CELLS
+from unrolled.losses import Loss
+from unrolled.network import Network
 from unrolled.passage import Passage
+from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._document_001 import Draws, FirstUnit
 
@@ -143,6 +146,18 @@ class Recipe:
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """The inputs [T, 1, I] and the targets [T, 1], the same at every step."""
         return self._inputs, self._targets
+
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The same a hundred times."""
+        return tuple(t.expand(100, *t.shape) for t in self.batch(step, generator))
+
+    def native(self, model: nn.ModuleDict) -> Native | str:
+        """Of one cell alone, how the kernel makes its updates."""
+        if len(self.cells) > 1:
+            return "it has one network, and here several learn"
+        network = model[self.cells[0]]
+        assert isinstance(network, FirstUnit)
+        return Native(Network(network.lstm, units=1), Loss("squared_error", over="sum"))
 
     def loss(
         self, model: nn.ModuleDict, batch: tuple[Tensor, ...], state: Any

@@ -117,7 +117,7 @@ def _recall(network: str) -> Callable[[int, bool], Run]:
 
     def run(seed: int, full: bool) -> Run:
         recipe = _recipe("memory", seed, networks=(network,))
-        losses = [step.loss for step in training.train(recipe)]
+        losses = [loss for step in training.train(recipe) for loss in step.losses]
         return Run({"mse": 2 * fmean(losses[-100:])}, len(losses))
 
     return run

@@ -1,0 +1,134 @@
+// Losses: what they say of (said, target), and the gradient of what was said.
+//
+// z is what is said and y the target; what is summed is
+//   squared_error          (z − y)²
+//   sigmoid_squared_error  (σ(z) − y)²         document 001's adder
+//   binary_cross_entropy   −y log σ(z) − (1 − y) log(1 − σ(z))
+//   cross_entropy          −log softmax(z)_y
+// and multiplied by `scale`, which holds the factor and what the sum is divided by.
+#pragma once
+
+#include "activations.hpp"
+#include "training.hpp"
+
+namespace unrolled::LEVEL {
+
+// log(1 + e) for 0 <= e <= 1, as 2 artanh(e / (2 + e)): small values keep their digits.
+template <class T> UNROLLED_INLINE Vec<T> log1p_of(Vec<T> e) {
+  constexpr int terms = sizeof(T) == 4 ? 8 : 17;  // of a series in s² <= 1/9
+  const Vec<T> s = e / (e + T(2)), square = s * s;
+  Vec<T> sum = all<T>(T(1) / T(2 * terms + 1));
+#pragma GCC unroll 20
+  for (int k = terms - 1; k >= 0; --k) sum = sum * square + T(1) / T(2 * k + 1);
+  return s * sum * T(2);
+}
+
+// e^x for x <= 0.
+template <class T> UNROLLED_INLINE Vec<T> exp_of(Vec<T> x) {
+  Vec<T> n, p = reduced_expm1<T>(at_least<T>(x, -Exp<T>::sigmoid_end), n);
+  return scaled<T>(p + T(1), n);
+}
+
+template <class T> UNROLLED_INLINE T sum_of(Vec<T> v, long n) {
+  T sum = 0;
+  for (long k = 0; k < n; ++k) sum += v[k];
+  return sum;
+}
+
+// A vector of numbers of one of the first three; d: the gradient of z.
+template <class T, Criterion C> UNROLLED_INLINE Vec<T> compare(Vec<T> z, Vec<T> y, T scale, Vec<T>& d) {
+  if constexpr (C == Criterion::squared_error) {
+    const Vec<T> e = z - y;
+    d = e * (2 * scale);
+    return e * e;
+  } else if constexpr (C == Criterion::sigmoid_squared_error) {
+    const Vec<T> s = sigmoid<T>(z), e = s - y;
+    d = e * s * (T(1) - s) * (2 * scale);
+    return e * e;
+  } else {
+    d = (sigmoid<T>(z) - y) * scale;
+    // max(z, 0) − z·y + log(1 + e^−|z|)
+    const Vec<T> above = z > T(0) ? z : Vec<T>{};
+    return above - z * y + log1p_of<T>(exp_of<T>(minus_size<T>(z)));
+  }
+}
+
+template <class T, Criterion C> static double compare_all(const T* said, const T* target, long count, T scale, T* d) {
+  constexpr long L = lanes<T>;
+  double sum = 0;
+  for (long k = 0; k < count; k += L) {
+    const long n = smaller(L, count - k);
+    Vec<T> gradient;
+    const Vec<T> value = compare<T, C>(load(said + k, n), load(target + k, n), scale, gradient);
+    store(d + k, gradient, n);
+    sum += double(sum_of<T>(value, n));
+  }
+  return sum;
+}
+
+// Of one row of O logits; `to` is the row of d.
+template <class T> static double classify(const T* said, long target, long O, T scale, T* to) {
+  constexpr long L = lanes<T>;
+  T most = said[0];
+  for (long o = 1; o < O; ++o) most = said[o] > most ? said[o] : most;
+  T total = 0;
+  for (long o = 0; o < O; o += L) {
+    const long n = smaller(L, O - o);
+    const Vec<T> e = exp_of<T>(load(said + o, n) - most);
+    store(to + o, e, n);
+    total += sum_of<T>(e, n);
+  }
+  const T share = scale / total;
+  for (long o = 0; o < O; ++o) to[o] *= share;
+  to[target] -= scale;
+  return __builtin_log(double(total)) - (double(said[target]) - double(most));
+}
+
+// The loss of `rows` rows of O numbers, and d.  inside: [rows] or null: 0 where a row does not count.
+template <class T>
+static double loss_of(const Loss& loss, const T* said, const void* target, const std::uint8_t* inside, long rows,
+                      long B, long O, T* d) {
+  const bool classes = loss.criterion == Criterion::cross_entropy;
+  const auto* class_of = static_cast<const std::int64_t*>(target);
+  const auto* numbers = static_cast<const T*>(target);
+  const auto counts = [&](long r) {
+    return (!inside || inside[r]) && !(classes && class_of[r] == loss.ignored);
+  };
+  double scale = loss.factor;
+  if (loss.over == Over::rows) scale /= double(B);
+  if (loss.over == Over::mean) {
+    long there = rows;
+    if (inside || classes) {
+      there = 0;
+      for (long r = 0; r < rows; ++r) there += counts(r);
+    }
+    scale /= double(classes ? there : there * O);
+  }
+  double sum = 0;
+  for (long r = 0; r < rows;) {
+    if (!counts(r)) {
+      __builtin_memset(d + r * O, 0, O * sizeof(T));
+      ++r;
+      continue;
+    }
+    if (classes) {
+      sum += classify(said + r * O, class_of[r], O, T(scale), d + r * O);
+      ++r;
+      continue;
+    }
+    long end = r + 1;
+    while (end < rows && counts(end)) ++end;
+    const T *z = said + r * O, *y = numbers + r * O;
+    const long count = (end - r) * O;
+    if (loss.criterion == Criterion::squared_error)
+      sum += compare_all<T, Criterion::squared_error>(z, y, count, T(scale), d + r * O);
+    else if (loss.criterion == Criterion::sigmoid_squared_error)
+      sum += compare_all<T, Criterion::sigmoid_squared_error>(z, y, count, T(scale), d + r * O);
+    else
+      sum += compare_all<T, Criterion::binary_cross_entropy>(z, y, count, T(scale), d + r * O);
+    r = end;
+  }
+  return sum * scale;
+}
+
+}  // namespace unrolled::LEVEL

@@ -1,0 +1,181 @@
+"""`Batches`: a block of batches, one for each training step, and where each of them lies."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled.losses import Loss
+from unrolled.masks import row_masks
+from unrolled.network import Network
+
+__all__ = ["Batches", "Places", "as_batches", "each_ahead", "places"]
+
+
+class Batches(NamedTuple):
+    """N batches for N training steps, time first in each.
+
+    Parameters
+    ----------
+    x : Tensor, [N, T, B, I]
+    target : Tensor
+        [N, T, B, O], or [N, B, O] for what is read after the last step; without O where that is 1,
+        and for classes, which are int64.
+    lengths : Tensor of int, [N, B], optional
+    resets, mask : Tensor of bool, [N, T, B], optional
+        As `unrolled.LSTM` takes them.  What lies beyond a row's length does not count in the loss;
+        a step that is missing does.
+    """
+
+    x: Tensor
+    target: Tensor
+    lengths: Tensor | None = None
+    resets: Tensor | None = None
+    mask: Tensor | None = None
+
+    def at(self, k: int) -> Batches:
+        """The k-th batch alone, without N."""
+        return Batches(*(None if t is None else t[k] for t in self))  # type: ignore[arg-type]
+
+    def inside(self) -> Tensor | None:
+        """Which steps lie within the lengths: [N, T, B], or [T, B] of one batch."""
+        if self.lengths is None:
+            return None
+        steps = torch.arange(self.x.shape[-3], device=self.lengths.device)[:, None]
+        return steps < self.lengths.unsqueeze(-2)
+
+
+def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
+    """A block, looked over.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In one sentence, where something does not fit the network.
+    """
+    if not isinstance(given, Batches):
+        if not isinstance(given, (tuple, list)) or not 2 <= len(given) <= 5:
+            raise TypeError(
+                f"a block of batches is a {type(given).__name__}, expected (x, target) or "
+                "unrolled.Batches."
+            )
+        block = Batches(*given)
+    else:
+        block = given
+    weight = network.recurrent.weight_ih_l0
+    x, width = block.x, network.recurrent.input_size
+    if x.dim() != 4 or x.shape[3] != width:
+        raise ValueError(f"x is {list(x.shape)}, expected [N, T, B, {width}].")
+    if x.dtype != weight.dtype or x.device != weight.device:
+        raise ValueError(
+            f"x is {x.dtype} on {x.device}, expected {weight.dtype} on {weight.device} like the "
+            "network."
+        )
+    count, steps, rows, _ = x.shape
+    if not steps or not rows:
+        raise ValueError(f"x is {list(x.shape)}, expected at least one step and one row.")
+    _check_target(block.target, (count, steps, rows), network, loss, x)
+    shapes = {"lengths": (count, rows), "resets": (count, steps, rows)}
+    shapes["mask"] = shapes["resets"]
+    for name, shape in shapes.items():
+        t = getattr(block, name)
+        if t is None:
+            continue
+        if tuple(t.shape) != shape:
+            raise ValueError(f"{name} is {list(t.shape)}, expected {list(shape)}.")
+        if name == "lengths":
+            if t.is_floating_point() or not bool(((t >= 0) & (t <= steps)).all()):
+                raise ValueError(f"lengths must be whole numbers from 0 to {steps}.")
+        elif t.dtype != torch.bool:
+            raise ValueError(f"{name} is {t.dtype}, expected torch.bool.")
+    return block
+
+
+def _check_target(
+    target: Tensor, sizes: tuple[int, int, int], network: Network, loss: Loss, x: Tensor
+) -> None:
+    count, steps, rows = sizes
+    lead = (count, rows) if network.read == "last" else (count, steps, rows)
+    classes, said = loss.kind == "cross_entropy", network.outputs
+    expected = [lead] if classes else [(*lead, said)]
+    if said == 1 and not classes:
+        expected.append(lead)
+    if tuple(target.shape) not in expected:
+        words = " or ".join(str(list(shape)) for shape in expected)
+        raise ValueError(f"target is {list(target.shape)}, expected {words}.")
+    wanted = torch.int64 if classes else x.dtype
+    if target.dtype != wanted or target.device != x.device:
+        raise ValueError(
+            f"target is {target.dtype} on {target.device}, expected {wanted} on {x.device}."
+        )
+    if classes:
+        counted = target[target != loss.ignore_index]
+        if len(counted) and not (0 <= int(counted.min()) <= int(counted.max()) < said):
+            raise ValueError(
+                f"target holds classes from {int(counted.min())} to {int(counted.max())}, expected "
+                f"0 to {said - 1}."
+            )
+
+
+class Places(NamedTuple):
+    """Where each batch of a block lies, as the kernel reads it."""
+
+    table: Tensor  # of int64, [N, 8]: a row of ``Batch`` in ``training.hpp`` for each
+    steps: int
+    rows: int
+    kept: list[Tensor]  # what must live as long
+
+
+def places(batches: Batches, carried: bool) -> Places:
+    """The table of a block; ``carried``: each begins with the state that the one before left."""
+    count, steps, rows, _ = batches.x.shape
+    masks = row_masks(batches.inside(), batches.mask, batches.resets)
+    kept: list[Tensor] = []
+    table = torch.zeros(count, 8, dtype=torch.int64)
+    table[:, 0], table[:, 1], table[:, 7] = steps, rows, int(not carried)
+    numbers = torch.arange(count)
+    given = (batches.x, batches.target, masks.carry, masks.live, masks.inside)
+    for column, t in enumerate(given, 2):
+        if t is None or not count:
+            continue
+        if not t[0].is_contiguous() or t.is_neg():
+            t = t.resolve_neg().contiguous()
+        kept.append(t)
+        table[:, column] = t.data_ptr() + numbers * (t.stride(0) * t.element_size())
+    return Places(table, steps, rows, kept)
+
+
+@contextmanager
+def each_ahead(given: Any) -> Iterator[Iterator[Any]]:
+    """The blocks of an iterable, each made in a thread of its own while the one before it is used.
+
+    A single block is given as it is.  What the iterable raises is raised here, in its turn.
+    """
+    if isinstance(given, Batches) or (isinstance(given, (tuple, list)) and _is_block(given)):
+        yield iter((given,))
+        return
+    source = iter(given)
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield _ahead(source, pool)
+    finally:
+        pool.shutdown()  # waits for the block that is being made
+        if isinstance(source, Generator):
+            source.close()
+
+
+def _is_block(given: Any) -> bool:
+    return 2 <= len(given) <= 5 and isinstance(given[0], Tensor)
+
+
+def _ahead(source: Iterator[Any], pool: ThreadPoolExecutor) -> Iterator[Any]:
+    end = object()
+    coming = pool.submit(next, source, end)
+    while (block := coming.result()) is not end:
+        coming = pool.submit(next, source, end)
+        yield block

@@ -1,0 +1,127 @@
+"""What a network is to be told: a loss as data, so that it can be taken in C++ as well as in torch.
+
+`Loss` is the definition, in plain torch; ``src/native/losses.hpp`` has the same four kinds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+__all__ = ["KINDS", "Loss", "as_loss"]
+
+KINDS = ("squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy")
+OVER = ("sum", "rows", "mean")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of what is said and what was to be said.
+
+    Parameters
+    ----------
+    kind : {"squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy"}
+        (z − y)²; (σ(z) − y)², document 001's adder; that of bits, from logits; that of classes,
+        from logits, where the target holds the class's number.
+    over : {"mean", "sum", "rows"}
+        What the sum over all that counts is divided by: their number, nothing, or B.
+    factor : float
+        Multiplies it; 0.5 makes the gradient of a squared error z − y.
+    ignore_index : int
+        The class that does not count, as in `torch.nn.CrossEntropyLoss`.
+
+    Raises
+    ------
+    ValueError
+        If a word is not known, or the factor not a finite number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = Loss("squared_error", over="sum", factor=0.5)
+    >>> loss(torch.tensor([1.0, 2.0]), torch.zeros(2))
+    tensor(2.5000)
+    """
+
+    kind: str = "squared_error"
+    over: str = "mean"
+    factor: float = 1.0
+    ignore_index: int = -100
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", KINDS), ("over", OVER)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not known: use one of {', '.join(known)}."
+                )
+        if not math.isfinite(self.factor):
+            raise ValueError(f"factor={self.factor} makes no sense: expected a finite number.")
+
+    def __call__(self, said: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
+        """The loss in plain torch.
+
+        Parameters
+        ----------
+        said : Tensor, [T, B, O] or [B, O]
+        target : Tensor
+            Shaped like it, or without O where that is 1; of classes always without O.
+        inside : Tensor of bool, [T, B], optional
+            False: the step does not count.
+        """
+        rows = said.shape[-2]
+        if self.kind != "cross_entropy":
+            target = target.reshape(said.shape)
+        if inside is not None:
+            said, target = said[inside], target[inside]
+        if self.kind == "cross_entropy":
+            said, target = said.flatten(0, -2), target.flatten()
+            ignored = self.ignore_index
+            total = cross_entropy(said, target, reduction="sum", ignore_index=ignored)
+            count = int((target != ignored).sum())
+        elif self.kind == "binary_cross_entropy":
+            total = binary_cross_entropy_with_logits(said, target, reduction="sum")
+            count = said.numel()
+        else:
+            z = said.sigmoid() if self.kind == "sigmoid_squared_error" else said
+            total = (z - target).square().sum()
+            count = said.numel()
+        if self.over == "mean":
+            total = total / count
+        elif self.over == "rows":
+            total = total / rows
+        return total * self.factor
+
+
+def as_loss(loss: object) -> Loss | str:
+    """A `Loss` from what names one, or why it is none.
+
+    Parameters
+    ----------
+    loss : Loss, str or torch.nn.Module
+        A kind by its name, or one of torch's: `nn.MSELoss`, `nn.BCEWithLogitsLoss`,
+        `nn.CrossEntropyLoss`.
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        return Loss(loss)
+    kinds = {
+        nn.MSELoss: "squared_error",
+        nn.BCEWithLogitsLoss: "binary_cross_entropy",
+        nn.CrossEntropyLoss: "cross_entropy",
+    }
+    kind = kinds.get(type(loss))
+    if kind is None:
+        return f"it has no loss like {type(loss).__name__}"
+    given = vars(loss)
+    if given["reduction"] not in ("mean", "sum"):
+        return f"it has no {type(loss).__name__} with reduction={given['reduction']!r}"
+    for name in ("weight", "pos_weight"):
+        if getattr(loss, name, None) is not None:
+            return f"it has no {type(loss).__name__} with {name}"
+    if given.get("label_smoothing"):
+        return f"it has no {type(loss).__name__} with label_smoothing"
+    return Loss(kind, given["reduction"], ignore_index=given.get("ignore_index", -100))

@@ -1,0 +1,114 @@
+"""`Network`: a recurrent layer and what is read from it, as one module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled.elman import Elman
+from unrolled.lstm import LSTM
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module):
+    """A recurrent network with a linear head: the model that `unrolled.train_steps` trains.
+
+    Parameters
+    ----------
+    recurrent : unrolled.LSTM or unrolled.Elman
+    head : nn.Linear, optional
+        From H to O; without one, h itself is what is said.
+    read : {"every", "last"}
+        Whether the head reads h at every step, or after each row's last one.
+    units : int, optional
+        Without a head: how many of h's units speak, from the first on; all of them if left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For parts that do not fit, in one sentence.
+
+    Examples
+    --------
+    >>> network = Network(LSTM(1, 32), nn.Linear(32, 1))
+    >>> said, state = network(torch.randn(10, 4, 1))
+    >>> said.shape
+    torch.Size([10, 4, 1])
+    """
+
+    def __init__(
+        self,
+        recurrent: LSTM | Elman,
+        head: nn.Linear | None = None,
+        *,
+        read: str = "every",
+        units: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(recurrent, (LSTM, Elman)):
+            raise TypeError(
+                f"recurrent is a {type(recurrent).__name__}, expected an unrolled.LSTM or an "
+                "unrolled.Elman."
+            )
+        if recurrent.batch_first:
+            raise ValueError("recurrent has batch_first=True, expected time first: [T, B, I].")
+        width = _width(recurrent)
+        if head is not None and not isinstance(head, nn.Linear):
+            raise TypeError(f"head is a {type(head).__name__}, expected an nn.Linear or None.")
+        if head is not None and head.in_features != width:
+            raise ValueError(
+                f"head reads {head.in_features} numbers and the layer gives {width}: expected "
+                f"nn.Linear({width}, …)."
+            )
+        if read not in ("every", "last"):
+            raise ValueError(f"read={read!r} is not known: use 'every' or 'last'.")
+        if units is not None and (head is not None or not 1 <= units <= width):
+            raise ValueError(
+                f"units={units} makes no sense: expected 1 to {width}, and no head beside it."
+            )
+        self.recurrent = recurrent
+        self.head = head
+        self.read = read
+        self.units = units
+
+    @property
+    def outputs(self) -> int:
+        """O: how many numbers are said at a time."""
+        if self.head is not None:
+            return self.head.out_features
+        return self.units or _width(self.recurrent)
+
+    def forward(self, input: Tensor, state: Any = None, **masks: Any) -> tuple[Tensor, Any]:
+        """What is said, and the state after it.
+
+        Parameters
+        ----------
+        input : Tensor, [T, B, I]
+        state : (Tensor, Tensor) or Tensor, optional
+            What the recurrent layer takes as ``hx``.
+        **masks
+            ``lengths``, ``resets`` and ``mask`` of an LSTM.
+
+        Returns
+        -------
+        said : Tensor, [T, B, O] or [B, O]
+        state : (Tensor, Tensor) or Tensor
+        """
+        y, state = self.recurrent(input, state, **masks)
+        if self.read == "last":
+            h = state[0] if isinstance(state, tuple) else state
+            both = isinstance(self.recurrent, LSTM) and self.recurrent.bidirectional
+            y = torch.cat((h[-2], h[-1]), -1) if both else h[-1]
+        if self.head is None:
+            return y[..., : self.outputs], state
+        return self.head(y), state
+
+
+def _width(recurrent: LSTM | Elman) -> int:
+    """How many numbers the layer gives at a step."""
+    if isinstance(recurrent, Elman):
+        return recurrent.hidden_size
+    return (recurrent.proj_size or recurrent.hidden_size) * (1 + recurrent.bidirectional)

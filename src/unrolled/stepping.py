@@ -1,0 +1,228 @@
+"""`train_steps`: whole training steps in one native call, forward to update.
+
+For a small network autograd and the optimiser take a hundred times what the arithmetic takes.
+Here the kernel makes many steps in one call: forward, head, loss, backward, clipping, update.
+Parameters and the optimiser's state are torch's own tensors, so either can make the next step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled.blocks import Batches, as_batches, each_ahead, places
+from unrolled.elman import Elman
+from unrolled.engines import Declined
+from unrolled.losses import Loss, as_loss
+from unrolled.network import Network
+from unrolled.program import Program, State, TrainingError, supports
+
+__all__ = ["steps_until", "train_steps"]
+
+
+class _Plain:
+    """The same steps through autograd and the optimiser itself: what a `Program` is held to."""
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss,
+        clip: float,
+        state: State,
+    ) -> None:
+        self._network, self._optimizer, self._loss = network, optimizer, loss
+        self._clip, self._state = clip, state
+        self._why = ("", math.nan)
+
+    def run(self, batches: Batches, losses: Tensor, halt: Callable[[], bool]) -> int:
+        inside = batches.inside()
+        for k in range(len(batches.x)):
+            if halt():
+                return k
+            batch = batches.at(k)
+            masks = {"lengths": batch.lengths, "resets": batch.resets, "mask": batch.mask}
+            given = {name: mask for name, mask in masks.items() if mask is not None}
+            said, state = self._network(batch.x, self._state, **given)
+            every = inside is not None and self._network.read == "every"
+            loss = self._loss(
+                said, batch.target, inside[k] if every and inside is not None else None
+            )
+            losses[k] = loss.detach()
+            if not self._update(loss):
+                return k
+            if self._state is not None:
+                for ours, after in zip(_tensors(self._state), _tensors(state), strict=True):
+                    ours.copy_(after.detach())
+        return len(batches.x)
+
+    def _update(self, loss: Tensor) -> bool:
+        if not math.isfinite(loss.item()):
+            self._why = ("the loss", loss.item())
+            return False
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._clip:
+            parameters = [p for p in self._network.parameters() if p.grad is not None]
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if not math.isfinite(norm.item()):
+                self._why = ("the gradient's norm", norm.item())
+                return False
+            nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
+        self._optimizer.step()
+        return True
+
+    def error(self, step: int) -> TrainingError:
+        return TrainingError(f"step {step}: {self._why[0]} is {self._why[1]}")
+
+
+def _tensors(state: State) -> tuple[Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def _check_state(state: State, network: Network) -> None:
+    """Raise where the state is not what the network has, for whatever number of rows."""
+    if state is None:
+        return
+    recurrent = network.recurrent
+    elman = isinstance(recurrent, Elman)
+    layers = 1 if isinstance(recurrent, Elman) else recurrent.num_layers
+    weight, held = recurrent.weight_ih_l0, _tensors(state)
+    for t in held:
+        sizes = (t.dim(), t.shape[0], t.shape[-1]) if t.dim() else ()
+        fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
+        if len(held) != (1 if elman else 2) or not fits or t.device != weight.device:
+            said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
+            raise ValueError(
+                f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
+                f"[{layers}, B, {recurrent.hidden_size}]."
+            )
+        if not t.is_contiguous() or t.requires_grad:
+            raise ValueError("state must be contiguous and without a gradient: it is written to.")
+
+
+def _check_rows(state: State, rows: int) -> None:
+    if state is not None and any(t.shape[1] != rows for t in _tensors(state)):
+        raise ValueError(f"state has {_tensors(state)[0].shape[1]} rows, and the batches {rows}.")
+
+
+def train_steps(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss | str | nn.Module,
+    batches: Any,
+    *,
+    clip: float = 0.0,
+    state: State = None,
+    engine: str = "auto",
+    threads: int | None = None,
+) -> Tensor:
+    """Train: one update for each batch, all of a block in one native call.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : torch.optim.Optimizer
+        Over the network's parameters.  SGD, Adagrad, Adam, AdamW and RMSprop are made natively,
+        with torch's formulas and on torch's own state: ``optimizer.step()`` can go on from there.
+    loss : Loss, str or torch.nn.Module
+        `Loss`, one of its kinds by name, or `nn.MSELoss`, `nn.BCEWithLogitsLoss`,
+        `nn.CrossEntropyLoss`.
+    batches : Batches, (x, target) or an iterable of them
+        A block of N batches; see `Batches`.  Of an iterable, the next block is made in a thread of
+        its own while this one trains.
+    clip : float
+        The largest norm of the gradient, as `torch.nn.utils.clip_grad_norm_` has it; 0: any.
+    state : (Tensor, Tensor) or Tensor, optional
+        h and c, each [L, B, H] (of an `Elman` h, [1, B, H]).  Where each step begins; what it ended
+        with is written there, and the next step begins with that.  Left out: each begins at zero.
+    engine : {"auto", "native", "plain"}
+        Native where that is supported; or native, or an exception; or autograd and
+        ``optimizer.step()``.
+    threads : int, optional
+        As many as torch uses, if left out.
+
+    Returns
+    -------
+    Tensor, [N]
+        The loss of each step, before its update.
+
+    Raises
+    ------
+    unrolled.Declined
+        With ``engine="native"``, where it is not supported: in one sentence, why.
+    unrolled.TrainingError
+        If a loss (or, with ``clip``, a gradient) is not finite.  Parameters and the optimiser's
+        state are as they were before that step; the losses until then are its ``losses``.
+    TypeError, ValueError
+        For shapes, types and values that do not fit, in one sentence.
+
+    Examples
+    --------
+    >>> from unrolled import LSTM
+    >>> network = Network(LSTM(1, 8), nn.Linear(8, 1))
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> x = torch.rand(1000, 10, 1, 1)
+    >>> losses = train_steps(network, optimizer, "squared_error", (x, x.cumsum(1)))
+    >>> losses.shape
+    torch.Size([1000])
+    """
+    return steps_until(_never, network, optimizer, loss, batches, clip, state, engine, threads)
+
+
+def _never() -> bool:
+    return False
+
+
+def steps_until(
+    halt: Callable[[], bool],
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss | str | nn.Module,
+    batches: Any,
+    clip: float,
+    state: State,
+    engine: str,
+    threads: int | None,
+) -> Tensor:
+    """`train_steps`, which ends early, between two calls of the kernel, once ``halt`` says so."""
+    if engine not in ("auto", "native", "plain"):
+        raise ValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
+    if not (0 <= clip < math.inf):
+        raise ValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
+    reason = supports(network, optimizer, loss)
+    if engine == "native" and reason is not None:
+        raise Declined(f"engine='native' declined: {reason}; engine='auto' takes autograd.")
+    found = as_loss(loss)
+    if isinstance(found, str):
+        raise TypeError(f"{found}: use unrolled.Loss.")
+    _check_state(state, network)
+    if engine == "plain" or reason is not None:
+        run: Program | _Plain = _Plain(network, optimizer, found, clip, state)
+    else:
+        threads = torch.get_num_threads() if threads is None else threads
+        run = Program(network, optimizer, found, clip, state, threads)
+    losses: list[Tensor] = []
+    made = 0
+    with each_ahead(batches) as blocks:
+        for given in blocks:
+            block = as_batches(given, network, found)
+            _check_rows(state, block.x.shape[2])
+            count = len(block.x)
+            losses.append(torch.empty(count, dtype=block.x.dtype))
+            if isinstance(run, Program):
+                some = run.run(places(block, state is not None), losses[-1], 0, count, halt)
+            else:
+                some = run.run(block, losses[-1], halt)
+            made += some
+            if halt():
+                break
+            if some < count:
+                error = run.error(made + 1)
+                error.losses = torch.cat(losses)[:made]
+                raise error
+    return torch.cat(losses)[:made] if losses else torch.empty(0)

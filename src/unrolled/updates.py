@@ -1,0 +1,127 @@
+"""An optimiser of `torch.optim` as the kernel takes it: its rule, and its own state's tensors.
+
+The state stays where torch keeps it, under torch's names, and is made as torch makes it, so that
+torch can make the next update at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Rule", "State", "reason", "rule_of", "state_of"]
+
+_METHODS = (
+    torch.optim.SGD,
+    torch.optim.Adagrad,
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.RMSprop,
+)
+_NO_SUCH = ("amsgrad", "maximize", "capturable", "differentiable")
+
+
+class Rule(NamedTuple):
+    """The numbers of ``Rule`` in ``training.hpp``, in its order."""
+
+    method: int
+    rate: float
+    decay: float
+    momentum: float
+    dampening: float
+    beta1: float
+    beta2: float
+    eps: float
+    rate_decay: float
+    nesterov: bool
+    centered: bool
+
+
+class State(NamedTuple):
+    """The tensors of a parameter's state in the order of ``Learned`` in ``training.hpp``."""
+
+    first: Tensor | None
+    second: Tensor | None
+    third: Tensor | None
+    step: Tensor | None
+    fresh: bool
+
+
+def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str | None:
+    """Why the kernel cannot make this optimiser's updates of just these parameters; or None."""
+    if type(optimizer) not in _METHODS:
+        known = ", ".join(method.__name__ for method in _METHODS)
+        return f"it has {known}, not {type(optimizer).__name__}"
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        return "the optimizer has hooks"
+    first, *others = ({k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups)
+    if any(other != first for other in others):
+        return "the optimizer's groups of parameters differ"
+    for name in _NO_SUCH:
+        if first.get(name):
+            return f"it has no {type(optimizer).__name__} with {name}"
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    missing = {id(p) for p in learned} - {id(p) for p in held}
+    if missing:
+        return f"{len(missing)} of the network's parameters are not the optimizer's"
+    if any(p.requires_grad for p in held if id(p) not in {id(q) for q in learned}):
+        return "the optimizer has parameters that are not the network's"
+    for p in learned:
+        for name, t in optimizer.state.get(p, {}).items():
+            if t is None:
+                continue
+            fits = isinstance(t, Tensor) and t.device.type == "cpu" and t.is_contiguous()
+            wanted = (torch.float32, torch.Size()) if name == "step" else (p.dtype, p.shape)
+            if not fits or (t.dtype, t.shape) != wanted:
+                return f"the optimizer's {name} is not the dense {wanted[0]} that torch makes"
+    return None
+
+
+def rule_of(optimizer: torch.optim.Optimizer) -> Rule:
+    """The hyperparameters as they are now."""
+    given = optimizer.param_groups[0]
+    beta1, beta2 = given.get("betas", (0.0, given.get("alpha", 0.0)))
+    return Rule(
+        _METHODS.index(type(optimizer)),
+        float(given["lr"]),
+        float(given["weight_decay"]),
+        float(given.get("momentum", 0.0)),
+        float(given.get("dampening", 0.0)),
+        float(beta1),
+        float(beta2),
+        float(given.get("eps", 0.0)),
+        float(given.get("lr_decay", 0.0)),
+        bool(given.get("nesterov", False)),
+        bool(given.get("centered", False)),
+    )
+
+
+def state_of(optimizer: torch.optim.Optimizer, p: Tensor) -> State:
+    """The tensors of a parameter's state; what is not there yet is made."""
+    given = optimizer.param_groups[0]
+    if isinstance(optimizer, torch.optim.SGD) and not given["momentum"]:
+        return State(None, None, None, None, False)
+    state: dict[str, Any] = optimizer.state[p]
+
+    def held(name: str) -> Tensor:
+        if state.get(name) is None:
+            state[name] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        found: Tensor = state[name]
+        return found
+
+    if isinstance(optimizer, torch.optim.SGD):
+        fresh = state.get("momentum_buffer") is None
+        return State(held("momentum_buffer"), None, None, None, fresh)
+    if "step" not in state:
+        state["step"] = torch.zeros((), dtype=torch.float32)
+    step = state["step"]
+    if isinstance(optimizer, torch.optim.Adagrad):
+        return State(held("sum"), None, None, step, False)
+    if isinstance(optimizer, torch.optim.RMSprop):
+        square = held("square_avg")
+        buffer = held("momentum_buffer") if given["momentum"] > 0 else None
+        return State(buffer, square, held("grad_avg") if given["centered"] else None, step, False)
+    return State(held("exp_avg"), held("exp_avg_sq"), None, step, False)
