@@ -206,6 +206,25 @@ for lstm in (unrolled.LSTM(2, 3, 2), unrolled.LSTM(2, 3, 2, cell="peephole", zon
     assert done.stderr.count("runs without its native engine") == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """OpenMP believes in threads that a child does not have, and would wait for them for ever."""
+    code = """
+import os, signal, torch, unrolled
+torch.set_num_threads(2)
+lstm, x = unrolled.LSTM(64, 64), torch.randn(50, 64, 64)
+with torch.inference_mode():
+    y = lstm(x)[0]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(lstm(x)[0].numpy().tobytes() != y.numpy().tobytes())
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = run_python(code)
+    assert done.stdout.strip() == "0", done.stderr
+
+
 def test_what_it_declines() -> None:
     lstm: Any = LSTM(2, 4, proj_size=2)
     x = torch.zeros(3, 1, 2)

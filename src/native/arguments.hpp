@@ -98,8 +98,8 @@ template <class T> struct Entry {
   long (*train)(Training<T>&, const Batch<T>*, long count, T* losses);
 };
 
-// Run work(context, k) for k < count, each on a thread of its own.  Defined in module.cpp, which is
-// compiled for every machine, as are the next three.
+// Run work(context, k) for k < count, each on a thread of its own where there are so many.  Defined in
+// parallel.cpp, and the next ones in module.cpp: both are compiled for every machine.
 void in_parallel(int count, void (*work)(void*, int), void* context);
 
 // Memory that starts on a cache line; std::bad_alloc if there is none.  `release` gives it back.

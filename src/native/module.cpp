@@ -8,11 +8,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <mutex>
 #include <new>
 #include <string>
-#include <thread>
 #include <vector>
 
 #if defined(__linux__)
@@ -36,31 +34,6 @@ extern const Entry<double> f64;
 namespace baseline {
 extern const Entry<float> f32;
 extern const Entry<double> f64;
-}
-
-void in_parallel(int count, void (*work)(void*, int), void* context) {
-  if (count == 1) return work(context, 0);
-  std::vector<std::exception_ptr> failed(count);
-  auto guarded = [&](int k) {
-    try {
-      work(context, k);
-    } catch (...) {
-      failed[k] = std::current_exception();
-    }
-  };
-  // Threads of our own for one call: no pool to outlive a fork, no second OpenMP beside torch's.
-  std::vector<std::thread> threads;
-  int begun = 1;
-  try {
-    for (threads.reserve(count - 1); begun < count; ++begun) threads.emplace_back(guarded, begun);
-  } catch (...) {
-    // No thread to be had: this one does the rest.
-  }
-  guarded(0);
-  for (int k = begun; k < count; ++k) guarded(k);
-  for (std::thread& thread : threads) thread.join();
-  for (const std::exception_ptr& error : failed)
-    if (error) std::rethrow_exception(error);
 }
 
 namespace {
