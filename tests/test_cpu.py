@@ -152,6 +152,26 @@ def test_nan_in_the_input_is_nan_in_the_output(cell: Cell) -> None:
     assert y[:, [0, 2]].isfinite().all()
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "size", [(1, 1, 64, 512), (1, 7, 5, 33), (9, 2, 20, 40), (6, 30, 3, 17)], ids=str
+)
+def test_a_state_left_out_is_a_state_of_zeros(size: tuple[int, ...], level: str) -> None:
+    T, B, I, H = size
+    lstm, x = LSTM(I, H, engine="cpu"), torch.randn(T, B, I)
+    zero = torch.zeros(1, B, H)
+    with native_level(level):
+        left_out, given = lstm(x), lstm(x, (zero, zero))
+        assert torch.equal(left_out[0], given[0])
+        assert torch.equal(left_out[1][1], given[1][1])
+        d = [
+            torch.autograd.grad(y.square().sum(), list(lstm.parameters()))
+            for y, _ in (left_out, given)
+        ]
+    for ours, theirs in zip(*d, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_inputs_that_are_not_contiguous() -> None:
     lstm = LSTM(6, 9, engine="cpu", dtype=torch.float64)
     x = torch.randn(5, 4, 12, dtype=torch.float64)[..., ::2].requires_grad_()

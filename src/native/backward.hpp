@@ -190,8 +190,10 @@ template <class T> static void spend(const BackSlice<T>& s, long filled) {
   if (s.d->d_x) spend_on_x(s, filled);
   if (s.few) {
     const Shape& shape = *s.shape;
+    long after = filled;  // the rows that read an h which is not the zero of the beginning: that comes last
+    while (!s.in->h_0 && after > 0 && s.at[after - 1] < shape.B) --after;
     return (shape.G() == 4 ? few_weights<T, 4> : few_weights<T, 3>)(*s.few, s.read, s.stride, shape.I, shape.H, s.d_a,
-                                                                   s.pitch, filled);
+                                                                   s.pitch, filled, after);
   }
   weights_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.read, s.stride, s.sums);
   thin_gradient<T>(s.d_a, s.pitch, filled, s.gate_blocks, s.in->x, s.at, s.thin, s.thin_sums);

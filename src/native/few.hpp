@@ -144,12 +144,14 @@ template <class T, int G> static void few_bias(const Few<T>& few, const T* d_a, 
     }
 }
 
-// The gradient of the weights from a chunk's rows of d_a and of read [rows, stride]: x and h.
+// The gradient of the weights from a chunk's rows of d_a and of read [rows, stride]: x, and in the first
+// `with_h` rows h.
 template <class T, int G>
-static void few_weights(Few<T>& few, const T* read, long stride, long I, long H, const T* d_a, long pitch, long rows) {
+static void few_weights(Few<T>& few, const T* read, long stride, long I, long H, const T* d_a, long pitch, long rows,
+                        long with_h) {
   T* none = nullptr;
   few_gradient<T, G>(few, read, stride, I, d_a, pitch, rows, few.d_x, few.spent_x ? few.w_x : none);
-  few_gradient<T, G>(few, read + I, stride, H, d_a, pitch, rows, few.d_h, few.spent_h ? few.w_h : none);
+  few_gradient<T, G>(few, read + I, stride, H, d_a, pitch, with_h, few.d_h, few.spent_h ? few.w_h : none);
   few_bias<T, G>(few, d_a, pitch, rows);
   few.begun = true;
 }

@@ -103,6 +103,9 @@ static void input_tile(const Slice<T>& s, const T* x, long block, T* to, long to
     for (int g = 0; g < G; ++g) store(to + m * to_step + g * L, sum[m][g]);
 }
 
+// Whether every row reads h = 0 in step t: then W_hh h is not made.
+template <class T> UNROLLED_INLINE bool nothing_before(const Slice<T>& s, long t) { return t == 0 && !s.in->h_0; }
+
 // The pre-activations of R rows and WIDTH blocks, and then E1–E8.
 template <class T, int G, int R, int WIDTH>
 static void step_tile(const Slice<T>& s, long t, long from, long block, const T* a_x, Finish<T> finish) {
@@ -117,7 +120,8 @@ static void step_tile(const Slice<T>& s, long t, long from, long block, const T*
     for (int n = 0; n < N; ++n) sum[m][n] = load(start + n * L);
   }
   if (!a_x) multiply_add<T, R, N>(sum, s.x + from, 1, s.w_x + (block - s.packed) * I * G * L, N * L, I);
-  multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + (block - s.packed) * H * G * L, N * L, H);
+  if (!nothing_before(s, t))
+    multiply_add<T, R, N>(sum, s.h_rec_of + from, 1, s.w_h + (block - s.packed) * H * G * L, N * L, H);
   alignas(64) T a[R * N * L];
 #pragma GCC unroll 8
   for (int m = 0; m < R; ++m)
@@ -259,7 +263,7 @@ template <class T, int G> static void run(Slice<T>& s, long ahead, Finish<T> fin
       if (s.once_x) {
         s.packed = block;
         pack_gates(s.in->w_ih, G, H, shape.I, s.width, block, block + wide, s.once_x);
-        pack_gates(s.in->w_hh, G, H, H, s.width, block, block + wide, s.once_h);
+        if (!nothing_before(s, t)) pack_gates(s.in->w_hh, G, H, H, s.width, block, block + wide, s.once_h);
       }
       for (long k = 0; k < s.count;) {
         const long take = blocks_of(s.count - k, blocks_of(s.count - k, tile_rows(G, wide)));
