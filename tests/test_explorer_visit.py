@@ -296,9 +296,11 @@ def test_in_a_notebook_the_page_runs_in_a_frame_that_reaches_nothing(
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto((tmp_path / "notebook.html").as_uri())
     frame = tab.frame_locator("iframe")
+    frame.locator(".map").nth(5).wait_for()
     assert frame.locator(".map").count() == 6
     frame.locator("#tab-reach").click()
     frame.locator("text=f = 0").first.click()
+    frame.locator(".chip").wait_for()  # a frame's own drawing takes its time
     assert frame.locator(".chip").count() == 1
     frame.locator("text=Copy link").click()
     frame.locator("text=The link").wait_for()
