@@ -115,6 +115,20 @@ def test_layers_and_directions_are_told_apart(generator: torch.Generator) -> Non
     assert (after["l1_reverse"].h - before["l1_reverse"].h).abs()[..., 0].max() > 1e-6
 
 
+def test_after_a_call_that_was_cut_short_the_layers_are_still_told_apart(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lstm, x = LSTM(3, 4, 2, dtype=torch.float64), normal(generator, 6, 2, 3)
+    everything = range(4)
+    with intervention.held(lstm, "l0", everything):
+        expected = lstm(x)[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(intervention.reference, "forward", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                lstm(x)
+        assert torch.equal(lstm(x)[0], expected)
+
+
 def test_padding_and_missing_steps_stay_what_they_are(generator: torch.Generator) -> None:
     """The same of a batch with lengths as of its rows alone."""
     x = normal(generator, 6, 2, 3)

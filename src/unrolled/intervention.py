@@ -13,9 +13,9 @@ that is to say "no" is better held at its mean over the steps at which it says s
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -266,8 +266,14 @@ class _Stepping:
 
     def __init__(self, module: LSTM | Elman, each: tuple[Each, ...]) -> None:
         self.each = each
-        # A call runs every layer and direction once, in this order.
-        self.keys = itertools.cycle(module._keys if isinstance(module, LSTM) else ())
+        self.key = "l0"
+        if isinstance(module, LSTM):
+            self._inputs_of = partial(type(module).inputs_of, module)
+
+    def inputs_of(self, key: str, *given: Any) -> Inputs:
+        """In place of `LSTM.inputs_of`, which is asked for the layer that runs next."""
+        self.key = key
+        return self._inputs_of(key, *given)
 
     def handed_round(self, key: str, step: Step) -> Step:
         for each in self.each:
@@ -278,7 +284,7 @@ class _Stepping:
         self, cell: Cell, inputs: Inputs, masks: StateMasks, *, engine: str, trace: bool
     ) -> Forward:
         """In place of `unrolled.recurrence.recurrence`."""
-        key = next(self.keys)
+        key = self.key
 
         def change(made: Gates, h: Tensor, c: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor]:
             step = self.handed_round(key, Step(h, c, made, live))
@@ -301,18 +307,21 @@ def _stepped(module: LSTM | Elman, each: Each, first: bool = False) -> Iterator[
     Who only looks comes first, and sees what the step made.
     """
     place = "_run_layer" if isinstance(module, LSTM) else "_change"
-    before = {name: module.__dict__[name] for name in (place, "engine") if name in module.__dict__}
+    touched = (place, "inputs_of", "engine")
+    before = {name: module.__dict__[name] for name in touched if name in module.__dict__}
     inside: Any = before.get(place)
     earlier = inside.__self__.each if inside is not None else ()
     stepping = _Stepping(module, (each, *earlier) if first else (*earlier, each))
     try:
         if isinstance(module, LSTM):
+            module.__dict__["inputs_of"] = stepping.inputs_of
             # Setting the engine also makes the next call look anew at which way it goes.
             module._run_layer, module.engine = stepping.lstm, "reference"
         else:
             module._change = stepping.elman
         yield
     finally:
-        del module.__dict__[place]
+        for name in touched[:2]:
+            module.__dict__.pop(name, None)
         for name, value in before.items():
             setattr(module, name, value)
