@@ -209,6 +209,20 @@ def test_a_senseless_question_is_refused(words: list[str], sentence: str) -> Non
         SMALL.attempt(training.build(SMALL), words)
 
 
+def test_what_was_learned_from_is_no_judge(table: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, data=table, event="e", channels=("x", "y"))
+    model, border = training.build(recipe), recipe.parts.border
+    total = len(recipe.parts.values)
+    same = recipe.attempt(model, [str(table), "--out", str(tmp_path / "same.csv")])
+    assert f"over the last {total - border:,} steps: the others were learned from" in same
+    lines = table.read_text().splitlines()
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    assert "learned from" not in recipe.attempt(
+        model, [str(other), "--out", str(tmp_path / "o.csv")]
+    )
+
+
 def test_a_run_of_a_file_asks_for_a_file(table: Path) -> None:
     recipe = replace(SMALL, data=table, event="e", channels=("x", "y"))
     with pytest.raises(ValueError, match="what is to be labelled"):
