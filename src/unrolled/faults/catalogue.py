@@ -218,6 +218,7 @@ def _output_derivative() -> Iterator[Fault]:
     yield Fault(
         "phi-prime-forgotten", "the derivative 1 - tanh²(c) of the output is missing", right, "phi'"
     )
+    yield Fault("phi-prime-half", "1 - tanh(c) stands where 1 - tanh²(c) belongs", right, "phi'")
     yield Fault("h-squared", "1 - h² stands where 1 - tanh²(c) belongs", right, "phi'")
     yield Fault(
         "c-prev-for-c", "1 - tanh²(c_prev) stands where 1 - tanh²(c) belongs", right, "phi'"
@@ -237,6 +238,14 @@ def _gate_derivative(k: str) -> Iterator[Fault]:
     yield Fault(
         f"{k}-prime-forgotten",
         f"the derivative of {'tanh' if k == 'g' else 'the sigmoid'} is missing in {name}",
+        mend,
+        slot,
+    )
+    yield Fault(
+        f"{k}-prime-half",
+        "1 - g stands where 1 - g² belongs"
+        if k == "g"
+        else f"the derivative of the sigmoid in {name} lacks the factor {k}",
         mend,
         slot,
     )

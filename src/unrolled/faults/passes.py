@@ -268,6 +268,7 @@ def _step_backward(
         slope = (1 - phi * phi)[None]
         slope = pick("c-squared", slope, lambda: 1 - s.c * s.c)
         slope = pick("phi-prime-forgotten", slope, lambda: torch.ones_like(s.c))
+        slope = pick("phi-prime-half", slope, lambda: 1 - phi)
         slope = pick("h-squared", slope, lambda: 1 - h * h)
         slope = pick("c-prev-for-c", slope, lambda: 1 - old * old)
         d_c = d_c_next + d_h * s.o * slope
@@ -319,6 +320,7 @@ def _through_gate(k: str, value: Tensor, d: Tensor, on: Switches) -> Tensor:
     squash = torch.tanh if k == "g" else torch.sigmoid
     slope = exact(value)[None]
     slope = on.pick(f"{k}-prime-forgotten", slope, lambda: torch.ones_like(value))
+    slope = on.pick(f"{k}-prime-half", slope, lambda: 1 - value)
     slope = on.pick(f"{k}-prime-twice", slope, lambda: exact(squash(value)))
     slope = on.pick(f"{k}-prime-of-other", slope, lambda: other(value))
     d_a = d * slope
