@@ -282,20 +282,22 @@ def show(arguments: list[str]) -> int:
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled import trained
+    from unrolled import runs, trained
 
     parser = _Parser(
         prog="unrolled try",
         description=COMMANDS["try"].summary,
-        epilog="For an adder: `unrolled try runs/adder 57 68`.",
+        epilog="For an adder: `unrolled try runs/adder 57 68`. A word --trust among ARGS is not "
+        f"the recipe's: {runs.TRUST}.",
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
     parser.add_argument(
         "words", metavar="ARGS", nargs=argparse.REMAINDER, help="what the recipe takes"
     )
-    found = parser.parse_args(arguments)
+    rest = [word for word in arguments if word != "--trust"]  # which may stand anywhere
+    found = parser.parse_args(rest)
     _need("safetensors")
-    _, recipe, model = trained.open_run(found.folder)
+    _, recipe, model = trained.open_run(found.folder, trust=rest != arguments)
     try:
         print(recipe.attempt(model, found.words))
     except ValueError as error:

@@ -20,15 +20,24 @@ class Trained(NamedTuple):
     model: nn.Module
 
 
-def open_run(folder: Path) -> Trained:
+def open_run(folder: Path, trust: bool = False) -> Trained:
     """Read a run's folder; the model is in ``eval()``.
+
+    A run may come from a stranger, and names its recipe: code of our own is run to read it, and
+    a file's only where ``trust`` says so.
 
     Raises
     ------
     RunError, RecipeError
-        If the folder is no run, its recipe or data is not there, or its weights do not fit.
+        If the folder is no run, its recipe is a file that is not trusted, its recipe or data is
+        not there, or its weights do not fit.
     """
     config = runs.read_config(folder)
+    if config.recipe not in recipes.names() and config.recipe.endswith(".py") and not trust:
+        raise runs.RunError(
+            f"{folder} is a run of {config.recipe}, whose code would be run to read it: "
+            "add --trust if it is yours."
+        )
     recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
     try:
         training.check(recipe)
