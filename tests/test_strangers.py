@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,42 @@ def test_code_that_a_run_names_is_not_run(capsys: Captured, words: list[str]) ->
     assert not Path("done").exists()
     refused(capsys, *words, "--trust")  # which is to be trusted, but no recipe
     assert Path("done").exists()
+
+
+# --- what a config.json claims --------------------------------------------------------------
+
+COMMANDS = [["try", "run"], ["show", "run", "--plots"], ["explore", "run"]]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_pipe_or_a_device_is_no_data(capsys: Captured, words: list[str]) -> None:
+    made("series")
+    os.mkfifo("pipe")
+    for name in (str(Path("pipe").resolve()), "/dev/zero"):
+        claim(Path("run"), data=name)
+        assert f"names {name}, which is no file to read" in refused(capsys, *words)
+
+
+def test_whose_data_a_page_holds_is_said(capsys: Captured) -> None:
+    rows = "\n".join(str(n % 7) for n in range(200))
+    Path("private.csv").write_text(f"n\n{rows}\n")
+    made("series", "--data", "private.csv")
+    told = f"data from {Path('private.csv').resolve()}\n"
+    _, out, err = run(capsys, "explore", "run")
+    assert told in err
+    assert told not in out
+    status, out, err = run(capsys, "explore", "run", "--json")
+    assert status == 0
+    assert json.loads(out)
+    assert told in err
+    assert told in run(capsys, "show", "run", "--plots")[1]
+    assert told not in "".join(run(capsys, "explore", "run", "--trust")[1:])
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+@pytest.mark.parametrize("claimed", [{"hidden": 100_000}, {"layers": 10**9}, {"window": 10**12}])
+def test_sizes_that_the_weights_do_not_have_are_a_sentence(
+    capsys: Captured, words: list[str], claimed: dict[str, int]
+) -> None:
+    claim(made("series"), **claimed)
+    assert "config.json" in refused(capsys, *words)

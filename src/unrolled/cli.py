@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 141
         print(f"unrolled: {error.filename or 'a file'}: {error.strerror}.", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"unrolled: there is not enough memory for that: {error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("unrolled: stopped at once.", file=sys.stderr)
         return 130

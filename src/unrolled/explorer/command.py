@@ -53,7 +53,11 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
     RunError, RecipeError, ExplorerError
         If the folder is no run, or its recipe has nothing to explore.
     """
-    config, recipe, model = trained.open_run(folder, trust)
+    opened = trained.open_run(folder, trust)
+    config, recipe, model = opened
+    if not trust:
+        for path in opened.data:  # a stranger's run may name any file of the reader's
+            print(f"data from {path}", file=sys.stderr)
     describe = getattr(recipe, "explorer", None)
     if describe is None:
         able = [n for n in recipes.names() if hasattr(recipes.find(n).recipe, "explorer")]
