@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from unrolled import cli
+from unrolled import checkpoint, cli
 
 Captured = pytest.CaptureFixture[str]
 
@@ -103,3 +104,40 @@ def test_sizes_that_the_weights_do_not_have_are_a_sentence(
 ) -> None:
     claim(made("series"), **claimed)
     assert "config.json" in refused(capsys, *words)
+
+
+# --- files that are damaged, or lie ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("pictures", [[1], 5])
+def test_pictures_that_are_no_names(capsys: Captured, pictures: Any) -> None:
+    path = made("adder") / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": pictures}))
+    assert "result.json is damaged: 'pictures' holds no names" in refused(capsys, "show", "run")
+
+
+def test_a_loss_that_is_no_number(capsys: Captured) -> None:
+    (made("adder") / "metrics.jsonl").write_text('{"step": 1, "loss": "x"}\n')
+    assert "line 1 says loss = 'x', which is no number" in refused(capsys, "show", "run", "--plots")
+
+
+def test_what_is_not_finite_is_null_in_the_json(capsys: Captured) -> None:
+    path = made("adder") / "weights.safetensors"
+    weights = checkpoint.read_weights(path)
+    checkpoint.write_weights(path, {k: torch.full_like(v, torch.nan) for k, v in weights.items()})
+    status, out, _ = run(capsys, "explore", "run", "--json")
+    assert status == 0
+    assert "NaN" not in out
+    assert json.loads(out)["networks"][0]["logits"][0][0] is None
+
+
+def test_nothing_in_a_config_steers_the_terminal(capsys: Captured) -> None:
+    claim(made("series"), data="\x1b]0;pwned\x07\nfinished: well\ud800")
+    status, out, err = run(capsys, "show", "run")
+    assert status == 0
+    assert "data = \\x1b]0;pwned\\x07\\nfinished: well\\ud800" in out
+    assert "\x1b" not in out + err
+    path = Path("run/config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": "\x1b[31mx.py"}))
+    assert "\x1b" not in refused(capsys, "explore", "run")
+    assert "\x1b" not in run(capsys, "show", "run")[1]

@@ -41,11 +41,13 @@ __all__ = [
     "cut_metrics",
     "decode_fields",
     "encode_fields",
+    "finite",
     "free_folder",
     "is_empty",
     "latest_folder",
     "locked",
     "new_config",
+    "printable",
     "read_config",
     "read_metrics",
     "read_result",
@@ -284,7 +286,7 @@ def _decode(name: str, hint: Any, value: Any) -> Any:
 
 def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
     """Add one line; a figure that is not finite is written as null, which JSON has."""
-    line = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
+    line = json.dumps(finite(row), ensure_ascii=False, allow_nan=False)
     with open(folder / METRICS, "a", encoding="utf-8", opener=open_unlinked) as file:
         file.write(line + "\n")
 
@@ -308,6 +310,11 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             raise RunError(f"{path} is damaged: line {number} is not JSON ({error}).") from error
         if not isinstance(row, dict) or type(row.get("step")) is not int:
             raise RunError(f"{path} is damaged: line {number} names no step.")
+        for name, value in row.items():
+            if not isinstance(value, int | float | None):
+                raise RunError(
+                    f"{path} is damaged: line {number} says {name} = {value!r}, which is no number."
+                )
         rows.append(row)
     return rows
 
@@ -323,7 +330,7 @@ def cut_metrics(folder: Path, step: int) -> None:
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Write `result.json`: the run is done."""
-    _write_json(folder / RESULT, _finite(result))
+    _write_json(folder / RESULT, finite(result))
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -331,9 +338,15 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return _read_json(folder / RESULT) if (folder / RESULT).is_file() else None
 
 
-def _finite(value: Any) -> Any:
+def printable(text: str) -> str:
+    r"""A text from a run's files for a terminal: what would steer it is written as ``\x1b``."""
+    return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)
+
+
+def finite(value: Any) -> Any:
+    """The same value for JSON: a number that is not finite is None, which JSON has."""
     if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
+        return {key: finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -86,7 +86,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     out.mkdir(parents=True, exist_ok=True)
     yield ""
     if not options.trust:
-        yield from (f"  data from {path}" for path in trained.data)
+        yield from (f"  data from {runs.printable(str(path))}" for path in trained.data)
     for inspection in inspections:
         name = inspection.passage.name
         yield from (f"  {f'{name}: ' if name else ''}{line}" for line in inspection.said())

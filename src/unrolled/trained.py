@@ -42,13 +42,16 @@ def open_run(folder: Path, trust: bool = False) -> Trained:
     config = runs.read_config(folder)
     if config.recipe not in recipes.names() and config.recipe.endswith(".py") and not trust:
         raise runs.RunError(
-            f"{folder} is a run of {config.recipe}, whose code would be run to read it: "
-            "add --trust if it is yours."
+            f"{folder} is a run of {runs.printable(config.recipe)}, whose code would be run to "
+            "read it: add --trust if it is yours."
         )
     recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
     for path in _named(recipe):
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise runs.RunError(f"{folder} names {path}, which is no file to read: see its config.")
+            raise runs.RunError(
+                f"{folder} names {runs.printable(str(path))}, which is no file to read: see its "
+                "config.json."
+            )
     weights = checkpoint.read_weights(folder / runs.WEIGHTS)
     if config.recipe in recipes.names():
         _check_sizes(folder, recipe, weights)

@@ -57,7 +57,7 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
     config, recipe, model = opened
     if not trust:
         for path in opened.data:  # a stranger's run may name any file of the reader's
-            print(f"data from {path}", file=sys.stderr)
+            print(f"data from {runs.printable(str(path))}", file=sys.stderr)
     describe = getattr(recipe, "explorer", None)
     if describe is None:
         able = [n for n in recipes.names() if hasattr(recipes.find(n).recipe, "explorer")]
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if options.json:
         traces = [{"run": where, **trace(one, options.input)} for one, where, _ in networks]
-        json.dump({"networks": traces}, sys.stdout)
+        json.dump(runs.finite({"networks": traces}), sys.stdout, allow_nan=False)
         print()
         return 0
     if options.input:
