@@ -5,7 +5,7 @@ far was heard: it has to compare, remember and count.  Train it, look at it and 
 
     unrolled train examples/my_recipe.py
     unrolled show runs/my_recipe
-    unrolled try runs/my_recipe 0.3 0.9 0.5 0.1
+    unrolled try runs/my_recipe --trust 0.3 0.9 0.5 0.1
     unrolled explore runs/my_recipe --trust
 
 To make a recipe of your own, copy this file and change what is between the lines of dashes.  Every

@@ -43,7 +43,7 @@ FLOORS = (
     {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
     {"engines"},
     {"masks"},
-    {"equations"},
+    {"equations", "replacing"},
     {"_native"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -176,7 +176,10 @@ def test_a_recipe_by_its_path(capsys: Captured) -> None:
     assert run(capsys, "train", "my recipe.py", "--steps", "2")[0] == 0
     assert run(capsys, "train", "my recipe.py", "--resume", "--steps", "3")[0] == 0
     assert "bias" in run(capsys, "show", "runs/my recipe")[1]
-    assert run(capsys, "try", "runs/my recipe", "-x", "--y") == (0, "-x --y\n", "")
+    for words in (["--trust", "-x", "--y"], ["-x", "--y", "--trust"]):
+        told = run(capsys, "try", "runs/my recipe", *words)
+        assert told == (0, "-x --y\n", "")
+    assert run(capsys, "try", "runs/my recipe", "-x", "--trust", "--y") == (0, "-x --y\n", "")
 
 
 def test_show_of_a_run_that_was_stopped_says_how_to_go_on(capsys: Captured, trained: Path) -> None:

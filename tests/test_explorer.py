@@ -332,3 +332,14 @@ def test_importing_the_package_does_not_bring_the_explorer() -> None:
     assert callable(unrolled.explore)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         unrolled.nonsense  # noqa: B018
+
+
+def test_a_page_goes_through_no_link(run: Path, tmp_path: Path, capsys: Captured) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("kept", encoding="utf-8")
+    for name in ("explorer.html", ".explorer.html.writing"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(theirs)
+    assert cli.main(["explore", str(run)]) == 0
+    assert theirs.read_text(encoding="utf-8") == "kept"
+    assert not (run / "explorer.html").is_symlink()

@@ -152,10 +152,10 @@ def test_the_example_is_trained_and_tried_from_the_command_line(capsys: Captured
     flags = ["--steps", "4", "--report-every", "2", "--hidden", "4", "--out", "run"]
     assert cli.main(["train", EXAMPLE, *flags]) == 0
     assert cli.main(["show", "run"]) == 0
-    assert cli.main(["try", "run", "0.3", "0.9", "0.5"]) == 0
+    assert cli.main(["try", "run", "--trust", "0.3", "0.9", "0.5"]) == 0
     assert capsys.readouterr().out.splitlines()[-3].split()[2] == "0"
     for words in (["x"], ["2"], [], ["0.1"] * 9):
-        assert cli.main(["try", "run", *words]) == 2
+        assert cli.main(["try", "run", "--trust", *words]) == 2
         assert "numbers from 0 to 1" in capsys.readouterr().err
     assert cli.main(["train", EXAMPLE, "--length", "1"]) == 2
     assert "length = 1 makes no sense" in capsys.readouterr().err

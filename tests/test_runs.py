@@ -178,3 +178,43 @@ def test_a_file_is_old_or_new_and_never_half(
             with pytest.raises(KeyboardInterrupt):
                 runs.write_result(tmp_path, {"figures": {"n": 2}})
         assert runs.read_result(tmp_path) == {"figures": {"n": 1}}
+
+
+# --- links that somebody planted ------------------------------------------------------------
+
+
+def test_no_link_in_a_folder_leads_out_of_it(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("kept")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".result.json.writing").symlink_to(theirs)
+    (folder / "result.json").symlink_to(theirs)
+    runs.write_result(folder, {"figures": {"n": 1}})
+    assert not (folder / "result.json").is_symlink()
+    assert runs.read_result(folder) == {"figures": {"n": 1}}
+    (folder / ".lock").symlink_to(theirs)
+    (folder / runs.METRICS).symlink_to(theirs)
+    with pytest.raises(OSError, match="is a link, which is not followed"), runs.locked(folder):
+        pass
+    with pytest.raises(OSError, match="is a link, which is not followed"):
+        runs.append_metrics(folder, {"step": 1})
+    (folder / ".lock").unlink()
+    (folder / ".lock").hardlink_to(theirs)
+    with runs.locked(folder):
+        pass
+    assert theirs.read_text() == "kept"
+
+
+def test_what_a_killed_process_left_beside_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / ".result.json.writing").write_text("half of a much longer fi")
+    assert runs.is_empty(tmp_path)
+    runs.write_result(tmp_path, {})
+    assert runs.read_result(tmp_path) == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_whatever_is_written_beside_its_place_goes_through_one_function() -> None:
+    source = Path(__file__).parent.parent / "src" / "unrolled"
+    found = [p.name for p in source.rglob("*.py") if ".writing" in p.read_text(encoding="utf-8")]
+    assert found == ["replacing.py"]

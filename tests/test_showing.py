@@ -180,7 +180,7 @@ def test_a_recipe_of_ones_own_needs_no_method_for_it(tmp_path: Path, capsys: Cap
     folder = tmp_path / "mine"
     assert cli.main(["train", str(example), "--steps", "3", "--out", str(folder)]) == 0
     capsys.readouterr()
-    status, out, err = run(capsys, folder, "--plots", "--unit", "1")
+    status, out, err = run(capsys, folder, "--plots", "--trust", "--unit", "1")
     assert (status, err) == (0, "")
     names = {path.name for path in pictures(out)}
     assert names == {"learning.png", "states.png", "half_lives.png", "flow.png", "unit_1.png"}
@@ -307,3 +307,12 @@ def test_properties_are_those_behind_a_tokens_last_letter() -> None:
     found = properties(["a", ' "b', 'c"', " d"])
     assert found["inside quotes"][:, 0].tolist() == [False, True, False, False]
     assert found["line position"][:, 0].tolist() == [1, 4, 6, 8]
+
+
+def test_pictures_go_through_no_link(adder: Path, tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(adder, folder, ignore=shutil.ignore_patterns("plots"))
+    (tmp_path / "theirs").mkdir()
+    (folder / "plots").symlink_to(tmp_path / "theirs")
+    assert "plots is a link, which is not followed" in refused(capsys, folder, "--plots")
+    assert not list((tmp_path / "theirs").iterdir())

@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 141
         print(f"unrolled: {error.filename or 'a file'}: {error.strerror}.", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"unrolled: there is not enough memory for that: {error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("unrolled: stopped at once.", file=sys.stderr)
         return 130
@@ -282,20 +285,22 @@ def show(arguments: list[str]) -> int:
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled import trained
+    from unrolled import runs, trained
 
     parser = _Parser(
         prog="unrolled try",
         description=COMMANDS["try"].summary,
-        epilog="For an adder: `unrolled try runs/adder 57 68`.",
+        epilog="For an adder: `unrolled try runs/adder 57 68`. A word --trust among ARGS is not "
+        f"the recipe's: {runs.TRUST}.",
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
     parser.add_argument(
         "words", metavar="ARGS", nargs=argparse.REMAINDER, help="what the recipe takes"
     )
-    found = parser.parse_args(arguments)
+    rest = [word for word in arguments if word != "--trust"]  # which may stand anywhere
+    found = parser.parse_args(rest)
     _need("safetensors")
-    _, recipe, model = trained.open_run(found.folder)
+    _, recipe, model = trained.open_run(found.folder, trust=rest != arguments)
     try:
         print(recipe.attempt(model, found.words))
     except ValueError as error:

@@ -7,7 +7,6 @@ its dashes too, so a grey print says the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
+
+from unrolled.replacing import replace_file
 
 __all__ = [
     "Fan",
@@ -386,7 +387,5 @@ def save(figure: Figure, path: Path, title: str, *, ground: str = "white", dpi: 
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
     FigureCanvasAgg(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.writing")
-    figure.savefig(beside, format="png", dpi=dpi, facecolor=ground)
-    os.replace(beside, path)
+    replace_file(path, lambda b: figure.savefig(b, format="png", dpi=dpi, facecolor=ground))
     return path

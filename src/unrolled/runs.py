@@ -8,9 +8,8 @@ result.json          the final figures and the names of the pictures; there when
 resume.safetensors   everything that going on needs, in one file that is replaced whole
 ===================  ==============================================================================
 
-Nothing here is ever pickled, so a run from a stranger can be opened.  A file is written beside
-its place, brought to the disk, and then moved there: it is the old one or the new one, at any
-moment, never half of one.
+Nothing here is ever pickled, so a run from a stranger can be opened; and a file is the old one or
+the new one, at any moment, never half of one (`unrolled.replacing`).
 """
 
 from __future__ import annotations
@@ -18,20 +17,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+from unrolled.replacing import open_unlinked, replace_file
 
 __all__ = [
     "CONFIG",
     "METRICS",
     "RESULT",
     "RESUME",
+    "TRUST",
     "WEIGHTS",
     "Config",
     "RunError",
@@ -40,15 +41,16 @@ __all__ = [
     "cut_metrics",
     "decode_fields",
     "encode_fields",
+    "finite",
     "free_folder",
     "is_empty",
     "latest_folder",
     "locked",
     "new_config",
+    "printable",
     "read_config",
     "read_metrics",
     "read_result",
-    "replace_file",
     "write_config",
     "write_result",
 ]
@@ -59,6 +61,7 @@ RESULT = "result.json"
 RESUME = "resume.safetensors"
 WEIGHTS = "weights.safetensors"
 
+TRUST = "of a run whose recipe is a .py file: run that file, which may do anything"  # --trust
 
 R = TypeVar("R")
 
@@ -79,18 +82,6 @@ class Config(NamedTuple):
     versions: dict[str, str]
     created: str
     threads: int
-
-
-# --- files that are whole at any moment -----------------------------------------------------
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path``, bring it to the disk, and move it there."""
-    beside = path.with_name(f".{path.name}.writing")
-    write(beside)
-    with open(beside, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def _write_json(path: Path, value: Any) -> None:
@@ -167,13 +158,16 @@ def locked(folder: Path) -> Iterator[None]:
     ------
     RunError
         If another process has it.
+    OSError
+        If the lock is a link.
     """
     try:
         import fcntl
     except ImportError:  # not POSIX: no lock
         yield
         return
-    with open(folder / ".lock", "w") as file:
+    # Not truncated: what a stranger's hard link points to keeps what it holds.
+    with open(folder / ".lock", "a", opener=open_unlinked) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -292,8 +286,8 @@ def _decode(name: str, hint: Any, value: Any) -> Any:
 
 def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
     """Add one line; a figure that is not finite is written as null, which JSON has."""
-    line = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
-    with open(folder / METRICS, "a", encoding="utf-8") as file:
+    line = json.dumps(finite(row), ensure_ascii=False, allow_nan=False)
+    with open(folder / METRICS, "a", encoding="utf-8", opener=open_unlinked) as file:
         file.write(line + "\n")
 
 
@@ -316,6 +310,11 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             raise RunError(f"{path} is damaged: line {number} is not JSON ({error}).") from error
         if not isinstance(row, dict) or type(row.get("step")) is not int:
             raise RunError(f"{path} is damaged: line {number} names no step.")
+        for name, value in row.items():
+            if not isinstance(value, int | float | None):
+                raise RunError(
+                    f"{path} is damaged: line {number} says {name} = {value!r}, which is no number."
+                )
         rows.append(row)
     return rows
 
@@ -331,7 +330,7 @@ def cut_metrics(folder: Path, step: int) -> None:
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Write `result.json`: the run is done."""
-    _write_json(folder / RESULT, _finite(result))
+    _write_json(folder / RESULT, finite(result))
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -339,9 +338,15 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return _read_json(folder / RESULT) if (folder / RESULT).is_file() else None
 
 
-def _finite(value: Any) -> Any:
+def printable(text: str) -> str:
+    r"""A text from a run's files for a terminal: what would steer it is written as ``\x1b``."""
+    return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)
+
+
+def finite(value: Any) -> Any:
+    """The same value for JSON: a number that is not finite is None, which JSON has."""
     if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
+        return {key: finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

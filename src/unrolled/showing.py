@@ -49,6 +49,7 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> a
     )
     parser.add_argument("--dark", action="store_true", help="on a dark ground")
     parser.add_argument("--out", metavar="PATH", type=Path, help="the folder for them: DIR/plots")
+    parser.add_argument("--trust", action="store_true", help=runs.TRUST)
     options = parser.parse_args(list(arguments))
     for name in ("unit", "layer", "dark", "out"):
         if getattr(options, name) not in (None, False) and not options.plots:
@@ -71,9 +72,11 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     from unrolled.pictures.page import DARK, LIGHT
     from unrolled.trained import open_run
 
-    trained = open_run(options.folder)
+    trained = open_run(options.folder, options.trust)
     theme = DARK if options.dark else LIGHT
     out = options.folder / FOLDER if options.out is None else options.out
+    if options.out is None and out.is_symlink():
+        raise ShowError(f"{out} is a link, which is not followed: remove it, or say --out.")
     if out.exists() and not out.is_dir():
         raise ShowError(f"{out} is a file: --out takes a folder.")
     inspections = [
@@ -82,6 +85,8 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     _check(inspections, options)
     out.mkdir(parents=True, exist_ok=True)
     yield ""
+    if not options.trust:
+        yield from (f"  data from {runs.printable(str(path))}" for path in trained.data)
     for inspection in inspections:
         name = inspection.passage.name
         yield from (f"  {f'{name}: ' if name else ''}{line}" for line in inspection.said())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from unrolled import checkpoint, recipes, runs, training
 
@@ -19,26 +21,69 @@ class Trained(NamedTuple):
     recipe: Any
     model: nn.Module
 
+    @property
+    def data(self) -> list[Path]:
+        """The files and folders that the run names, wherever they lie."""
+        return _named(self.recipe)
 
-def open_run(folder: Path) -> Trained:
+
+def open_run(folder: Path, trust: bool = False) -> Trained:
     """Read a run's folder; the model is in ``eval()``.
+
+    A run may come from a stranger, and names its recipe: code of our own is run to read it, and
+    a file's only where ``trust`` says so.
 
     Raises
     ------
     RunError, RecipeError
-        If the folder is no run, its recipe or data is not there, or its weights do not fit.
+        If the folder is no run, its recipe is a file that is not trusted, its recipe or data is
+        not there, or its weights do not fit.
     """
     config = runs.read_config(folder)
+    if config.recipe not in recipes.names() and config.recipe.endswith(".py") and not trust:
+        raise runs.RunError(
+            f"{folder} is a run of {runs.printable(config.recipe)}, whose code would be run to "
+            "read it: add --trust if it is yours."
+        )
     recipe = runs.decode_fields(recipes.find(config.recipe).recipe, config.fields)
+    for path in _named(recipe):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise runs.RunError(
+                f"{folder} names {runs.printable(str(path))}, which is no file to read: see its "
+                "config.json."
+            )
+    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
+    if config.recipe in recipes.names():
+        _check_sizes(folder, recipe, weights)
     try:
         training.check(recipe)
         model = training.build(recipe)
     except ValueError as error:
         raise runs.RunError(f"{folder / runs.CONFIG}: {error}") from error
-    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
+    except (MemoryError, RuntimeError, ArithmeticError) as error:
+        first = str(error).splitlines()[0] if str(error) else "not enough memory"
+        raise runs.RunError(f"{folder / runs.CONFIG} asks for too much: {first}.") from error
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise runs.RunError(f"the weights in {folder} do not fit the recipe: {first}") from error
     return Trained(config, recipe, model.eval())
+
+
+def _named(recipe: Any) -> list[Path]:
+    values = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
+    return [value for value in values if isinstance(value, Path)]
+
+
+def _check_sizes(folder: Path, recipe: Any, weights: Mapping[str, Tensor]) -> None:
+    """Refuse sizes that the weights cannot have, before a model of them takes the memory."""
+    largest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
+    bounds = {"hidden": largest, "embedding": largest, "layers": len(weights)}
+    for name, most in bounds.items():
+        value = getattr(recipe, name, None)
+        if isinstance(value, int) and value > most:
+            raise runs.RunError(
+                f"{folder / runs.CONFIG} says {name} = {value}, which the run's weights do not "
+                f"fit: they allow {most} at most."
+            )

@@ -35,11 +35,7 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> a
     parser.add_argument(
         "--input", default="", metavar="TEXT", help="what is read, of --json: such as '11 + 6'"
     )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="of a run whose recipe is a .py file: run that file, which may do anything",
-    )
+    parser.add_argument("--trust", action="store_true", help=runs.TRUST)
     return parser.parse_args(arguments)
 
 
@@ -50,23 +46,18 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Explorable, str, str]]:
-    """A run's networks, each with the run's name and what it is.
-
-    A run may come from a stranger, and names its recipe: code of our own is run to read it, and
-    anybody else's only where ``trust`` says so.
+    """A run's networks, each with the run's name and what it is; ``trust``: see `open_run`.
 
     Raises
     ------
     RunError, RecipeError, ExplorerError
         If the folder is no run, or its recipe has nothing to explore.
     """
-    file = runs.read_config(folder).recipe
-    if file not in recipes.names() and not trust:
-        raise ExplorerError(
-            f"{folder} is a run of {file}, whose code would be run to read it: add --trust if it "
-            "is yours."
-        )
-    config, recipe, model = trained.open_run(folder)
+    opened = trained.open_run(folder, trust)
+    config, recipe, model = opened
+    if not trust:
+        for path in opened.data:  # a stranger's run may name any file of the reader's
+            print(f"data from {runs.printable(str(path))}", file=sys.stderr)
     describe = getattr(recipe, "explorer", None)
     if describe is None:
         able = [n for n in recipes.names() if hasattr(recipes.find(n).recipe, "explorer")]
@@ -100,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if options.json:
         traces = [{"run": where, **trace(one, options.input)} for one, where, _ in networks]
-        json.dump({"networks": traces}, sys.stdout)
+        json.dump(runs.finite({"networks": traces}), sys.stdout, allow_nan=False)
         print()
         return 0
     if options.input:

@@ -18,6 +18,7 @@ from unrolled.explorer.explorable import MOST_STEPS, Explorable, ExplorerError, 
 from unrolled.explorer.inputs import Numbers
 from unrolled.explorer.tracing import trace
 from unrolled.lstm import LSTM
+from unrolled.replacing import replace_file
 
 __all__ = ["Explorer", "explore", "page_of"]
 
@@ -39,9 +40,7 @@ class Explorer:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page; a file that is there already is replaced whole."""
         place = Path(path)
-        beside = place.with_name(f".{place.name}.writing")
-        beside.write_text(self.html, encoding="utf-8")
-        os.replace(beside, place)
+        replace_file(place, lambda beside: beside.write_text(self.html, encoding="utf-8"))
         return place
 
     def open(self) -> Path:

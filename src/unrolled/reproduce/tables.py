@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from unrolled.replacing import replace_file
 from unrolled.reproduce.experiments import Figure
-from unrolled.runs import replace_file
 
 __all__ = ["Row", "as_markdown", "as_text", "save"]
 
@@ -154,9 +153,7 @@ def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
         top -= height
         line = ([0.01, 0.99], [top / total] * 2)
         picture.add_artist(_line(*line, color=colour, linewidth=width))
-    beside = path.with_name(f".{path.name}.writing")
-    picture.savefig(beside, format="png", dpi=150, facecolor="white")
-    os.replace(beside, path)
+    replace_file(path, lambda b: picture.savefig(b, format="png", dpi=150, facecolor="white"))
     return path
 
 

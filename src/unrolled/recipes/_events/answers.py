@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -13,6 +12,7 @@ import numpy as np
 
 from unrolled.forecasting import Floats
 from unrolled.recipes._events.signals import Bools, Signal
+from unrolled.replacing import replace_file
 
 __all__ = ["Question", "best_threshold", "found_events", "read_question", "runs_of", "write_csv"]
 
@@ -137,13 +137,13 @@ def found_events(
 
 
 def write_csv(path: Path, signal: Signal, events: Sequence[str], said: Floats) -> None:
-    """Write the probability of each event at each step, beside its place, and move it there."""
-    beside = path.with_name(f".{path.name}.writing")
-    with open(beside, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow([signal.times.name, *(f"probability of {event}" for event in events)])
-        for label, row in zip(signal.times.labels, said, strict=True):
-            table.writerow([label, *(f"{value:.6f}" for value in row)])
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    """Write the probability of each event at each step; a file that is there is replaced whole."""
+
+    def write(beside: Path) -> None:
+        with open(beside, "w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow([signal.times.name, *(f"probability of {event}" for event in events)])
+            for label, row in zip(signal.times.labels, said, strict=True):
+                table.writerow([label, *(f"{value:.6f}" for value in row)])
+
+    replace_file(path, write)
