@@ -75,7 +75,7 @@ def train_many(
     Raises
     ------
     ValueError, TypeError, unrolled.Declined
-        For a job that makes no sense, with its number; the others' threads end first.
+        For a job that makes no sense, with its number as a note; the others' threads end first.
 
     Examples
     --------
@@ -138,7 +138,8 @@ def _train(number: int, job: Job, engine: str, halt: threading.Event) -> Trained
     except TrainingError as error:
         return Trained(torch.empty(0) if error.losses is None else error.losses, error)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise type(error)(f"job {number}: {error}") from error
+        error.add_note(f"job {number}")
+        raise
     return Trained(losses)
 
 
