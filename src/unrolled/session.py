@@ -215,7 +215,7 @@ class Session:
         return str(getattr(self.recipe, "digest", str)())
 
     def snapshot(self) -> dict[str, Any]:
-        """What `restore` needs, with tensors of its own: the kernel's update precedes the saving."""
+        """What `restore` needs, in copies: the forward pass and the kernel write over what is there."""
         drawn = self._window < self._batches * self._parts
         return {
             "step": self.step,
