@@ -215,7 +215,7 @@ class Session:
         return str(getattr(self.recipe, "digest", str)())
 
     def snapshot(self) -> dict[str, Any]:
-        """What `restore` needs, in copies: the forward pass and the kernel write over what is there."""
+        """What `restore` needs, in copies: what is there is soon written over."""
         drawn = self._window < self._batches * self._parts
         return {
             "step": self.step,
