@@ -26,6 +26,11 @@ State = Any  # (h, c), each [L, B, H]; of an Elman network h [1, B, H]
 _CALL = 2e8  # multiplications of one native call
 _STEP = 2e4  # what a step costs beside its products, in multiplications
 
+_MEANWHILE = (
+    "the network or its optimizer was changed while steps were being made: do that between two "
+    "calls; an iterable of batches runs one block ahead."
+)
+
 _ACTIVATIONS = ("tanh", "sigmoid", "relu")
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
 
@@ -185,8 +190,15 @@ class Program:
             )
         self._tell()
         self._told = self._now()
+        weights = zip(self._kept, self.network.parameters(), strict=False)
+        if any(kept.data_ptr() != p.data_ptr() for kept, p in weights):  # by another thread
+            self._settle(False)
+            self._told = None
+            raise RuntimeError(_MEANWHILE)
 
     def _tell(self) -> None:
+        # Their memory must last as long as the kernel writes to it, whatever takes its place.
+        self._kept = [p.detach() for p in self.network.parameters()]
         network, loss, optimizer = self.network, self.loss, self.optimizer
         self._trainer = cpu.trainer(self.dtype, self._threads)
         self._learned: list[tuple[Tensor, int, int]] = []
@@ -211,8 +223,7 @@ class Program:
             if any(id(t) not in known for t in tensors):
                 step = None if held.step is None else held.step.clone()
                 self._created.append((k, p, before, held, step))
-        # Their memory must last as long as the kernel writes to it, whatever takes its place.
-        self._kept = [t.detach() for t in (*network.parameters(), *self._changed)]
+        self._kept += [t.detach() for t in self._changed]
 
     def _add_layers(self, recurrent: LSTM | Elman, state: State) -> int:
         hidden = recurrent.hidden_size
@@ -260,8 +271,6 @@ class Program:
             If the network or its optimiser has become what the kernel cannot do, or one of their
             tensors was replaced while the kernel wrote to it.
         """
-        if first >= last:
-            return 0  # nor is there anything to be told of
         self._look()
         self._trainer.reserve(block.steps * block.rows, block.rows)
         table, size, some = block.table, losses.element_size(), self.at_once(block)
@@ -275,10 +284,7 @@ class Program:
                 if made < take:
                     break
             if self._told != self._now():
-                raise RuntimeError(
-                    "the network or its optimizer was changed while steps were being made: do "
-                    "that between two calls; an iterable of batches runs one block ahead."
-                )
+                raise RuntimeError(_MEANWHILE)
         finally:
             increment_version(self._changed)
             self._settle(at > first)
@@ -290,7 +296,7 @@ class Program:
         An interrupt may have taken the number of steps away, so the state itself is asked.
         """
         state = self.optimizer.state
-        for k, p, _, held, step in self._created:
+        for k, _, _, held, step in self._created:
             made |= not self._trainer.fresh(k) if step is None else bool(held.step != step)
         if made:
             self.optimizer._opt_called = True  # type: ignore[attr-defined]  # for lr_scheduler
