@@ -97,9 +97,9 @@ static long make_steps(Training<T>& net, const Batch<T>* batches, long count, T*
   for (long k = 0; k < count; ++k) {
     const double value = learn(net, batches[k], passes, residents);
     losses[k] = T(value);
-    if (!__builtin_isfinite(value)) {
+    if (!__builtin_isfinite(losses[k])) {  // as it is stored: a float's range may be left
       net.stop = Stop::loss;
-      net.found = value;
+      net.found = double(losses[k]);
       return k;
     }
     const double scale = clipped(net);

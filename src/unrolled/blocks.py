@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.elman import Elman
 from unrolled.losses import Loss
 from unrolled.masks import row_masks
 from unrolled.network import Network
@@ -80,6 +81,10 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
     if not steps or not rows:
         raise ValueError(f"x is {list(x.shape)}, expected at least one step and one row.")
     _check_target(block.target, (count, steps, rows), network, loss, x)
+    if isinstance(network.recurrent, Elman):
+        for name in ("lengths", "resets", "mask"):
+            if getattr(block, name) is not None:
+                raise ValueError(f"{name} was given, and an Elman takes none: leave it out.")
     shapes = {"lengths": (count, rows), "resets": (count, steps, rows)}
     shapes["mask"] = shapes["resets"]
     for name, shape in shapes.items():

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ def train_many(
     Raises
     ------
     ValueError, TypeError, unrolled.Declined
-        For a job that makes no sense, with its number; the others' threads end first.
+        For a job that makes no sense, with its number as a note; the others' threads end first.
 
     Examples
     --------
@@ -98,8 +99,9 @@ def train_many(
     with ThreadPoolExecutor(count) as pool:
         running: dict[Future[Trained], int] = {}
         coming = enumerate(jobs)
+        seen: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         try:
-            while _start(coming, running, pool, 2 * count, engine, halt) or running:
+            while _start(coming, running, pool, 2 * count, engine, halt, seen) or running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     found[running.pop(future)] = future.result()
@@ -119,12 +121,19 @@ def _start(
     most: int,
     engine: str,
     halt: threading.Event,
+    seen: WeakKeyDictionary[object, int],
 ) -> bool:
     """Hand out jobs until ``most`` are; False where there are no more."""
     while len(running) < most:
         number, job = next(coming, (-1, None))
         if job is None:
             return False
+        for what, one in (("network", job.network), ("optimizer", job.optimizer)):
+            if one in seen:
+                raise ValueError(
+                    f"jobs {seen[one]} and {number} share their {what}: each needs one of its own."
+                )
+            seen[one] = number
         running[pool.submit(_train, number, job, engine, halt)] = number
     return True
 
@@ -138,7 +147,8 @@ def _train(number: int, job: Job, engine: str, halt: threading.Event) -> Trained
     except TrainingError as error:
         return Trained(torch.empty(0) if error.losses is None else error.losses, error)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise type(error)(f"job {number}: {error}") from error
+        error.add_note(f"job {number}")
+        raise
     return Trained(losses)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn, optim, strided
+from torch.autograd.graph import increment_version
 
 from unrolled import updates
 from unrolled.blocks import Batches, Places
@@ -23,6 +25,11 @@ State = Any  # (h, c), each [L, B, H]; of an Elman network h [1, B, H]
 
 _CALL = 2e8  # multiplications of one native call
 _STEP = 2e4  # what a step costs beside its products, in multiplications
+
+_MEANWHILE = (
+    "the network or its optimizer was changed while steps were being made: do that between two "
+    "calls; an iterable of batches runs one block ahead."
+)
 
 _ACTIVATIONS = ("tanh", "sigmoid", "relu")
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
@@ -116,7 +123,7 @@ class Native(NamedTuple):
 
 
 class Program:
-    """A network and its optimiser as the kernel was told of them; for as long as neither changes.
+    """A network and its optimiser as the kernel is told of them, anew whenever either has changed.
 
     Parameters
     ----------
@@ -140,31 +147,87 @@ class Program:
     ) -> None:
         recurrent = network.recurrent
         self.network, self.optimizer, self.loss = network, optimizer, loss
-        self.carried = state is not None
         self.dtype = recurrent.weight_ih_l0.dtype
-        self._kept: list[object] = [network, state]
-        self._trainer = cpu.trainer(self.dtype, threads)
+        self._clip, self._state, self._threads = clip, state, threads
+        self._sizes = self._shapes()
+        self._work = 3.0 * recurrent.hidden_size * network.outputs  # multiplications a row and step
+        for weight in recurrent.parameters():
+            self._work += 3.0 * weight.numel() if weight.dim() == 2 else 0
+        self._told: object = None  # what the addresses and numbers of the trainer hold for
+
+    def _shapes(self) -> list[tuple[torch.Size, torch.dtype]]:
+        return [(p.shape, p.dtype) for p in self.network.parameters()]
+
+    def _now(self) -> object:
+        """All that the kernel was told and that anybody may change between two calls."""
+        seen: list[object] = [updates.settings(self.optimizer)]
+        for p in self.network.parameters():
+            seen.append((id(p), p.requires_grad, p.is_neg(), *_place(p)))
+            for name, t in list(self.optimizer.state.get(p, {}).items()):
+                seen.append((name, id(t), *(_place(t) if isinstance(t, Tensor) else ())))
+        seen.extend(map(_place, _parts(self._state)))
+        return seen
+
+    def _look(self) -> None:
+        """Tell the kernel, if it does not know yet how things are now.
+
+        Raises
+        ------
+        RuntimeError
+            If they have become what it cannot do, in one sentence.
+        """
+        if self._told is not None and self._told == self._now():
+            return
+        if self._shapes() != self._sizes:
+            raise RuntimeError(
+                "the network's weights have another shape or dtype than when its training began: "
+                "begin another."
+            )
+        reason = supports(self.network, self.optimizer, self.loss)
+        if reason is not None:
+            raise RuntimeError(
+                f"the network or its optimizer was changed during its training: {reason}."
+            )
+        self._tell()
+        self._told = self._now()
+        weights = zip(self._kept, self.network.parameters(), strict=False)
+        if any(kept.data_ptr() != p.data_ptr() for kept, p in weights):  # by another thread
+            self._settle(False)
+            self._told = None
+            raise RuntimeError(_MEANWHILE)
+
+    def _tell(self) -> None:
+        # Their memory must last as long as the kernel writes to it, whatever takes its place.
+        self._kept = [p.detach() for p in self.network.parameters()]
+        network, loss, optimizer = self.network, self.loss, self.optimizer
+        self._trainer = cpu.trainer(self.dtype, self._threads)
         self._learned: list[tuple[Tensor, int, int]] = []
-        sizes = self._add_layers(recurrent, state)
+        sizes = self._add_layers(network.recurrent, self._state)
         head = network.head
         weights = (None, None) if head is None else (head.weight, head.bias)
         self._note(sizes, weights)
         self._trainer.set_head(network.outputs, *map(_address, weights), network.read == "last")
         ignored = loss.ignore_index
         self._trainer.set_loss(KINDS.index(loss.kind), OVER.index(loss.over), loss.factor, ignored)
-        self._trainer.set_rule(*updates.rule_of(optimizer), clip)
-        self._states = []
-        for p, layer, slot in self._learned:
+        self._trainer.set_rule(*updates.rule_of(optimizer), self._clip)
+        self._changed = [*_parts(self._state)]
+        self._created: list[tuple[int, Tensor, dict[str, Any] | None, updates.State, Any]] = []
+        for k, (p, layer, slot) in enumerate(self._learned):
+            before = dict(optimizer.state[p]) if p in optimizer.state else None
             held = updates.state_of(optimizer, p)
-            self._states.append(held)
-            self._trainer.add_parameter(
-                layer, slot, p.numel(), p.data_ptr(), *map(_address, held[:4]), held.fresh
-            )
+            address = map(_address, held[:4])
+            self._trainer.add_parameter(layer, slot, p.numel(), p.data_ptr(), *address, held.fresh)
+            tensors = [t for t in held[:4] if t is not None]
+            self._changed += [p, *tensors]
+            known = {id(t) for t in (before or {}).values()}
+            if any(id(t) not in known for t in tensors):
+                step = None if held.step is None else held.step.clone()
+                self._created.append((k, p, before, held, step))
+        self._kept += [t.detach() for t in self._changed]
 
     def _add_layers(self, recurrent: LSTM | Elman, state: State) -> int:
         hidden = recurrent.hidden_size
         layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
-        self._work = 3.0 * hidden * self.network.outputs  # multiplications for a row and step
         for k in range(layers):
             weights = [recurrent._parameters.get(f"{name}_l{k}") for name in _WEIGHTS]
             width = hidden if k else recurrent.input_size
@@ -174,12 +237,10 @@ class Program:
                 h = _address(state)
                 kind = _ACTIVATIONS.index(recurrent.activation)
                 self._trainer.add_elman(width, hidden, kind, *at[:4], h)
-                self._work += 3 * hidden * (width + hidden)
                 continue
             h, c = (0, 0) if state is None else (s[k].data_ptr() for s in state)
             cell = cpu.cell_numbers(recurrent.cell)
             self._trainer.add_lstm(width, hidden, *map(_as, (int, bool, bool), cell), *at, h, c)
-            self._work += 3 * len(recurrent.cell.gates) * hidden * (width + hidden)
         return layers
 
     def _note(self, layer: int, weights: Any) -> None:
@@ -203,7 +264,14 @@ class Program:
 
         Returns how many were made: where fewer, `error` says why.  ``losses`` [last − first] is
         given theirs.
+
+        Raises
+        ------
+        RuntimeError
+            If the network or its optimiser has become what the kernel cannot do, or one of their
+            tensors was replaced while the kernel wrote to it.
         """
+        self._look()
         self._trainer.reserve(block.steps * block.rows, block.rows)
         table, size, some = block.table, losses.element_size(), self.at_once(block)
         at = first
@@ -215,15 +283,32 @@ class Program:
                 at += made
                 if made < take:
                     break
+            if self._told != self._now():
+                raise RuntimeError(_MEANWHILE)
         finally:
-            self._forget_unused()
+            increment_version(self._changed)
+            self._settle(at > first)
         return at - first
 
-    def _forget_unused(self) -> None:
-        """A momentum that no step was made with is none."""
-        for k, ((p, _, _), held) in enumerate(zip(self._learned, self._states, strict=True)):
-            if held.fresh and self._trainer.fresh(k):
-                self.optimizer.state.pop(p, None)
+    def _settle(self, made: bool) -> None:
+        """Leave the optimiser as its own steps would: a state that none was made with is none.
+
+        An interrupt may have taken the number of steps away, so the state itself is asked.
+        """
+        state = self.optimizer.state
+        for k, _, _, held, step in self._created:
+            made |= not self._trainer.fresh(k) if step is None else bool(held.step != step)
+        if made:
+            self.optimizer._opt_called = True  # type: ignore[attr-defined]  # for lr_scheduler
+        elif self._created:
+            for _, p, before, held, _ in self._created:
+                if any(t is mine for t in state[p].values() for mine in held[:4] if t is not None):
+                    state[p].clear()
+                    state[p].update(before or {})
+                    if before is None:
+                        del state[p]
+            self._told = None
+        self._created = []
 
     def error(self, step: int) -> TrainingError:
         """Why it stopped before ``step``."""
@@ -233,6 +318,14 @@ class Program:
 
 def _as(kind: Callable[[int], Any], value: int) -> Any:
     return kind(value)
+
+
+def _parts(state: State) -> tuple[Tensor, ...]:
+    return () if state is None else state if isinstance(state, tuple) else (state,)
+
+
+def _place(t: Tensor) -> tuple[object, ...]:
+    return t.data_ptr(), t.shape, t.dtype, t.is_contiguous()
 
 
 def _address(t: Tensor | None) -> int:

@@ -215,13 +215,13 @@ class Session:
         return str(getattr(self.recipe, "digest", str)())
 
     def snapshot(self) -> dict[str, Any]:
-        """What `restore` needs.  The forward pass may change buffers, so the model is copied."""
+        """What `restore` needs, in copies: what is there is soon written over."""
         drawn = self._window < self._batches * self._parts
         return {
             "step": self.step,
             "seconds": self.seconds,
             "model": checkpoint.copy_tree(dict(self.model.state_dict())),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": checkpoint.copy_tree(self.optimizer.state_dict()),
             "random": self.randomness.state,
             "generator": self._before_batch if drawn else self.generator.get_state(),
             "window": self._window if drawn else 0,

@@ -8,7 +8,8 @@ Parameters and the optimiser's state are torch's own tensors, so either can make
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -92,10 +93,16 @@ def _check_state(state: State, network: Network) -> None:
     elman = isinstance(recurrent, Elman)
     layers = 1 if isinstance(recurrent, Elman) else recurrent.num_layers
     weight, held = recurrent.weight_ih_l0, _tensors(state)
+    if len(held) != (1 if elman else 2) or not all(isinstance(t, Tensor) for t in held):
+        said = ", ".join(type(t).__name__ for t in held)
+        raise TypeError(
+            f"state is {f'({said})' if isinstance(state, tuple) else said}, expected "
+            f"{'the tensor h' if elman else 'a tuple of tensors, (h, c)'}."
+        )
     for t in held:
         sizes = (t.dim(), t.shape[0], t.shape[-1]) if t.dim() else ()
         fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
-        if len(held) != (1 if elman else 2) or not fits or t.device != weight.device:
+        if not fits or t.device != weight.device:
             said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
             raise ValueError(
                 f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
@@ -134,7 +141,9 @@ def train_steps(
         `nn.CrossEntropyLoss`.
     batches : Batches, (x, target) or an iterable of them
         A block of N batches; see `Batches`.  Of an iterable, the next block is made in a thread of
-        its own while this one trains.
+        its own while this one trains: it runs one block ahead, so what it changes in the network or
+        the optimizer would change in the middle of a step.  Between two blocks, and so between two
+        calls, the optimizer's settings are read again.
     clip : float
         The largest norm of the gradient, as `torch.nn.utils.clip_grad_norm_` has it; 0: any.
     state : (Tensor, Tensor) or Tensor, optional
@@ -158,6 +167,8 @@ def train_steps(
     unrolled.TrainingError
         If a loss (or, with ``clip``, a gradient) is not finite.  Parameters and the optimiser's
         state are as they were before that step; the losses until then are its ``losses``.
+    RuntimeError
+        If the network or the optimiser is changed, meanwhile, to what cannot go on.
     TypeError, ValueError
         For shapes, types and values that do not fit, in one sentence.
 
@@ -201,16 +212,45 @@ def steps_until(
     if isinstance(found, str):
         raise TypeError(f"{found}: use unrolled.Loss.")
     _check_state(state, network)
-    if engine == "plain" or reason is not None:
-        run: Program | _Plain = _Plain(network, optimizer, found, clip, state)
-    else:
-        threads = torch.get_num_threads() if threads is None else threads
-        run = Program(network, optimizer, found, clip, state, threads)
+    native = engine != "plain" and reason is None
+    threads = torch.get_num_threads() if threads is None else threads
+    with _resolved(state) as state:
+        run: Program | _Plain = (
+            Program(network, optimizer, found, clip, state, threads)
+            if native
+            else _Plain(network, optimizer, found, clip, state)
+        )
+        return _each(run, halt, network, found, batches, state)
+
+
+@contextmanager
+def _resolved(state: State) -> Iterator[State]:
+    """The state without a negative bit, which the kernel cannot see; written back at the end."""
+    if state is None or not any(t.is_neg() for t in _tensors(state)):
+        yield state
+        return
+    plain = tuple(t.resolve_neg().clone() for t in _tensors(state))
+    try:
+        yield plain if isinstance(state, tuple) else plain[0]
+    finally:
+        for ours, after in zip(_tensors(state), plain, strict=True):
+            ours.copy_(after)
+
+
+def _each(
+    run: Program | _Plain,
+    halt: Callable[[], bool],
+    network: Network,
+    loss: Loss,
+    batches: Any,
+    state: State,
+) -> Tensor:
+    """Block after block."""
     losses: list[Tensor] = []
     made = 0
     with each_ahead(batches) as blocks:
         for given in blocks:
-            block = as_batches(given, network, found)
+            block = as_batches(given, network, loss)
             _check_rows(state, block.x.shape[2])
             count = len(block.x)
             losses.append(torch.empty(count, dtype=block.x.dtype))

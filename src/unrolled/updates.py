@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Rule", "State", "reason", "rule_of", "state_of"]
+__all__ = ["Rule", "State", "reason", "rule_of", "settings", "state_of"]
 
 _METHODS = (
     torch.optim.SGD,
@@ -80,12 +80,27 @@ def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str |
     return None
 
 
+def settings(optimizer: torch.optim.Optimizer) -> list[tuple[Rule, list[bool]]]:
+    """Each group's hyperparameters as they are now: `reason` holds for as long as these."""
+    return [
+        (_rule(optimizer, group), [bool(group.get(name)) for name in _NO_SUCH])
+        for group in optimizer.param_groups
+    ]
+
+
 def rule_of(optimizer: torch.optim.Optimizer) -> Rule:
     """The hyperparameters as they are now."""
-    given = optimizer.param_groups[0]
+    return _rule(optimizer, optimizer.param_groups[0])
+
+
+def _rule(optimizer: torch.optim.Optimizer, given: dict[str, Any]) -> Rule:
+    method = type(optimizer)
+    if issubclass(method, torch.optim.Adam):  # the group decides, also in an AdamW
+        decoupled = given.get("decoupled_weight_decay", method is torch.optim.AdamW)
+        method = torch.optim.AdamW if decoupled else torch.optim.Adam
     beta1, beta2 = given.get("betas", (0.0, given.get("alpha", 0.0)))
     return Rule(
-        _METHODS.index(type(optimizer)),
+        _METHODS.index(method),
         float(given["lr"]),
         float(given["weight_decay"]),
         float(given.get("momentum", 0.0)),
