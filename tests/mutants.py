@@ -115,7 +115,7 @@ MUTANTS = [
         "masks.py",
         "live = present if inside is None else inside if present is None else inside & present",
         "live = present",
-        ["test_masks.py", "test_beyond_torch.py", "test_user_needs.py"],
+        ["test_masks.py", "test_beyond_torch.py"],
     ),
     (
         "what lies in a padded step is not blanked",
