@@ -93,7 +93,9 @@ def _check_state(state: State, network: Network) -> None:
     elman = isinstance(recurrent, Elman)
     layers = 1 if isinstance(recurrent, Elman) else recurrent.num_layers
     weight, held = recurrent.weight_ih_l0, _tensors(state)
-    if len(held) != (1 if elman else 2) or not all(isinstance(t, Tensor) for t in held):
+    enough = not isinstance(state, tuple) if elman else len(held) == 2
+    kinds = all(isinstance(t, Tensor) for t in held)
+    if not kinds or (isinstance(state, tuple) and not enough):
         said = ", ".join(type(t).__name__ for t in held)
         raise TypeError(
             f"state is {f'({said})' if isinstance(state, tuple) else said}, expected "
@@ -102,7 +104,7 @@ def _check_state(state: State, network: Network) -> None:
     for t in held:
         sizes = (t.dim(), t.shape[0], t.shape[-1]) if t.dim() else ()
         fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
-        if not fits or t.device != weight.device:
+        if not (enough and fits) or t.device != weight.device:
             said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
             raise ValueError(
                 f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
