@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unrolled.columns import read_labels, read_numbers
+from unrolled.files.columns import read_labels, read_numbers
 
 GOOD = "year,spots\n1700,5\n1701,11.5\n1702,-1e1\n"
 

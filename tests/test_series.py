@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled import timeline, training
+from unrolled import training
+from unrolled.files import timeline
 from unrolled.forecaster import forecast
 from unrolled.recipes.series import Recipe
 

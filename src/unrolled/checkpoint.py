@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.replacing import replace_file
+from unrolled.files.whole import replace_file
 from unrolled.runs import RunError
 
 __all__ = ["copy_tree", "read_tree", "read_weights", "write_tree", "write_weights"]

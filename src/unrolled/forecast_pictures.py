@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from unrolled import plots
+from unrolled.files.timeline import Timeline
 from unrolled.forecaster import Forecaster, window_of
 from unrolled.forecasting import Floats, Origins, Split
-from unrolled.timeline import Timeline
 
 __all__ = ["draw_forecasts", "draw_gates"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.files.timeline import Timeline
 from unrolled.forecasting import Floats, Origins, Split, targets, windows
 from unrolled.lstm import LSTM
 from unrolled.passage import Passage
-from unrolled.timeline import Timeline
 
 __all__ = ["Forecaster", "extend", "forecast", "last_windows", "window_of"]
 

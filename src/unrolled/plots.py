@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from unrolled.replacing import replace_file
+from unrolled.files.whole import replace_file
 
 __all__ = [
     "Fan",

@@ -9,7 +9,7 @@ resume.safetensors   everything that going on needs, in one file that is replace
 ===================  ==============================================================================
 
 Nothing here is ever pickled, so a run from a stranger can be opened; and a file is the old one or
-the new one, at any moment, never half of one (`unrolled.replacing`).
+the new one, at any moment, never half of one (`unrolled.files.whole`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from unrolled.replacing import open_unlinked, replace_file
+from unrolled.files.whole import open_unlinked, replace_file
 
 __all__ = [
     "CONFIG",

@@ -15,7 +15,7 @@ from unrolled.bench.drawn import Contest
 from unrolled.bench.options import Options, Size, memory
 from unrolled.bench.timing import LEAST_SLOW, NotMeasured, Time, timed
 from unrolled.engines import Declined, cpu
-from unrolled.replacing import replace_file
+from unrolled.files.whole import replace_file
 
 __all__ = ["Row", "run"]
 

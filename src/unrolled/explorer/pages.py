@@ -17,8 +17,8 @@ from unrolled.explorer import build, payload
 from unrolled.explorer.explorable import MOST_STEPS, Explorable, ExplorerError, Output
 from unrolled.explorer.inputs import Numbers
 from unrolled.explorer.tracing import trace
+from unrolled.files.whole import replace_file
 from unrolled.lstm import LSTM
-from unrolled.replacing import replace_file
 
 __all__ = ["Explorer", "explore", "page_of"]
 

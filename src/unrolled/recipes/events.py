@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import CELLS
+from unrolled.files.timeline import Timeline
 from unrolled.forecasting import Floats
 from unrolled.lstm import LSTM
 from unrolled.passage import Passage
@@ -31,7 +32,6 @@ from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import Labeller, Parts, divide, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
-from unrolled.timeline import Timeline
 
 SOURCE = "documents 004 (EEG events) and 001 (speech), which name the use and give no figure"
 

@@ -22,15 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled import columns, forecasting, timeline
+from unrolled import forecasting
 from unrolled.equations import CELLS
 from unrolled.explorer import Explorable, Output, Window
+from unrolled.files import columns, timeline
+from unrolled.files.timeline import Timeline
 from unrolled.forecaster import Forecaster, extend, forecast, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.lstm import LSTM
 from unrolled.passage import Passage
 from unrolled.recipes import Published
-from unrolled.timeline import Timeline
 
 SOURCE = (
     "document 003 (a cosine, TensorFlow 1; after Bao Ziyang, Neural Networks and Deep Learning)"

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from unrolled.replacing import replace_file
+from unrolled.files.whole import replace_file
 from unrolled.reproduce.experiments import Figure
 
 __all__ = ["Row", "as_markdown", "as_text", "save"]

@@ -10,9 +10,9 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from unrolled.files.whole import replace_file
 from unrolled.forecasting import Floats
 from unrolled.recipes._events.signals import Bools, Signal
-from unrolled.replacing import replace_file
 
 __all__ = ["Question", "best_threshold", "found_events", "read_question", "runs_of", "write_csv"]
 

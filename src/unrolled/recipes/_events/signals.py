@@ -15,11 +15,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from unrolled import columns, timeline
+from unrolled.files import columns, timeline
+from unrolled.files.timeline import Timeline
 from unrolled.forecasting import Floats
 from unrolled.recipes._events import eeg
 from unrolled.recipes._events.arrays import read_arrays
-from unrolled.timeline import Timeline
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 

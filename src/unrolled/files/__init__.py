@@ -1,0 +1,1 @@
+"""What comes from disk and goes to it: tables, times, and files that are replaced whole."""
