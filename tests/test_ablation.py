@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from unrolled import ablation, intervention, training, units
-from unrolled.ablation import Search, ablate
-from unrolled.inspection import Inspection
-from unrolled.passage import Question
+from unrolled import training
+from unrolled.inside import ablation, intervention, units
+from unrolled.inside.ablation import Search, ablate
+from unrolled.inside.inspection import Inspection
+from unrolled.inside.passage import Question
 from unrolled.recipes._carry import carries, shares_right
 from unrolled.recipes.adder import Adder, Recipe, bits_of, to_int
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from unrolled.ablation import Ablation
+from unrolled.inside.ablation import Ablation
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "lstm.md").read_text(encoding="utf-8")

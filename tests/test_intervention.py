@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cases import normal
-from unrolled import LSTM, Elman, intervention
+from unrolled import LSTM, Elman
 from unrolled.equations import CELLS
+from unrolled.inside import intervention
 
 
 class Two(nn.Module):

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from unrolled import plots
-from unrolled.ablation import Ablation, Search
-from unrolled.passage import Question
+from unrolled.inside.ablation import Ablation, Search
+from unrolled.inside.passage import Question
 from unrolled.pictures import curves, findings, letters, states
 from unrolled.pictures.page import DARK, LIGHT, WIDTH, Theme
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from unrolled import cli, intervention, recipes, training, units
-from unrolled.inspection import Inspection, passages_of
+from unrolled import cli, recipes, training
+from unrolled.inside import intervention, units
+from unrolled.inside.inspection import Inspection, passages_of
 from unrolled.recipes._text.looking import properties
 from unrolled.recipes.text import Recipe as Text
 

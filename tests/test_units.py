@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled import units
+from unrolled.inside import units
 
 
 def test_a_half_life_is_when_half_is_left() -> None:

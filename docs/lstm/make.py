@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled import intervention, runs, training, units
-from unrolled.ablation import ablate
+from unrolled import runs, training
 from unrolled.equations import Gates, step
-from unrolled.inspection import Inspection
+from unrolled.inside import intervention, units
+from unrolled.inside.ablation import ablate
+from unrolled.inside.inspection import Inspection
 from unrolled.recipes._carry import carries
 from unrolled.recipes._recall import Recall, flow
 from unrolled.recipes.adder import Adder, Recipe, add, bits_of, to_int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled import report, runs
 
 if TYPE_CHECKING:
-    from unrolled.inspection import Inspection, Layer
+    from unrolled.inside.inspection import Inspection, Layer
     from unrolled.pictures.page import Theme
 
 __all__ = ["Easel", "ShowError", "options_from", "run"]
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     """Lines to print: what was found, then the pictures, each when it is there."""
-    from unrolled.inspection import Inspection, passages_of
+    from unrolled.inside.inspection import Inspection, passages_of
     from unrolled.pictures.page import DARK, LIGHT
     from unrolled.trained import open_run
 
@@ -103,7 +103,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
 
 def _check(inspections: list[Inspection], options: argparse.Namespace) -> None:
     """Raise, before anything is drawn, where what is asked for is not there."""
-    from unrolled.intervention import UnitError
+    from unrolled.inside.intervention import UnitError
 
     if not any(inspection.layers for inspection in inspections):
         raise ShowError(

@@ -34,7 +34,7 @@ class Recipe(Protocol):
     ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate),
     ``comparable = False`` (what was published is of something else, other data say), a method
     ``digest()`` (a word for the data, that a run may not go on with other data), a method
-    ``look(model)`` (what to look at the model by: see `unrolled.passage`), a method
+    ``look(model)`` (what to look at the model by: see `unrolled.inside.passage`), a method
     ``batches(step, generator)`` (many batches drawn at once, tensors [K, T, B, …], from which they
     are taken in order; ``batch`` is then not asked), and a method ``native(model)`` (an
     `unrolled.program.Native` by which the kernel makes whole updates, or why there is none).

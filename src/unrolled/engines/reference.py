@@ -51,7 +51,7 @@ def forward(
     """All steps of one layer and direction; see `unrolled.engines.Engine`.
 
     ``change`` is given, after every step, what the step made, h and c behind E8, and the rows that
-    are live (None: all); it gives the h and c to go on with.  See `unrolled.intervention`.
+    are live (None: all); it gives the h and c to go on with.  See `unrolled.inside.intervention`.
     """
     x, h_0, c_0, w_ih, w_hh, b_ih, b_hh, p, w_hr = inputs
     start = (h_0, c_0) if masks.to_start else (None, None)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unrolled.ablation import Search
-from unrolled.passage import Question
+from unrolled.inside.ablation import Search
+from unrolled.inside.passage import Question
 from unrolled.pictures.page import SMALL, Theme, begin, dress, finish, legend_above
 
 __all__ = ["draw_search", "draw_tracking"]

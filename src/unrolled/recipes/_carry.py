@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from unrolled.inside.passage import Passage, Question
 from unrolled.lstm import LSTM
-from unrolled.passage import Passage, Question
 from unrolled.recipes.adder import Adder, add, bits_of, random_bits, sums_right
 
 __all__ = ["DRAWN", "carries", "passage", "shares_right"]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from unrolled.inside.passage import Passage
 from unrolled.lstm import LSTM
-from unrolled.passage import Passage
 from unrolled.recipes._order_k import Score, choose_table, score, tables, told
 from unrolled.recipes._prime_numbers import first_primes, primes_between
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unrolled.inside.passage import Passage
 from unrolled.losses import Loss
 from unrolled.network import Network
-from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._prime_numbers import first_primes

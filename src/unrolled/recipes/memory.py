@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from unrolled.blocks import Batches
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
+from unrolled.inside.passage import Passage
 from unrolled.losses import Loss
 from unrolled.lstm import LSTM
 from unrolled.network import Network
-from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow

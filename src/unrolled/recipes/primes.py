@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import CELLS
-from unrolled.passage import Passage
+from unrolled.inside.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._prime_gaps import Gaps

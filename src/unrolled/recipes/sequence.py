@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import CELLS
+from unrolled.inside.passage import Passage
 from unrolled.losses import Loss
 from unrolled.network import Network
-from unrolled.passage import Passage
 from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._document_001 import Draws, FirstUnit

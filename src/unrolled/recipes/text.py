@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled.explorer import Explorable, Output, Tokens
-from unrolled.passage import Passage
+from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
 from unrolled.recipes._text.corpus import Corpus, Points

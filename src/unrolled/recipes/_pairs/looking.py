@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from unrolled.passage import Passage, name_within
+from unrolled.inside.passage import Passage, name_within
 from unrolled.recipes._pairs.averaging import Averaged
 from unrolled.recipes._pairs.vocabulary import END
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from unrolled.passage import Passage, name_within
+from unrolled.inside.passage import Passage, name_within
 from unrolled.recipes._text.network import LanguageModel
 from unrolled.recipes._text.scoring import BIT
 from unrolled.recipes._text.vocabulary import Ids

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unrolled.intervention import Seen, held
-from unrolled.passage import Question
-from unrolled.units import mean_where, responsible
+from unrolled.inside.intervention import Seen, held
+from unrolled.inside.passage import Question
+from unrolled.inside.units import mean_where, responsible
 
 __all__ = ["Ablation", "Search", "ablate", "search"]
 
@@ -57,7 +57,7 @@ def ablate(
     Parameters
     ----------
     model, layer, units
-        As `unrolled.intervention.held` takes them.
+        As `unrolled.inside.intervention.held` takes them.
     seen : Seen
         What the layer did over a passage.
     there : Tensor of bool, [T, B]

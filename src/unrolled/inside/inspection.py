@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unrolled import ablation, intervention, units
-from unrolled.intervention import Seen, UnitError
-from unrolled.passage import Passage
+from unrolled.inside import ablation, intervention, units
+from unrolled.inside.intervention import Seen, UnitError
+from unrolled.inside.passage import Passage
 
 __all__ = ["Inspection", "Layer", "Tracker", "passages_of"]
 

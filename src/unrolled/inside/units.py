@@ -9,7 +9,7 @@ tracking     Pearson's r of a unit's value and a property, over all steps: 1 or 
              linear in the other, 0 where either is constant.  Of a property that is there or not
              (1 or 0), it is the point-biserial correlation.
 responsible  Units whose loss does a kind of harm, found one by one; how a unit is lost is in
-             `unrolled.intervention`.
+             `unrolled.inside.intervention`.
 ===========  ======================================================================================
 """
 

@@ -1,0 +1,1 @@
+"""What is found inside a trained network, without a picture of it."""
