@@ -128,8 +128,8 @@ class Recipe:
     # --- what is shown ----------------------------------------------------------------------
 
     def draw(self, model: Any, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """The pictures; `unrolled.plots` has more of them."""
-        from unrolled import plots
+        """The pictures; `unrolled.pictures.plots` has more of them."""
+        from unrolled.pictures import plots
 
         level = {"always 0": self.metrics(model)["right_by_saying_0"]}
         return [

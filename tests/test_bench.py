@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from test_plots import has_colour, margins_are_white, read_png
-from unrolled import LSTM, cli, plots
+from unrolled import LSTM, cli
 from unrolled.bench import BenchError, Options, contests, drawn, peers, picture, running, timing
 from unrolled.bench.options import SECTIONS, USUAL, Size, options_from
 from unrolled.bench.timing import Field, NotMeasured, Peer
 from unrolled.equations import CELLS
+from unrolled.pictures import plots
 
 Captured = pytest.CaptureFixture[str]
 SMALL = "5,2,3,4"

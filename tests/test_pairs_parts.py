@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unrolled import plots
+from unrolled.pictures import plots
 from unrolled.recipes._pairs import decoding, files, judging
 from unrolled.recipes._pairs.decoding import beam_search, greedy_search
 from unrolled.recipes._pairs.judging import Judgement, bins, edit_distance

@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from unrolled import plots
 from unrolled.inside.ablation import Ablation, Search
 from unrolled.inside.passage import Question
-from unrolled.pictures import curves, findings, letters, states
+from unrolled.pictures import curves, findings, letters, plots, states
 from unrolled.pictures.page import DARK, LIGHT, WIDTH, Theme
 
 HISTORY = [{"step": n, "loss": 2.0**-n, "right": 1 / n, "seconds": 0.1} for n in (1, 2, 3)]

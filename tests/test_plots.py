@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled import plots
+from unrolled.pictures import plots
 
 HISTORY = [{"step": n, "loss": 2.0**-n, "rmse": 1 / n, "seconds": 0.1} for n in (1, 2, 3)]
 

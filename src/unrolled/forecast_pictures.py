@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unrolled import plots
 from unrolled.files.timeline import Timeline
 from unrolled.forecaster import Forecaster, window_of
 from unrolled.forecasting import Floats, Origins, Split
+from unrolled.pictures import plots
 
 __all__ = ["draw_forecasts", "draw_gates"]
 

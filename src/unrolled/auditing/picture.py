@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from unrolled import plots
+from unrolled.pictures import plots
 
 __all__ = ["draw_errors"]
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from unrolled.plots import BLUE, INK, ORANGE, dress, save
+from unrolled.pictures.plots import BLUE, INK, ORANGE, dress, save
 
 __all__ = ["columns", "ratios"]
 

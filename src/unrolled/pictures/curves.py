@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from unrolled.pictures.page import SMALL, Theme, begin, dress, finish
-from unrolled.plots import Floats
+from unrolled.pictures.plots import Floats
 
 __all__ = ["draw_flow", "draw_half_lives", "draw_learning"]
 

@@ -23,7 +23,7 @@ from unrolled.pictures.page import (
     legend_above,
     name_steps,
 )
-from unrolled.plots import GATES, Floats
+from unrolled.pictures.plots import GATES, Floats
 
 __all__ = ["draw_states", "draw_text", "draw_unit"]
 

@@ -173,7 +173,7 @@ class Gaps:
 
     def draw(self, model: GapModel, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, how good it is beside those who count, and what its gates do."""
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         figures, names = self.result(model), self._names
         first = self._gaps[self._second : self._second + 60]

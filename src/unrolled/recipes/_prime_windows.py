@@ -117,7 +117,7 @@ class Windows:
         published: float | None,
     ) -> list[Path]:
         """How it learned, and what it says of windows that it has seen and has not."""
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         rows = [row for row in history if row.get("squared_error") is not None]
         curve = ([row["step"] for row in rows], [row["squared_error"] for row in rows])

@@ -212,7 +212,7 @@ class Recipe:
 
     def draw(self, model: Adder, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """The learning curve, and the share of sums right at each width."""
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         figures = self.result(model)
         figures.pop("right_of_16384")

@@ -277,7 +277,7 @@ class Recipe:
 
     def draw(self, model: Labeller, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it says of a stretch, how good that is, and what its gates do."""
-        from unrolled import plots
+        from unrolled.pictures import plots
         from unrolled.recipes._events.pictures import busiest, draw_curves, draw_stretch
 
         parts, said, signal = self.parts, self._said(model), self.signal

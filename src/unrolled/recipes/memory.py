@@ -226,7 +226,7 @@ class Recipe:
 
     def draw(self, model: nn.ModuleDict, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How each learned, and how the gradient fades on its way back, before and after."""
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         steps = [row["step"] for row in history]
         errors = {
@@ -247,7 +247,7 @@ class Recipe:
         ]
 
     def _draw_flows(self, flows: dict[str, Flow], path: Path, when: str) -> Path:
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         places = list(range(1, self.length + 1))
         panels: dict[str, dict[str, tuple[list[int], list[float]]]] = {}

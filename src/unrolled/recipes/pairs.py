@@ -338,7 +338,7 @@ class Recipe:
 
     def draw(self, model: Averaged, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what is right by length, and examples."""
-        from unrolled import plots
+        from unrolled.pictures import plots
         from unrolled.recipes._pairs.pictures import draw_by_length, draw_examples
 
         judged = self.judge(model)

@@ -207,7 +207,7 @@ class Recipe:
 
     def draw(self, model: nn.ModuleDict, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How each cell learned, what it says, and what its gates do."""
-        from unrolled import plots
+        from unrolled.pictures import plots
 
         curves = {
             _WORDS.get(cell, cell): (

@@ -309,8 +309,8 @@ class Recipe:
 
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it forecasts, how good that is, and what its gates do."""
-        from unrolled import plots
         from unrolled.forecast_pictures import draw_forecasts, draw_gates
+        from unrolled.pictures import plots
 
         figures, names = self.result(model), self._names
         trained = {end: who for end, who in self._forecasters(model).items() if end != "_before"}

@@ -339,7 +339,7 @@ class Recipe:
 
     def draw(self, model: LanguageModel, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, beside the compressors; and a held-out passage, coloured by surprise."""
-        from unrolled import plots
+        from unrolled.pictures import plots
         from unrolled.recipes._text.pictures import surprise
 
         figures = self.result(model)

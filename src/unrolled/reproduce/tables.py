@@ -126,7 +126,7 @@ def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Picture
 
-    from unrolled.plots import INK, ORANGE
+    from unrolled.pictures.plots import INK, ORANGE
 
     shares = (0.25, 0.10, 0.19, 0.17, 0.10, 0.08, 0.06, 0.05)
     letters = [int(190 * share) for share in shares]

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unrolled import plots
 from unrolled.forecasting import Floats
+from unrolled.pictures import plots
 from unrolled.recipes._events.answers import runs_of
 from unrolled.recipes._events.signals import Bools, Signal
 

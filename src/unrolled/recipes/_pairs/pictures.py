@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unrolled import plots
+from unrolled.pictures import plots
 from unrolled.recipes._pairs.judging import Judgement, bins, exact_match
 
 __all__ = ["draw_by_length", "draw_examples", "examples"]

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from unrolled import plots
-from unrolled.pictures import letters
+from unrolled.pictures import letters, plots
 
 __all__ = ["COLUMNS", "LINES", "surprise"]
 
