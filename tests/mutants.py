@@ -98,14 +98,14 @@ MUTANTS = [
     ),
     (
         "the short way keeps a weight that was replaced",
-        "plan.py",
+        "layer/plan.py",
         "parameters.get(name) is not weight",
         "False",
         ["test_direct.py"],
     ),
     (
         "the short way is gone where there is noise",
-        "lstm.py",
+        "layer/lstm.py",
         "plain = quiet and simple",
         "plain = simple",
         ["test_direct.py"],
@@ -126,7 +126,7 @@ MUTANTS = [
     ),
     (
         "the padding's gradient is read",
-        "recurrence.py",
+        "layer/recurrence.py",
         "out = out._replace(y=blank(out.y, masks.inside))",
         "pass",
         ["test_padding.py"],

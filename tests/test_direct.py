@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from cases import CELLS, normal
-from unrolled import LSTM, LSTMCell, direct
+from unrolled import LSTM, LSTMCell
 from unrolled.engines import cpu
+from unrolled.layer import direct
 
 pytestmark = pytest.mark.skipif(cpu.level() is None, reason="the native engine is not built")
 State = tuple[Tensor, Tensor]

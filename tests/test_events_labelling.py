@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import labeller, linear
 from unrolled.recipes._events.bursts import bursts
 from unrolled.recipes._events.labeller import Labeller, Parts, probabilities, scores

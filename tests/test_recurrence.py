@@ -9,8 +9,8 @@ from torch.utils.checkpoint import checkpoint
 from cases import CELLS, MASKS, error, make_inputs, make_masks, name_of
 from unrolled.engines import Inputs
 from unrolled.equations import Cell
+from unrolled.layer.recurrence import recurrence
 from unrolled.masks import StateMasks
-from unrolled.recurrence import recurrence
 
 T, B, I, H = 3, 2, 2, 3
 
@@ -134,7 +134,7 @@ def test_the_compiled_op(cell: Cell, mask: str, engine: str) -> None:
         engine,
         True,
     )
-    torch.library.opcheck(torch.ops.unrolled.recurrence.default, args)
+    torch.library.opcheck(torch.ops.unrolled.layer.recurrence.default, args)
 
 
 @pytest.mark.parametrize("mask", ["none", "all"])

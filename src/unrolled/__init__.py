@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.auditing import Report, assert_exact, audit
 from unrolled.blocks import Batches
-from unrolled.elman import Elman
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
+from unrolled.layer.lstm_cell import LSTMCell
+from unrolled.layer.stepper import Stepper
+from unrolled.layer.trace import Trace
 from unrolled.losses import Loss
-from unrolled.lstm import LSTM
-from unrolled.lstm_cell import LSTMCell
 from unrolled.many import Job, Trained, train_many
 from unrolled.network import Network
 from unrolled.program import TrainingError
-from unrolled.stepper import Stepper
 from unrolled.stepping import train_steps
-from unrolled.trace import Trace
 
 if TYPE_CHECKING:
     from unrolled.explorer import explore

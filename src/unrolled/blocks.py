@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled.elman import Elman
+from unrolled.layer.elman import Elman
 from unrolled.losses import Loss
 from unrolled.masks import row_masks
 from unrolled.network import Network

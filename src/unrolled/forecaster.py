@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unrolled.files.timeline import Timeline
 from unrolled.forecasting import Floats, Origins, Split, targets, windows
 from unrolled.inside.passage import Passage
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["Forecaster", "extend", "forecast", "last_windows", "window_of"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.elman import Elman
-from unrolled.lstm import LSTM
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["Network"]
 

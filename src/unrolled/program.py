@@ -11,13 +11,13 @@ from torch.autograd.graph import increment_version
 
 from unrolled import updates
 from unrolled.blocks import Batches, Places
-from unrolled.elman import Elman
 from unrolled.engines import Request, cpu
 from unrolled.equations import Cell
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
+from unrolled.layer.regularisation import Noise
 from unrolled.losses import KINDS, OVER, Loss, as_loss
-from unrolled.lstm import LSTM
 from unrolled.network import Network
-from unrolled.regularisation import Noise
 
 __all__ = ["Native", "Program", "State", "TrainingError", "supports"]
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.blocks import Batches, as_batches, each_ahead, places
-from unrolled.elman import Elman
 from unrolled.engines import Declined
+from unrolled.layer.elman import Elman
 from unrolled.losses import Loss, as_loss
 from unrolled.network import Network
 from unrolled.program import Program, State, TrainingError, supports

@@ -13,7 +13,7 @@ from unrolled.bench import peers
 from unrolled.bench.options import Size
 from unrolled.bench.timing import Call, Field
 from unrolled.equations import CELLS
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["OURS", "Contest", "Drawn", "live", "operations", "over", "ragged"]
 

@@ -15,7 +15,7 @@ from unrolled.bench.drawn import OURS, Contest, Drawn, live, operations, over
 from unrolled.bench.options import Options, Size
 from unrolled.bench.timing import Field, NotMeasured, Peer
 from unrolled.equations import CELLS
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["MASKS", "masks", "threads", "trace"]
 

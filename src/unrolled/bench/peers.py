@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from unrolled.bench.timing import Call, NotMeasured, Peer
 from unrolled.equations import Cell
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = [
     "Run",

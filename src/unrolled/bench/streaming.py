@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unrolled.bench.peers import library, torch_cell, torch_layer
 from unrolled.bench.timing import Peer
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["numpy_step", "onnx_step", "our_step", "torch_cell_step", "torch_layer_step"]
 

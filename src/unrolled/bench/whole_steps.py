@@ -13,7 +13,7 @@ from unrolled.bench import peers
 from unrolled.bench.drawn import OURS, Contest, operations
 from unrolled.bench.options import Options, Size
 from unrolled.bench.timing import Field, Peer
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.network import Network
 from unrolled.stepping import train_steps
 

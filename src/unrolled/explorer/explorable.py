@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from unrolled.lstm import LSTM
-from unrolled.regularisation import Noise
+from unrolled.layer.lstm import LSTM
+from unrolled.layer.regularisation import Noise
 
 __all__ = ["MOST_STEPS", "Explorable", "ExplorerError", "Inputs", "Output", "Reading"]
 

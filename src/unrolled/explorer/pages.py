@@ -18,7 +18,7 @@ from unrolled.explorer.explorable import MOST_STEPS, Explorable, ExplorerError, 
 from unrolled.explorer.inputs import Numbers
 from unrolled.explorer.tracing import trace
 from unrolled.files.whole import replace_file
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["Explorer", "explore", "page_of"]
 

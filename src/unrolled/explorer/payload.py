@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unrolled.explorer.explorable import Explorable, ExplorerError
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["VERSION", "network", "packed", "written"]
 

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unrolled.elman import Elman
 from unrolled.engines import Forward, Inputs, reference
 from unrolled.equations import Cell, Gates
-from unrolled.lstm import LSTM
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
 from unrolled.masks import StateMasks, blank
 
 __all__ = ["Flow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
@@ -283,7 +283,7 @@ class _Stepping:
     def lstm(
         self, cell: Cell, inputs: Inputs, masks: StateMasks, *, engine: str, trace: bool
     ) -> Forward:
-        """In place of `unrolled.recurrence.recurrence`."""
+        """In place of `unrolled.layer.recurrence.recurrence`."""
         key = self.key
 
         def change(made: Gates, h: Tensor, c: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["Draws", "FirstUnit"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from unrolled.inside.passage import Passage
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._order_k import Score, choose_table, score, tables, told
 from unrolled.recipes._prime_numbers import first_primes, primes_between
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from unrolled.elman import Elman
 from unrolled.equations import step
 from unrolled.faults import PUBLISHED, faulty_lstm
 from unrolled.inside import intervention
-from unrolled.lstm import LSTM
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["Flow", "Recall", "flow"]
 

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from unrolled.elman import Elman
 from unrolled.equations import CELLS
 from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.inside.passage import Passage
+from unrolled.layer.elman import Elman
+from unrolled.layer.lstm import LSTM
 from unrolled.losses import Loss
-from unrolled.lstm import LSTM
 from unrolled.network import Network
 from unrolled.program import Native
 from unrolled.recipes import Published

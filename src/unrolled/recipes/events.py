@@ -26,7 +26,7 @@ from unrolled.equations import CELLS
 from unrolled.files.timeline import Timeline
 from unrolled.forecasting import Floats
 from unrolled.inside.passage import Passage
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import answers
 from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import Labeller, Parts, divide, probabilities, scores

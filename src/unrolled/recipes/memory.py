@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from unrolled.blocks import Batches
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.inside.passage import Passage
+from unrolled.layer.lstm import LSTM
 from unrolled.losses import Loss
-from unrolled.lstm import LSTM
 from unrolled.network import Network
 from unrolled.program import Native
 from unrolled.recipes import Published

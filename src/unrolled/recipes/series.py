@@ -30,7 +30,7 @@ from unrolled.files.timeline import Timeline
 from unrolled.forecaster import Forecaster, extend, forecast, window_of
 from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.inside.passage import Passage
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 
 SOURCE = (

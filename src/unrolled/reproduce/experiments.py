@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from unrolled import recipes, training
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 
 __all__ = ["EXPERIMENTS", "Experiment", "Figure", "Run"]
 

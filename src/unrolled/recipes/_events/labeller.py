@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.forecasting import Floats
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events.signals import Bools, Signal
 
 __all__ = ["Labeller", "Parts", "divide", "probabilities", "scores"]

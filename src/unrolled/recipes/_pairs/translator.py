@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._pairs.vocabulary import END, Vocabulary
 
 __all__ = ["IGNORED", "State", "Translator"]

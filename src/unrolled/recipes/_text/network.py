@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.lstm import LSTM
+from unrolled.layer.lstm import LSTM
 from unrolled.recipes._text.vocabulary import Vocabulary
 
 __all__ = ["Inputs", "LanguageModel", "Network", "State", "Writer"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
-from unrolled.layout import enter
+from unrolled.layer.layout import enter
 
 __all__ = ["Elman"]
 

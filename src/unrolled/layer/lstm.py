@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from unrolled import direct, initialisation
 from unrolled.engines import Choice, Forward, Inputs, check_name
 from unrolled.equations import Cell, Gates
-from unrolled.layout import Layout, Rows, State, enter, enter_state, rows
+from unrolled.layer import direct, initialisation
+from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
+from unrolled.layer.plan import Planned
+from unrolled.layer.recurrence import choice_for, recurrence
+from unrolled.layer.regularisation import Noise
+from unrolled.layer.settings import Settings, cell_named
+from unrolled.layer.stepper import Stepper
+from unrolled.layer.trace import Trace
 from unrolled.masks import StateMasks, blank, row_masks
-from unrolled.plan import Planned
-from unrolled.recurrence import choice_for, recurrence
-from unrolled.regularisation import Noise
-from unrolled.settings import Settings, cell_named
-from unrolled.stepper import Stepper
-from unrolled.trace import Trace
 
 __all__ = ["LSTM"]
 

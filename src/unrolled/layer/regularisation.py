@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.layer.settings import probability
 from unrolled.masks import StateMasks, bernoulli
-from unrolled.settings import probability
 
 __all__ = ["Noise"]
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from unrolled.engines import Inputs, choose, cpu, engine_named
 from unrolled.equations import Cell
+from unrolled.layer.recurrence import request_for
 from unrolled.masks import NO_MASKS, StateMasks
-from unrolled.recurrence import request_for
 
 if TYPE_CHECKING:
-    from unrolled.lstm import LSTM
+    from unrolled.layer.lstm import LSTM
 
 __all__ = ["Stepper"]
 

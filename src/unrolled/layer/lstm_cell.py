@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from unrolled import direct, equations, initialisation
+from unrolled import equations
 from unrolled.equations import Cell
-from unrolled.layout import State
-from unrolled.plan import Planned
-from unrolled.settings import Settings, cell_named
+from unrolled.layer import direct, initialisation
+from unrolled.layer.layout import State
+from unrolled.layer.plan import Planned
+from unrolled.layer.settings import Settings, cell_named
 
 __all__ = ["LSTMCell"]
 

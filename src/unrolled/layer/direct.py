@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
+from unrolled.layer.plan import Layer, Plan, Planned
+from unrolled.layer.recurrence import batched, differentiable_backward
 from unrolled.masks import NO_MASKS
-from unrolled.plan import Layer, Plan, Planned
-from unrolled.recurrence import batched, differentiable_backward
 
 __all__ = ["run"]
 

@@ -1,4 +1,4 @@
-"""What stays the same from one plain call of a layer to the next: see `unrolled.direct`."""
+"""What stays the same from one plain call of a layer to the next: see `unrolled.layer.direct`."""
 
 from __future__ import annotations
 
