@@ -21,21 +21,21 @@ ROOT = Path(__file__).parent.parent
 MUTANTS = [
     (
         "whole steps: each begins at zero",
-        "blocks.py",
+        "steps/batches.py",
         "int(not carried)",
         "1",
         ["test_train_steps.py"],
     ),
     (
         "whole steps: no weight decay",
-        "updates.py",
+        "steps/updates.py",
         'float(given["weight_decay"])',
         "0.0",
         ["test_train_steps.py"],
     ),
     (
         "whole steps: a momentum that never was",
-        "program.py",
+        "steps/program.py",
         "elif self._created:",
         "elif False:",
         ["test_train_steps_changed.py"],

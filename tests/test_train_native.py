@@ -19,8 +19,8 @@ from echo import Recipe as Echo
 from echo import bits, equal, finish, weights
 from test_resume import Killed, moments
 from unrolled import LSTM, Batches, Loss, Network, checkpoint, recipes, runs
-from unrolled.program import Native, TrainingError
 from unrolled.session import Session
+from unrolled.steps.program import Native, TrainingError
 from unrolled.training import train
 
 

@@ -18,9 +18,9 @@ from stepped import Task, apart, make_task, run, twin
 from test_resume import Killed
 from test_train_native import Small
 from unrolled import Batches, Cell, Job, Loss, TrainingError, checkpoint, train_many, train_steps
-from unrolled.blocks import places
-from unrolled.program import Program
 from unrolled.session import Session
+from unrolled.steps.batches import places
+from unrolled.steps.program import Program
 from unrolled.training import train
 
 TASK = make_task(Cell(), Loss(), count=20)

@@ -78,7 +78,7 @@ def test_momentum_that_never_was_leaves_no_state() -> None:
 
 
 def test_ctrl_c_is_heard_between_two_calls_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unrolled.program._CALL", 1.0)  # a step a call
+    monkeypatch.setattr("unrolled.steps.program._CALL", 1.0)  # a step a call
     task = make_task(Cell(), Loss(), count=1000)
     network, optimizer = twin(task, OPTIMIZERS["SGD"])
     timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from unrolled.auditing import Report, assert_exact, audit
-from unrolled.blocks import Batches
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
 from unrolled.layer.elman import Elman
@@ -11,11 +10,12 @@ from unrolled.layer.lstm import LSTM
 from unrolled.layer.lstm_cell import LSTMCell
 from unrolled.layer.stepper import Stepper
 from unrolled.layer.trace import Trace
-from unrolled.losses import Loss
-from unrolled.many import Job, Trained, train_many
-from unrolled.network import Network
-from unrolled.program import TrainingError
-from unrolled.stepping import train_steps
+from unrolled.steps.batches import Batches
+from unrolled.steps.losses import Loss
+from unrolled.steps.many import Job, Trained, train_many
+from unrolled.steps.network import Network
+from unrolled.steps.program import TrainingError
+from unrolled.steps.stepping import train_steps
 
 if TYPE_CHECKING:
     from unrolled.explorer import explore

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import checkpoint
-from unrolled.blocks import Batches, Places, as_batches, places
 from unrolled.optimizers import make_optimizer
-from unrolled.program import Native, Program, TrainingError, supports
+from unrolled.steps.batches import Batches, Places, as_batches, places
+from unrolled.steps.program import Native, Program, TrainingError, supports
 
 if TYPE_CHECKING:
     from unrolled.training import Recipe

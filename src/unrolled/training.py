@@ -37,7 +37,7 @@ class Recipe(Protocol):
     ``look(model)`` (what to look at the model by: see `unrolled.inside.passage`), a method
     ``batches(step, generator)`` (many batches drawn at once, tensors [K, T, B, …], from which they
     are taken in order; ``batch`` is then not asked), and a method ``native(model)`` (an
-    `unrolled.program.Native` by which the kernel makes whole updates, or why there is none).
+    `unrolled.steps.program.Native` by which the kernel makes whole updates, or why there is none).
     """
 
     @property

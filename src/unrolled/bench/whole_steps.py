@@ -14,8 +14,8 @@ from unrolled.bench.drawn import OURS, Contest, operations
 from unrolled.bench.options import Options, Size
 from unrolled.bench.timing import Field, Peer
 from unrolled.layer.lstm import LSTM
-from unrolled.network import Network
-from unrolled.stepping import train_steps
+from unrolled.steps.network import Network
+from unrolled.steps.stepping import train_steps
 
 __all__ = ["steps"]
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from unrolled.inside.passage import Passage
-from unrolled.losses import Loss
-from unrolled.network import Network
-from unrolled.program import Native
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._prime_numbers import first_primes
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import Native
 
 __all__ = ["Windows"]
 

@@ -23,10 +23,10 @@ from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
-from unrolled.losses import Loss
-from unrolled.network import Network
-from unrolled.program import Native
 from unrolled.recipes import Published
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import Native
 
 SOURCE = "document 000 (LSTM, MATLAB) and document 001 (Elman network, NumPy; after iamtrask 2015)"
 

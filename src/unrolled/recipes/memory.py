@@ -18,15 +18,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from unrolled.blocks import Batches
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
-from unrolled.losses import Loss
-from unrolled.network import Network
-from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._recall import Flow, Recall, flow
+from unrolled.steps.batches import Batches
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import Native
 
 SOURCE = "documents 000 and 002 (backward passes), 004 (the carousel of 1997)"
 

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from unrolled.equations import CELLS
 from unrolled.inside.passage import Passage
-from unrolled.losses import Loss
-from unrolled.network import Network
-from unrolled.program import Native
 from unrolled.recipes import Published
 from unrolled.recipes._document_001 import Draws, FirstUnit
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import Native
 
 SOURCE = "document 001 (LSTM, NumPy; after Nico Jimenez's lstm)"
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.blocks import Batches, as_batches, each_ahead, places
 from unrolled.engines import Declined
 from unrolled.layer.elman import Elman
-from unrolled.losses import Loss, as_loss
-from unrolled.network import Network
-from unrolled.program import Program, State, TrainingError, supports
+from unrolled.steps.batches import Batches, as_batches, each_ahead, places
+from unrolled.steps.losses import Loss, as_loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import Program, State, TrainingError, supports
 
 __all__ = ["steps_until", "train_steps"]
 

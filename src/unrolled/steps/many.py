@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from unrolled.losses import Loss
-from unrolled.network import Network
-from unrolled.program import State, TrainingError
-from unrolled.stepping import steps_until
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
+from unrolled.steps.program import State, TrainingError
+from unrolled.steps.stepping import steps_until
 
 __all__ = ["Job", "Trained", "train_many"]
 

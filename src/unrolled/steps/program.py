@@ -1,4 +1,4 @@
-"""A network, its loss and its optimiser as the kernel is told of them: see `unrolled.stepping`."""
+"""A network, its loss and its optimiser as the kernel is told of them: see `unrolled.steps.stepping`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn, optim, strided
 from torch.autograd.graph import increment_version
 
-from unrolled import updates
-from unrolled.blocks import Batches, Places
 from unrolled.engines import Request, cpu
 from unrolled.equations import Cell
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.regularisation import Noise
-from unrolled.losses import KINDS, OVER, Loss, as_loss
-from unrolled.network import Network
+from unrolled.steps import updates
+from unrolled.steps.batches import Batches, Places
+from unrolled.steps.losses import KINDS, OVER, Loss, as_loss
+from unrolled.steps.network import Network
 
 __all__ = ["Native", "Program", "State", "TrainingError", "supports"]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from unrolled.layer.elman import Elman
-from unrolled.losses import Loss
 from unrolled.masks import row_masks
-from unrolled.network import Network
+from unrolled.steps.losses import Loss
+from unrolled.steps.network import Network
 
 __all__ = ["Batches", "Places", "as_batches", "each_ahead", "places"]
 

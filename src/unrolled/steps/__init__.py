@@ -1,0 +1,1 @@
+"""Whole training steps in one native call: network, loss, batches, update."""
