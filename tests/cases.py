@@ -11,8 +11,8 @@ from torch import Tensor
 
 from unrolled import _native
 from unrolled.engines import Forward, Gradients, Inputs
+from unrolled.engines.masks import StateMasks, row_masks, until
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks, row_masks, until
 
 CELLS = [
     Cell(forget, peephole, output)

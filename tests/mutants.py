@@ -112,14 +112,14 @@ MUTANTS = [
     ),
     (
         "a padded step is read",
-        "masks.py",
+        "engines/masks.py",
         "live = present if inside is None else inside if present is None else inside & present",
         "live = present",
         ["test_masks.py", "test_beyond_torch.py"],
     ),
     (
         "what lies in a padded step is not blanked",
-        "masks.py",
+        "engines/masks.py",
         "if not len(dead):",
         "if True:",
         ["test_masks.py", "test_padding.py"],
@@ -133,14 +133,14 @@ MUTANTS = [
     ),
     (
         "a reset in the padding acts",
-        "masks.py",
+        "engines/masks.py",
         "begins = resets if inside is None else resets & inside",
         "begins = resets",
         ["test_masks.py", "test_beyond_torch.py"],
     ),
     (
         "a reset one step off in reverse",
-        "masks.py",
+        "engines/masks.py",
         "begins = torch.cat([begins[1:], torch.zeros_like(begins[:1])])",
         "begins = begins",
         ["test_masks.py", "test_beyond_torch.py"],

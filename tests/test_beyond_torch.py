@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cases import CELLS, error, name_of, normal
 from unrolled import LSTM, Cell, Declined
-from unrolled.masks import bernoulli
+from unrolled.engines.masks import bernoulli
 
 T, B, I, H = 7, 4, 3, 5
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from cases import CELLS, make_inputs, make_masks, name_of, native_level
 from unrolled import LSTM, Cell, _native
 from unrolled.engines import Gradients, Inputs, cpu
-from unrolled.masks import StateMasks
+from unrolled.engines.masks import StateMasks
 
 LEVELS = _native.levels()
 

@@ -33,8 +33,8 @@ from unrolled.engines import (
     engine_names,
     reference,
 )
+from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks
 
 # Few columns of x and many, batches of fewer rows than a tile has and of more than a chunk.
 SIZES = [(1, 1, 1, 1), (2, 3, 19, 7), (63, 9, 5, 7), (63, 1, 1, 65), (1, 3, 4, 65)]

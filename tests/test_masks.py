@@ -2,7 +2,7 @@
 
 import torch
 
-from unrolled.masks import StateMasks, bernoulli, blank, row_masks, until
+from unrolled.engines.masks import StateMasks, bernoulli, blank, row_masks, until
 
 
 def flags(*rows: str) -> torch.Tensor:

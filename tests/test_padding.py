@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cases import make_inputs, make_masks, normal
 from unrolled.engines import Inputs
+from unrolled.engines.masks import StateMasks, row_masks, until
 from unrolled.equations import CELLS
 from unrolled.layer.recurrence import recurrence
-from unrolled.masks import StateMasks, row_masks, until
 
 T, B, I, H = 6, 5, 3, 7
 LENGTHS = torch.tensor([6, 0, 3, 1, 4])

@@ -8,9 +8,9 @@ from torch.utils.checkpoint import checkpoint
 
 from cases import CELLS, MASKS, error, make_inputs, make_masks, name_of
 from unrolled.engines import Inputs
+from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
 from unrolled.layer.recurrence import recurrence
-from unrolled.masks import StateMasks
 
 T, B, I, H = 3, 2, 2, 3
 

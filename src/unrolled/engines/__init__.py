@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks
 
 __all__ = [
     "Choice",

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, Request, recorded_backward
+from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks
 
 __all__ = ["backward", "forward", "skips", "supports"]
 

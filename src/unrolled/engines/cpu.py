@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, Request
+from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
-from unrolled.masks import StateMasks
 
 try:
     import unrolled._native as _native

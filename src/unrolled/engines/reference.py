@@ -14,8 +14,8 @@ from torch.nn.functional import linear
 
 from unrolled import equations
 from unrolled.engines import Forward, Gradients, Inputs, Request
+from unrolled.engines.masks import StateMasks, blank
 from unrolled.equations import Cell, Gates
-from unrolled.masks import StateMasks, blank
 
 __all__ = ["backward", "forward", "skips", "supports"]
 

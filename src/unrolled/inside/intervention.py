@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.engines import Forward, Inputs, reference
+from unrolled.engines.masks import StateMasks, blank
 from unrolled.equations import Cell, Gates
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
-from unrolled.masks import StateMasks, blank
 
 __all__ = ["Flow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
 

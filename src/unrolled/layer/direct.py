@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
+from unrolled.engines.masks import NO_MASKS
 from unrolled.layer.plan import Layer, Plan, Planned
 from unrolled.layer.recurrence import batched, differentiable_backward
-from unrolled.masks import NO_MASKS
 
 __all__ = ["run"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unrolled.autocast import autocast_dtype
-from unrolled.masks import until
+from unrolled.engines.masks import until
+from unrolled.engines.watching import autocast_dtype
 
 __all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
 

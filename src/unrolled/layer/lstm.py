@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from unrolled.engines import Choice, Forward, Inputs, check_name
+from unrolled.engines.masks import StateMasks, blank, row_masks
 from unrolled.equations import Cell, Gates
 from unrolled.layer import direct, initialisation
 from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
@@ -20,7 +21,6 @@ from unrolled.layer.regularisation import Noise
 from unrolled.layer.settings import Settings, cell_named
 from unrolled.layer.stepper import Stepper
 from unrolled.layer.trace import Trace
-from unrolled.masks import StateMasks, blank, row_masks
 
 __all__ = ["LSTM"]
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.autocast import autocast_dtype
 from unrolled.engines import (
     Choice,
     Forward,
@@ -28,8 +27,9 @@ from unrolled.engines import (
     recorded_backward,
 )
 from unrolled.engines import reference as _reference
+from unrolled.engines.masks import NO_MASKS, StateMasks, blank
+from unrolled.engines.watching import autocast_dtype
 from unrolled.equations import Cell
-from unrolled.masks import NO_MASKS, StateMasks, blank
 
 __all__ = ["batched", "choice_for", "differentiable_backward", "recurrence", "request_for"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.engines.masks import StateMasks, bernoulli
 from unrolled.layer.settings import probability
-from unrolled.masks import StateMasks, bernoulli
 
 __all__ = ["Noise"]
 

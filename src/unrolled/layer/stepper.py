@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import Inputs, choose, cpu, engine_named
+from unrolled.engines.masks import NO_MASKS, StateMasks
 from unrolled.equations import Cell
 from unrolled.layer.recurrence import request_for
-from unrolled.masks import NO_MASKS, StateMasks
 
 if TYPE_CHECKING:
     from unrolled.layer.lstm import LSTM

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.engines.masks import row_masks
 from unrolled.layer.elman import Elman
-from unrolled.masks import row_masks
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 
