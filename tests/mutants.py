@@ -182,7 +182,7 @@ MUTANTS = [
     ),
     (
         "a carry one place late",
-        "recipes/_carry.py",
+        "recipes/_adder/carry.py",
         "torch.cat((into[1:] > 0, last))",
         "into > 0",
         ["test_ablation.py"],

@@ -20,7 +20,7 @@ from unrolled.inside import ablation, intervention, units
 from unrolled.inside.ablation import Search, ablate
 from unrolled.inside.inspection import Inspection
 from unrolled.inside.passage import Question
-from unrolled.recipes._carry import carries, shares_right
+from unrolled.recipes._adder.carry import carries, shares_right
 from unrolled.recipes.adder import Adder, Recipe, bits_of, to_int
 
 SEEDS = range(5)

@@ -257,7 +257,7 @@ class Recipe:
 
     def look(self, model: Adder) -> list[Passage]:
         """One sum, and 1,000 more; behind each step, whether there is a carry to be remembered."""
-        from unrolled.recipes._carry import passage
+        from unrolled.recipes._adder.carry import passage
 
         return [passage(model)]
 

@@ -1,4 +1,4 @@
-"""A network, its loss and its optimiser as the kernel is told of them: see `unrolled.steps.stepping`."""
+"""A network, its loss and its optimiser, as the kernel is told of them."""
 
 from __future__ import annotations
 
