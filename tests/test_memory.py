@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unrolled import training
-from unrolled.recipes._recall import Recall, flow
+from unrolled.recipes._memory.recall import Recall, flow
 from unrolled.recipes.memory import Recipe
 
 QUICK = Recipe(networks=("vanilla", "elman", "000", "002"), steps=3, report_every=1)

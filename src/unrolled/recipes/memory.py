@@ -22,7 +22,7 @@ from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
-from unrolled.recipes._recall import Flow, Recall, flow
+from unrolled.recipes._memory.recall import Flow, Recall, flow
 from unrolled.steps.batches import Batches
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
