@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from unrolled import training
-from unrolled.recipes._order_k import LONGEST, choose_table, score, tables, told
-from unrolled.recipes._prime_gaps import GapModel
-from unrolled.recipes._prime_numbers import first_primes, primes_between
+from unrolled.recipes._primes.gaps import GapModel
+from unrolled.recipes._primes.numbers import first_primes, primes_between
+from unrolled.recipes._primes.order_k import LONGEST, choose_table, score, tables, told
 from unrolled.recipes.primes import Recipe
 
 SMALL = Recipe(count=3000, hidden=8, window=16, batch_size=4, steps=3, report_every=1)

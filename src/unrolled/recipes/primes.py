@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from unrolled.equations import CELLS
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
-from unrolled.recipes._prime_gaps import Gaps
-from unrolled.recipes._prime_windows import Windows
+from unrolled.recipes._primes.gaps import Gaps
+from unrolled.recipes._primes.windows import Windows
 from unrolled.steps.program import Native
 
 SOURCE = "document 001 (LSTM, NumPy), and the sieve of Eratosthenes"

@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._order_k import Score, choose_table, score, tables, told
-from unrolled.recipes._prime_numbers import first_primes, primes_between
+from unrolled.recipes._primes.numbers import first_primes, primes_between
+from unrolled.recipes._primes.order_k import Score, choose_table, score, tables, told
 
 __all__ = ["GapModel", "Gaps"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unrolled.inside.passage import Passage
 from unrolled.recipes._document_001 import Draws, FirstUnit
-from unrolled.recipes._prime_numbers import first_primes
+from unrolled.recipes._primes.numbers import first_primes
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 from unrolled.steps.program import Native
