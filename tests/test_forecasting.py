@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled import forecasting
-from unrolled.forecasting import Autoregression, persistence, rmse, split, targets, windows
+from unrolled.recipes._series import forecasting
+from unrolled.recipes._series.forecasting import (
+    Autoregression,
+    persistence,
+    rmse,
+    split,
+    targets,
+    windows,
+)
 
 
 @given(window=st.integers(1, 6), horizon=st.integers(1, 6), extra=st.integers(0, 9), data=st.data())

@@ -13,7 +13,7 @@ import torch
 
 from unrolled import training
 from unrolled.files import timeline
-from unrolled.forecaster import forecast
+from unrolled.recipes._series.forecaster import forecast
 from unrolled.recipes.series import Recipe
 
 SUNSPOTS = Recipe(

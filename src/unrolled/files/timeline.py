@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.forecasting import Floats
+from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["Timeline", "of_rows", "of_words"]
 

@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled import forecasting
 from unrolled.equations import CELLS
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files import columns, timeline
 from unrolled.files.timeline import Timeline
-from unrolled.forecaster import Forecaster, extend, forecast, window_of
-from unrolled.forecasting import Autoregression, Floats, Origins, Split, rmse
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
+from unrolled.recipes._series import forecasting
+from unrolled.recipes._series.forecaster import Forecaster, extend, forecast, window_of
+from unrolled.recipes._series.forecasting import Autoregression, Floats, Origins, Split, rmse
 
 SOURCE = (
     "document 003 (a cosine, TensorFlow 1; after Bao Ziyang, Neural Networks and Deep Learning)"
@@ -309,8 +309,8 @@ class Recipe:
 
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it forecasts, how good that is, and what its gates do."""
-        from unrolled.forecast_pictures import draw_forecasts, draw_gates
         from unrolled.pictures import plots
+        from unrolled.recipes._series.pictures import draw_forecasts, draw_gates
 
         figures, names = self.result(model), self._names
         trained = {end: who for end, who in self._forecasters(model).items() if end != "_before"}
@@ -372,7 +372,7 @@ class Recipe:
 
     def look(self, model: Forecaster) -> list[Passage]:
         """The test part's last windows."""
-        from unrolled.forecaster import last_windows
+        from unrolled.recipes._series.forecaster import last_windows
 
         return [last_windows(model, self.split, self.timeline)]
 

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from unrolled.files import columns, timeline
 from unrolled.files.timeline import Timeline
-from unrolled.forecasting import Floats
 from unrolled.recipes._events import eeg
 from unrolled.recipes._events.arrays import read_arrays
+from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 

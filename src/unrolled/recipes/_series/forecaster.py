@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.files.timeline import Timeline
-from unrolled.forecasting import Floats, Origins, Split, targets, windows
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
+from unrolled.recipes._series.forecasting import Floats, Origins, Split, targets, windows
 
 __all__ = ["Forecaster", "extend", "forecast", "last_windows", "window_of"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from unrolled.files.timeline import Timeline
-from unrolled.forecaster import Forecaster, window_of
-from unrolled.forecasting import Floats, Origins, Split
 from unrolled.pictures import plots
+from unrolled.recipes._series.forecaster import Forecaster, window_of
+from unrolled.recipes._series.forecasting import Floats, Origins, Split
 
 __all__ = ["draw_forecasts", "draw_gates"]
 
