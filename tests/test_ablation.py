@@ -21,7 +21,8 @@ from unrolled.inside.ablation import Search, ablate
 from unrolled.inside.inspection import Inspection
 from unrolled.inside.passage import Question
 from unrolled.recipes._adder.carry import carries, shares_right
-from unrolled.recipes.adder import Adder, Recipe, bits_of, to_int
+from unrolled.recipes._adder.sums import Adder, bits_of, to_int
+from unrolled.recipes.adder import Recipe
 
 SEEDS = range(5)
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from unrolled import training
 from unrolled.equations import CELLS
 from unrolled.recipes import adder
-from unrolled.recipes.adder import Adder, Recipe
+from unrolled.recipes._adder.sums import Adder
+from unrolled.recipes.adder import Recipe
 from unrolled.training import train
 
 

@@ -27,8 +27,9 @@ from unrolled.inside import intervention, units
 from unrolled.inside.ablation import ablate
 from unrolled.inside.inspection import Inspection
 from unrolled.recipes._adder.carry import carries
+from unrolled.recipes._adder.sums import Adder, add, bits_of, to_int
 from unrolled.recipes._memory.recall import Recall, flow
-from unrolled.recipes.adder import Adder, Recipe, add, bits_of, to_int
+from unrolled.recipes.adder import Recipe
 from unrolled.trained import open_run
 
 HERE = Path(__file__).parent

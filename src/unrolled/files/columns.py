@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Table", "read_labels", "read_numbers", "read_table"]
+__all__ = ["Floats", "Table", "read_labels", "read_numbers", "read_table"]
+
+Floats = npt.NDArray[np.float64]
 
 DELIMITERS = (",", ";", "\t")
 
@@ -26,7 +28,7 @@ class Table:
     rows: list[tuple[int, list[str]]]
     first_row: int = 2  # as a spreadsheet counts: the header is row 1
 
-    def numbers(self, column: str) -> npt.NDArray[np.float64]:
+    def numbers(self, column: str) -> Floats:
         """One column as float64; see `read_numbers`."""
         place = _find(column, self.names, self.file)
         name = self.names[place]
@@ -38,7 +40,7 @@ class Table:
         return [cells[place].strip() for _, cells in self.rows]
 
 
-def read_numbers(path: str | Path, column: str = "") -> npt.NDArray[np.float64]:
+def read_numbers(path: str | Path, column: str = "") -> Floats:
     """Read one column of a CSV file as float64.
 
     Parameters

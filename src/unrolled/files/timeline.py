@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.recipes._series.forecasting import Floats
+from unrolled.files.columns import Floats
 
 __all__ = ["Timeline", "of_rows", "of_words"]
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import CELLS
+from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
@@ -31,7 +32,6 @@ from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import Labeller, Parts, divide, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
-from unrolled.recipes._series.forecasting import Floats
 
 SOURCE = "documents 004 (EEG events) and 001 (speech), which name the use and give no figure"
 

@@ -25,13 +25,14 @@ from torch import Tensor
 from unrolled.equations import CELLS
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files import columns, timeline
+from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._series import forecasting
 from unrolled.recipes._series.forecaster import Forecaster, extend, forecast, window_of
-from unrolled.recipes._series.forecasting import Autoregression, Floats, Origins, Split, rmse
+from unrolled.recipes._series.forecasting import Autoregression, Origins, Split, rmse
 
 SOURCE = (
     "document 003 (a cosine, TensorFlow 1; after Bao Ziyang, Neural Networks and Deep Learning)"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unrolled.inside.passage import Passage, Question
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes.adder import Adder, add, bits_of, random_bits, sums_right
+from unrolled.recipes._adder.sums import Adder, add, bits_of, random_bits, sums_right
 
 __all__ = ["DRAWN", "carries", "passage", "shares_right"]
 

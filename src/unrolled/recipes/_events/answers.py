@@ -10,9 +10,9 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from unrolled.files.columns import Floats
 from unrolled.files.whole import replace_file
 from unrolled.recipes._events.signals import Bools, Signal
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["Question", "best_threshold", "found_events", "read_question", "runs_of", "write_csv"]
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.recipes._series.forecasting import Floats
+from unrolled.files.columns import Floats
 
 __all__ = ["Arrays", "read_arrays"]
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from unrolled.files.columns import Floats
 from unrolled.recipes._events.signals import Bools
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["CHANNELS", "bursts"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.recipes._series.forecasting import Floats
+from unrolled.files.columns import Floats
 
 __all__ = ["KINDS", "PARTS", "Recording", "read_recording"]
 

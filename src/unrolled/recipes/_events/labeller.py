@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.files.columns import Floats
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events.signals import Bools, Signal
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["Labeller", "Parts", "divide", "probabilities", "scores"]
 

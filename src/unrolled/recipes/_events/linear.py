@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.files.columns import Floats
 from unrolled.recipes._events.labeller import Parts, scores
 from unrolled.recipes._events.signals import Bools
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["LinearLabeller"]
 

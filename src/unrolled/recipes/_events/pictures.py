@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unrolled.files.columns import Floats
 from unrolled.pictures import plots
 from unrolled.recipes._events.answers import runs_of
 from unrolled.recipes._events.signals import Bools, Signal
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["busiest", "draw_curves", "draw_stretch"]
 

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unrolled.files import columns, timeline
+from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.recipes._events import eeg
 from unrolled.recipes._events.arrays import read_arrays
-from unrolled.recipes._series.forecasting import Floats
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._series.forecasting import Floats, Origins, Split, targets, windows
+from unrolled.recipes._series.forecasting import Origins, Split, targets, windows
 
 __all__ = ["Forecaster", "extend", "forecast", "last_windows", "window_of"]
 

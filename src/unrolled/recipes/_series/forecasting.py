@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.files.columns import Floats
+
 __all__ = [
     "Autoregression",
-    "Floats",
     "Origins",
     "Split",
     "persistence",
@@ -24,7 +25,6 @@ __all__ = [
     "windows",
 ]
 
-Floats = npt.NDArray[np.float64]
 Origins = npt.NDArray[np.int64]
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.pictures import plots
 from unrolled.recipes._series.forecaster import Forecaster, window_of
-from unrolled.recipes._series.forecasting import Floats, Origins, Split
+from unrolled.recipes._series.forecasting import Origins, Split
 
 __all__ = ["draw_forecasts", "draw_gates"]
 
