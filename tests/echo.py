@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled import runs
-from unrolled.training import Step, train
+from unrolled.training import Step, runs, train
 
 
 class Echo(nn.Module):

@@ -42,7 +42,7 @@ MUTANTS = [
     ),
     (
         "whole steps: the block drawn anew at the wrong place",
-        "session.py",
+        "training/session.py",
         "self._take((self._window - 1) // self._parts)",
         "self._take(0)",
         ["test_train_native.py"],

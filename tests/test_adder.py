@@ -17,6 +17,7 @@ from unrolled.recipes import adder
 from unrolled.recipes._adder.sums import Adder
 from unrolled.recipes.adder import Recipe
 from unrolled.training import train
+from unrolled.training.session import Session
 
 
 def columns(numbers: list[int], length: int) -> Tensor:
@@ -149,7 +150,7 @@ def test_the_published_losses_have_the_documents_output_delta(
 def test_the_first_published_update_is_document_000s_with_the_exact_gradient() -> None:
     """The document's loop, in float64 and in its own letters, its gradient left to autograd."""
     recipe = Recipe().published()
-    session = training.Session(recipe)
+    session = Session(recipe)
     model = session.model.double()
     named = dict(model.named_parameters())
     x, h, bias = (

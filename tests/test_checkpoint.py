@@ -11,8 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unrolled import checkpoint
-from unrolled.runs import RunError
+from unrolled.training import checkpoint
+from unrolled.training.runs import RunError
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 TREES = st.recursive(

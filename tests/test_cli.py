@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from unrolled import cli, recipes, runs
+from unrolled import cli, recipes
+from unrolled.training import runs
 
 Captured = pytest.CaptureFixture[str]
 

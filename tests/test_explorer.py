@@ -19,7 +19,7 @@ from torch import nn
 import unrolled
 from explorer_cases import sample
 from explorer_needs import ROOT
-from unrolled import LSTM, Elman, checkpoint, cli, runs
+from unrolled import LSTM, Elman, cli
 from unrolled.explorer import (
     Bits,
     Explorable,
@@ -32,6 +32,7 @@ from unrolled.explorer import (
     payload,
 )
 from unrolled.explorer.pages import page_of
+from unrolled.training import checkpoint, runs
 
 Captured = pytest.CaptureFixture[str]
 PAGE = ROOT / "src" / "unrolled" / "explorer" / "page"

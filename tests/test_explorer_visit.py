@@ -15,8 +15,9 @@ import torch
 import unrolled
 from explorer_browser import Opened, Visit
 from explorer_needs import needs
-from unrolled import LSTM, checkpoint, cli, runs
+from unrolled import LSTM, cli
 from unrolled.explorer.command import explorables
+from unrolled.training import checkpoint, runs
 
 pytestmark = needs("chromium")
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from unrolled import recipes, runs, training
+from unrolled import recipes, training
 from unrolled.recipes import Published, RecipeError
-from unrolled.session import Session
+from unrolled.training import runs
+from unrolled.training.session import Session
 
 NAMES = recipes.names()
 

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from echo import Recipe, finish, weights
-from unrolled import checkpoint, runs, training
-from unrolled.runs import RunError
-from unrolled.training import train
+from unrolled.training import checkpoint, runs, train
+from unrolled.training.runs import RunError
+from unrolled.training.session import Session
 
 
 def usable() -> list[str]:
     found = []
     for name in vars(torch.optim):
         try:
-            training.Session(Recipe(optimizer=name))
+            Session(Recipe(optimizer=name))
         except ValueError:
             continue
         found.append(name)

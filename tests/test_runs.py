@@ -11,8 +11,8 @@ from typing import Literal
 
 import pytest
 
-from unrolled import runs
-from unrolled.runs import RunError
+from unrolled.training import runs
+from unrolled.training.runs import RunError
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def test_without_matplotlib_it_says_what_to_install(
 def test_a_run_with_weights_that_are_not_finite_is_drawn(
     adder: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    from unrolled import checkpoint
+    from unrolled.training import checkpoint
 
     folder = Path(shutil.copytree(adder, tmp_path / "run"))
     weights = checkpoint.read_weights(folder / "weights.safetensors")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from unrolled import checkpoint, cli
+from unrolled import cli
+from unrolled.training import checkpoint
 
 Captured = pytest.CaptureFixture[str]
 

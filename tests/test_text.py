@@ -15,7 +15,7 @@ from unrolled import cli, training
 from unrolled.recipes._text import scoring
 from unrolled.recipes._text.sampling import neighbours, sample
 from unrolled.recipes.text import Recipe
-from unrolled.session import Session
+from unrolled.training.session import Session
 
 SMALL = Recipe(hidden=16, embedding=8, layers=1, batch_size=4, steps_per_update=16, steps=6)
 SENTENCES = 2000

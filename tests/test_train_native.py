@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from echo import Recipe as Echo
 from echo import bits, equal, finish, weights
 from test_resume import Killed, moments
-from unrolled import LSTM, Batches, Loss, Network, checkpoint, recipes, runs
-from unrolled.session import Session
+from unrolled import LSTM, Batches, Loss, Network, recipes
 from unrolled.steps.program import Native, TrainingError
-from unrolled.training import train
+from unrolled.training import checkpoint, runs, train
+from unrolled.training.session import Session
 
 
 def adder(**fields: Any) -> Any:

@@ -17,11 +17,11 @@ from echo import finish, weights
 from stepped import Task, apart, make_task, run, twin
 from test_resume import Killed
 from test_train_native import Small
-from unrolled import Batches, Cell, Job, Loss, TrainingError, checkpoint, train_many, train_steps
-from unrolled.session import Session
+from unrolled import Batches, Cell, Job, Loss, TrainingError, train_many, train_steps
 from unrolled.steps.batches import places
 from unrolled.steps.program import Program
-from unrolled.training import train
+from unrolled.training import checkpoint, train
+from unrolled.training.session import Session
 
 TASK = make_task(Cell(), Loss(), count=20)
 ENGINES = ("native", "plain")

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from echo import Recipe, bits, equal, finish
-from unrolled import checkpoint, runs, training
-from unrolled.training import TrainingError, train
+from unrolled import training
+from unrolled.training import TrainingError, checkpoint, runs, train
+from unrolled.training.session import Randomness, Session
 
 # --- the same bits ---
 
@@ -41,16 +42,16 @@ def test_the_callers_random_state_neither_matters_nor_changes() -> None:
 
 def test_weights_and_batches_are_of_different_streams() -> None:
     recipe = Recipe()
-    with training.Randomness(recipe.seed):
+    with Randomness(recipe.seed):
         first = torch.randn(7, 4, 2)
-    session = training.Session(recipe)
+    session = Session(recipe)
     session.advance()
     assert not torch.equal(session.batch[0], first)
 
 
 def by_hand(recipe: Recipe, carry: bool) -> nn.Module:
     """The same updates, written out, for a recipe without dropout and with SGD."""
-    session = training.Session(recipe)
+    session = Session(recipe)
     model, generator = session.model, session.generator
     model.dropout.p = 0.0
     learnt = [p for p in model.parameters() if p.requires_grad]
@@ -80,7 +81,7 @@ def by_hand(recipe: Recipe, carry: bool) -> nn.Module:
 @pytest.mark.parametrize("carry", [False, True])
 def test_truncated_backpropagation_is_the_loop_written_out(length: int, carry: bool) -> None:
     recipe = Recipe(optimizer="SGD", steps_per_update=length, carry_state=carry, learning_rate=0.1)
-    session = training.Session(recipe)
+    session = Session(recipe)
     session.model.dropout.p = 0.0
     for _ in range(recipe.steps):
         session.advance()
@@ -90,7 +91,7 @@ def test_truncated_backpropagation_is_the_loop_written_out(length: int, carry: b
 @pytest.mark.parametrize("clip", [1e-3, 0.3, 1e3])
 def test_clipping_is_torchs(clip: float) -> None:
     recipe = Recipe(optimizer="SGD", clip=clip, learning_rate=0.1)
-    session = training.Session(recipe)
+    session = Session(recipe)
     session.model.dropout.p = 0.0
     for _ in range(recipe.steps):
         session.advance()

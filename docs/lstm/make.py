@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled import runs, training
+from unrolled import training
 from unrolled.equations import Gates, step
 from unrolled.inside import intervention, units
 from unrolled.inside.ablation import ablate
@@ -31,6 +31,7 @@ from unrolled.recipes._adder.sums import Adder, add, bits_of, to_int
 from unrolled.recipes._memory.recall import Recall, flow
 from unrolled.recipes.adder import Recipe
 from unrolled.trained import open_run
+from unrolled.training import runs
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "lstm.md"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from unrolled.recipes import RecipeFile
-    from unrolled.runs import Config
+    from unrolled.training.runs import Config
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     from unrolled.recipes import RecipeError
-    from unrolled.runs import RunError
+    from unrolled.training.runs import RunError
 
     try:
         return _dispatch(words)
@@ -166,7 +166,7 @@ def _train(name: str, options: Any) -> int:
     try:
         training.check(options.recipe)
         if folder is None:
-            from unrolled.runs import free_folder
+            from unrolled.training.runs import free_folder
 
             folder = free_folder(RUNS, Path(name).stem)
         often, plain = options.save_every, options.plain
@@ -183,8 +183,8 @@ def _train(name: str, options: Any) -> int:
 
 def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
     """The flags; those not typed are the recipe's, the published or the resumed run's."""
-    from unrolled import runs
     from unrolled.flags import FlagError, parse
+    from unrolled.training import runs
 
     def read(default: Any = None) -> Any:
         try:
@@ -285,7 +285,8 @@ def show(arguments: list[str]) -> int:
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled import runs, trained
+    from unrolled import trained
+    from unrolled.training import runs
 
     parser = _Parser(
         prog="unrolled try",

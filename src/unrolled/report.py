@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unrolled import recipes, runs
+from unrolled import recipes
+from unrolled.training import runs
 
 __all__ = ["describe"]
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled import report, runs
+from unrolled import report
+from unrolled.training import runs
 
 if TYPE_CHECKING:
     from unrolled.inside.inspection import Inspection, Layer

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from unrolled import checkpoint, recipes, runs, training
+from unrolled import recipes, training
+from unrolled.training import checkpoint, runs
 
 __all__ = ["Trained", "open_run"]
 

@@ -9,10 +9,11 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from unrolled import recipes, runs, trained
+from unrolled import recipes, trained
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
+from unrolled.training import runs
 
 __all__ = ["DESCRIPTION", "explorables", "options_from", "run"]
 

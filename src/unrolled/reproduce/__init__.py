@@ -16,7 +16,7 @@ import torch
 from unrolled.recipes import RecipeError
 from unrolled.reproduce.experiments import EXPERIMENTS, Experiment
 from unrolled.reproduce.tables import Row, as_text, save
-from unrolled.runs import free_folder
+from unrolled.training.runs import free_folder
 
 __all__ = ["command", "rows_of"]
 

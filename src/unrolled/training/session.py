@@ -6,20 +6,18 @@ import contextlib
 import math
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unrolled import checkpoint
-from unrolled.optimizers import make_optimizer
 from unrolled.steps.batches import Batches, Places, as_batches, places
 from unrolled.steps.program import Native, Program, TrainingError, supports
+from unrolled.training import checkpoint
+from unrolled.training.optimizers import make_optimizer
+from unrolled.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from unrolled.training import Recipe
-
-__all__ = ["Randomness", "Session", "TrainingError"]
+__all__ = ["Randomness", "Session"]
 
 # torch's CPU generator takes 32 bits of a seed: the batches' stream must differ from the weights'.
 _BATCHES = 0x9E3779B9

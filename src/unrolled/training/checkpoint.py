@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unrolled.files.whole import replace_file
-from unrolled.runs import RunError
+from unrolled.training.runs import RunError
 
 __all__ = ["copy_tree", "read_tree", "read_weights", "write_tree", "write_weights"]
 
