@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from explorer_browser import RUNS, STORY, Opened, Visit, chromium
 from unrolled import cli
-from unrolled.explorer.command import explorables
+from unrolled.cli.explore import explorables
 
 settings.register_profile("unrolled", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("unrolled")

@@ -20,7 +20,7 @@ from PIL import Image
 
 from explorer_browser import Opened, chromium
 from unrolled import cli
-from unrolled.explorer.command import explorables
+from unrolled.cli.explore import explorables
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "explorer"

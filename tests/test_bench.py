@@ -16,6 +16,7 @@ from unrolled import LSTM, cli
 from unrolled.bench import BenchError, Options, contests, drawn, peers, picture, running, timing
 from unrolled.bench.options import SECTIONS, USUAL, Size, options_from
 from unrolled.bench.timing import Field, NotMeasured, Peer
+from unrolled.cli.refusals import Parser
 from unrolled.equations import CELLS
 from unrolled.pictures import plots
 
@@ -320,7 +321,7 @@ def test_help_names_every_section(capsys: Captured) -> None:
 
 
 def test_flags_are_read(capsys: Captured) -> None:
-    parser = cli._Parser()
+    parser = Parser()
     words = "--grid --only trace --sizes 1,2,3,4 --seconds 2 --threads 3 --compile --out there"
     assert options_from(parser, words.split()) == Options(
         ("trace", "grid"), (Size(1, 2, 3, 4),), 2.0, 3, Path("there"), True

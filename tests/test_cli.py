@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from unrolled import cli, recipes
+from unrolled.cli.main import COMMANDS
 from unrolled.training import runs
 
 Captured = pytest.CaptureFixture[str]
@@ -64,12 +65,12 @@ def test_help_names_every_command(capsys: Captured) -> None:
     for words in (["--help"], ["-h"], ["help"]):
         status, out, _ = run(capsys, *words)
         assert status == 0
-        for name in cli.COMMANDS:
+        for name in COMMANDS:
             assert f"unrolled {name}" in out
     assert run(capsys)[0] == 2
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(capsys: Captured, name: str) -> None:
     status, out, err = run(capsys, name, "--help")
     assert (status, err) == (0, "")

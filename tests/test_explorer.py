@@ -20,6 +20,7 @@ import unrolled
 from explorer_cases import sample
 from explorer_needs import ROOT
 from unrolled import LSTM, Elman, cli
+from unrolled.cli import explore
 from unrolled.explorer import (
     Bits,
     Explorable,
@@ -28,7 +29,6 @@ from unrolled.explorer import (
     Output,
     Tokens,
     Window,
-    command,
     payload,
 )
 from unrolled.explorer.pages import page_of
@@ -148,7 +148,7 @@ def test_a_text_is_read_as_it_stands_though_it_changed_since(tmp_path: Path) -> 
     words = ["text", "--data", str(story), "--hidden", "3", "--layers", "1", "--steps", "1"]
     assert cli.main(["train", *words, "--learning-on", "0", "--out", str(folder)]) == 0
     story.write_text("bba b bb.\n" * 80, encoding="utf-8")  # b is now the more frequent
-    ((net, _, _),) = command.explorables(folder, "run")
+    ((net, _, _),) = explore.explorables(folder, "run")
     told = net.inputs.told()
     assert told["passage"] in story.read_text(encoding="utf-8")
     assert told["tokens"].index("a") < told["tokens"].index("b")  # what the weights were learnt for

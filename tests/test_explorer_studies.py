@@ -12,9 +12,9 @@ import torch
 from explorer_browser import RUNS, Opened, Visit, number, typed
 from explorer_needs import needs
 from unrolled import cli
+from unrolled.cli.explore import explorables
 from unrolled.equations import step
 from unrolled.explorer import Explorable
-from unrolled.explorer.command import explorables
 
 pytestmark = needs("chromium")
 

@@ -16,7 +16,7 @@ import unrolled
 from explorer_browser import Opened, Visit
 from explorer_needs import needs
 from unrolled import LSTM, cli
-from unrolled.explorer.command import explorables
+from unrolled.cli.explore import explorables
 from unrolled.training import checkpoint, runs
 
 pytestmark = needs("chromium")

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from unrolled import training
+from unrolled.cli.opened import open_run
 from unrolled.equations import Gates, step
 from unrolled.inside import intervention, units
 from unrolled.inside.ablation import ablate
@@ -30,7 +31,6 @@ from unrolled.recipes._adder.carry import carries
 from unrolled.recipes._adder.sums import Adder, add, bits_of, to_int
 from unrolled.recipes._memory.recall import Recall, flow
 from unrolled.recipes.adder import Recipe
-from unrolled.trained import open_run
 from unrolled.training import runs
 
 HERE = Path(__file__).parent
@@ -273,9 +273,9 @@ def filled(page: str, blocks: dict[str, str]) -> str:
 
 def draw(folder: Path) -> list[Path]:
     """The page's pictures, light and dark."""
+    from unrolled.cli.show import Easel
     from unrolled.pictures.curves import draw_flow
     from unrolled.pictures.page import DARK, LIGHT
-    from unrolled.showing import Easel
 
     _, inspection, unit = taught()
     paths = []

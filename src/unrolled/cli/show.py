@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled import report
+from unrolled.cli import report
+from unrolled.cli.refusals import Parser, need
 from unrolled.training import runs
 
 if TYPE_CHECKING:
     from unrolled.inside.inspection import Inspection, Layer
     from unrolled.pictures.page import Theme
 
-__all__ = ["Easel", "ShowError", "options_from", "run"]
+__all__ = ["Easel", "ShowError", "options_from", "run", "show"]
 
 FOLDER = "plots"
 MOST_LAYERS = 4  # that are drawn unless one is asked for
@@ -23,6 +24,15 @@ MOST_LAYERS = 4  # that are drawn unless one is asked for
 
 class ShowError(runs.RunError):
     """What was asked cannot be shown, in one sentence."""
+
+
+def show(arguments: list[str]) -> int:
+    """`unrolled show`."""
+    parser = Parser(prog="unrolled show", description="A run's figures; what goes on inside it.")
+    options = options_from(parser, arguments)
+    if options.plots:
+        need("matplotlib", "safetensors")
+    return run(options)
 
 
 def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
@@ -69,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     """Lines to print: what was found, then the pictures, each when it is there."""
+    from unrolled.cli.opened import open_run
     from unrolled.inside.inspection import Inspection, passages_of
     from unrolled.pictures.page import DARK, LIGHT
-    from unrolled.trained import open_run
 
     trained = open_run(options.folder, options.trust)
     theme = DARK if options.dark else LIGHT

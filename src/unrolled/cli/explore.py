@@ -9,18 +9,30 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from unrolled import recipes, trained
+from unrolled import recipes
+from unrolled.cli.opened import open_run
+from unrolled.cli.refusals import Parser, Refusal, need
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
 from unrolled.training import runs
 
-__all__ = ["DESCRIPTION", "explorables", "options_from", "run"]
+__all__ = ["explorables", "explore"]
 
 DESCRIPTION = (
     "Write one page that holds a trained network and computes it as you type, drag and reach in: "
     "no server, no network. Two runs stand side by side."
 )
+
+
+def explore(arguments: list[str]) -> int:
+    """`unrolled explore`."""
+    need("safetensors")
+    parser = Parser(prog="unrolled explore", description=DESCRIPTION)
+    try:
+        return run(options_from(parser, arguments))
+    except ExplorerError as error:
+        raise Refusal(str(error)) from error
 
 
 def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
@@ -54,10 +66,10 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
     RunError, RecipeError, ExplorerError
         If the folder is no run, or its recipe has nothing to explore.
     """
-    opened = trained.open_run(folder, trust)
-    config, recipe, model = opened
+    trained = open_run(folder, trust)
+    config, recipe, model = trained
     if not trust:
-        for path in opened.data:  # a stranger's run may name any file of the reader's
+        for path in trained.data:  # a stranger's run may name any file of the reader's
             print(f"data from {runs.printable(str(path))}", file=sys.stderr)
     describe = getattr(recipe, "explorer", None)
     if describe is None:

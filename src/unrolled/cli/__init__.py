@@ -1,0 +1,5 @@
+"""The command line: what `unrolled COMMAND` does, and how it says no."""
+
+from unrolled.cli.main import main
+
+__all__ = ["main"]

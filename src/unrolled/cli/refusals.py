@@ -1,0 +1,32 @@
+"""How the command line says no: one sentence, and where to read more."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import NoReturn
+
+__all__ = ["MOST_THREADS", "RUNS", "Parser", "Refusal", "need"]
+
+RUNS = Path("runs")
+MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
+
+
+class Refusal(Exception):
+    """What the user asked cannot be done, in one sentence."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but refusing in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refusal(f"{message}; see `{self.prog} --help`.")
+
+
+def need(*modules: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refusal(
+            f"this needs {' and '.join(missing)}: pip install 'unrolled[cli]' brings all of it."
+        )

@@ -1,0 +1,154 @@
+"""`unrolled train`: a recipe, its flags, and its steps one after the other."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unrolled.cli.refusals import MOST_THREADS, RUNS, Refusal, need
+from unrolled.cli.show import show
+
+if TYPE_CHECKING:
+    from unrolled.recipes import RecipeFile
+    from unrolled.training.runs import Config
+
+__all__ = ["train"]
+
+_TRAIN_HELP = """usage: unrolled train RECIPE [--published] [--out DIR] [--resume] [flags]
+
+Train a recipe. RECIPE is a name or the path of a .py file that defines Recipe:
+{recipes}
+
+  unrolled train RECIPE --help  shows the recipe's own flags."""
+
+
+def train(arguments: list[str]) -> int:
+    """`unrolled train`."""
+    import torch
+
+    from unrolled import recipes
+
+    if not arguments or arguments[0].startswith("-"):
+        if arguments[:1] in (["-h"], ["--help"]):
+            known = [f"  {name:<10} {recipes.find(name).summary}" for name in recipes.names()]
+            print(_TRAIN_HELP.format(recipes="\n".join(known)))
+            return 0
+        raise Refusal(
+            "train needs a recipe as its first word: `unrolled train RECIPE [flags]`; "
+            f"there are {', '.join(recipes.names())}."
+        )
+    need("tyro", "rich", "safetensors", "matplotlib")
+    name, flags = arguments[0], arguments[1:]
+    file = recipes.find(name)
+    options = _options(file, name, flags)
+    before = torch.get_num_threads()
+    torch.set_num_threads(options.threads)
+    try:
+        return _train(name, options)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(name: str, options: Any) -> int:
+    from unrolled import training
+
+    folder = options.out
+    try:
+        training.check(options.recipe)
+        if folder is None:
+            from unrolled.training.runs import free_folder
+
+            folder = free_folder(RUNS, Path(name).stem)
+        often, plain = options.save_every, options.plain
+        steps = training.train(
+            options.recipe, folder, options.resume, save_every=often, plain=plain
+        )
+    except ValueError as error:
+        if options.out is None and folder is not None:
+            folder.rmdir()  # made for this run, and still empty
+        raise Refusal(str(error)) from error
+    again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
+    return _follow(steps, options.recipe.steps, folder, again)
+
+
+def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
+    """The flags; those not typed are the recipe's, the published or the resumed run's."""
+    from unrolled.cli.flags import FlagError, parse
+    from unrolled.training import runs
+
+    def read(default: Any = None) -> Any:
+        try:
+            return parse(
+                file.recipe,
+                flags,
+                prog=f"unrolled train {name}",
+                description=f"{file.summary}\n\nSource: {file.source or 'not given'}.",
+                default=default,
+            )
+        except FlagError as error:
+            raise Refusal(str(error)) from error
+
+    options = read()
+    threads = 1 if options.threads is None else options.threads
+    if not 1 <= threads <= MOST_THREADS:
+        raise Refusal(f"--threads {threads} makes no sense: expected 1 to {MOST_THREADS}.")
+    if not options.save_every >= 0:
+        raise Refusal(f"--save-every {options.save_every} makes no sense: expected 0 or more.")
+    if options.resume:
+        if options.out is None:
+            options.out = runs.latest_folder(RUNS, Path(name).stem)
+        if options.out is None:
+            raise Refusal(f"there is no run of {name} in {RUNS}/ to resume: name one with --out.")
+        out = options.out
+        if not (out.is_dir() and runs.is_empty(out)):
+            stored = runs.read_config(out)
+            _same_recipe(stored, name, out)
+            options = read(runs.decode_fields(file.recipe, stored.fields))
+            options.out = out
+            if options.threads is None:
+                threads = stored.threads
+    if options.published:
+        out = options.out
+        options = read(options.recipe.published())
+        options.out = out
+    options.threads = threads
+    return options
+
+
+def _same_recipe(stored: Config, name: str, folder: Path) -> None:
+    ours = str(Path(name).resolve()) if name.endswith(".py") else name
+    if stored.recipe != ours:
+        raise Refusal(f"{folder} is a run of {stored.recipe}, not of {ours}.")
+
+
+def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
+    """Take the steps; stop at the first Ctrl-C, between two of them."""
+    from unrolled.cli import interrupts, progress
+    from unrolled.training import TrainingError
+
+    print(f"{folder}: {total:,} steps", flush=True)
+    last = None
+    try:
+        with interrupts.caught() as caught:
+            first = next(steps, None)
+            if first is not None:
+                with progress.telling(total, first.step - 1) as teller:
+                    last = first
+                    teller.tell(first)
+                    while not caught and (step := next(steps, None)) is not None:
+                        last = step
+                        teller.tell(step)
+            stopped = caught[0] if caught and last is not None else 0
+            if stopped and last is not None and last.step < total:
+                steps.close()
+                print(f"Stopped after step {last.step:,} of {total:,}. To go on:\n  {again}")
+                return 128 + stopped
+    except TrainingError as error:
+        print(f"unrolled: {error}", file=sys.stderr)
+        return 1
+    if last is None:
+        print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
+    return show([str(folder)])
