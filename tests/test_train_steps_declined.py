@@ -12,7 +12,7 @@ from torch import nn
 
 from stepped import OPTIMIZERS, apart, make_task, run
 from unrolled import LSTM, Batches, Cell, Declined, Loss, Network, train_steps
-from unrolled.steps.program import supports
+from unrolled.steps.support import supports
 
 TASK = make_task(Cell(), Loss(), count=20)
 

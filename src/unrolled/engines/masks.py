@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unrolled.engines.watching import values_hidden
+
 __all__ = ["NO_MASKS", "StateMasks", "bernoulli", "blank", "row_masks", "until"]
 
 
@@ -127,7 +129,7 @@ def blank(x: Tensor, live: Tensor | None) -> Tensor:
     """
     if live is None:
         return x
-    if x.device.type != "cpu" or _watched():
+    if x.device.type != "cpu" or values_hidden():
         return torch.where(live[..., None], x, torch.zeros_like(x))
     # A fifth of the time that selecting takes, and none where nothing is to be blanked; but how
     # many steps there are must be known.
@@ -137,18 +139,11 @@ def blank(x: Tensor, live: Tensor | None) -> Tensor:
     return x.flatten(0, 1).index_fill(0, dead, 0).view(x.shape)
 
 
-def _watched() -> bool:
-    """Whether something looks on that knows operations and no values: a compiler, a transform."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return True
-    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
-
-
 def bernoulli(
     like: Tensor, shape: tuple[int, ...], keep: float, generator: torch.Generator | None
 ) -> Tensor:
     """Ones with probability ``keep``, else zeros, in the dtype and on the device of ``like``."""
-    if like.device.type == "cpu" and 2**-31 < keep < 1 - 2**-31 and not _watched():
+    if like.device.type == "cpu" and 2**-31 < keep < 1 - 2**-31 and not values_hidden():
         return _kept(keep, shape, like.dtype, generator)
     # Drawn in float32 at the least: in half precision the probability itself would be rounded.
     dtype = torch.promote_types(like.dtype, torch.float32)

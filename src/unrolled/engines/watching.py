@@ -1,11 +1,162 @@
-"""What `torch.autocast` asks of a layer."""
+"""Who looks on while a layer runs: a compiler, a tracer, a transform, autocast, a hook.
+
+A kernel reads memory by its address; what looks on sees operations on tensors and wants to see them
+all.  This is the one file that asks torch about it, and the one that knows names which torch keeps
+private.  Each name is looked up once, here.  Where a release of torch has lost one, the short way
+(`unrolled.layer.direct`) is closed and the question is put in a slower way; where there is none,
+the answer is the one with which the reference runs, in plain torch, which is always right.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
 
-__all__ = ["autocast_dtype"]
+import torch
+from torch import Tensor, nn
+
+__all__ = [
+    "PRIVATE",
+    "apply_of",
+    "autocast_dtype",
+    "batched",
+    "compiling",
+    "hooked",
+    "mark_stepped",
+    "optimizer_hooked",
+    "recorded",
+    "short_way_open",
+    "tensor_hooked",
+    "traced",
+    "transformed",
+    "values_hidden",
+    "watched",
+    "watched_above",
+]
+
+PRIVATE = (
+    "_C._are_functorch_transforms_active",
+    "_C._len_torch_dispatch_stack",
+    "_C._len_torch_function_stack",
+    "_C._get_tracing_state",
+    "_C._is_any_autocast_enabled",
+    "autograd.forward_ad._current_level",
+)
+"""The names below `torch` that are not public, as far as they are functions and numbers."""
+
+
+def _found(name: str) -> Any:
+    try:
+        return attrgetter(name)(torch)
+    except AttributeError:
+        return None
+
+
+# Bound once: an attribute of a module costs as much as the question.
+compiling: Callable[[], bool] = torch.compiler.is_compiling
+_functorch, _modes, _functions, _tracing, _any_autocast, _level = map(_found, PRIVATE)
+_forward_ad = torch.autograd.forward_ad
+
+if _modes is None:
+    # The same question, one floor up in torch, and the only other way to put it.
+    _mode: Callable[[], Any] | None = _found("utils._python_dispatch._get_current_dispatch_mode")
+    _modes_known = _mode is not None
+else:
+    _mode, _modes_known = None, True
+
+short_way_open = None not in (_functorch, _modes, _functions, _tracing, _any_autocast, _level)
+"""Whether `watched` can tell: only then may a call go the short way."""
+
+
+def watched() -> bool:
+    """Whether anything looks on that has to see operations on tensors."""
+    return not short_way_open or (
+        compiling()
+        or _functorch()
+        or _modes() > 0
+        or _any_autocast()
+        or _tracing() is not None
+        or _forward_ad._current_level >= 0
+    )
+
+
+def watched_above() -> bool:
+    """Whether a function mode changes what `torch.empty` makes, as a default device does."""
+    return _functions is None or bool(_functions())
+
+
+def traced() -> bool:
+    """Whether torch.jit.trace records what is done."""
+    return torch.jit.is_tracing() if _tracing is None else _tracing() is not None
+
+
+def recorded() -> bool:
+    """Whether torch.compile, torch.export, torch.jit.trace or make_fx records what is done.
+
+    What records sees operations and no addresses, and fake tensors have no memory, so the engines
+    run inside the op ``unrolled::recurrence``.
+    """
+    if compiling() or traced():
+        return True
+    if _modes is not None:
+        return bool(_modes() > 0)
+    return _mode is not None and _mode() is not None
+
+
+def values_hidden() -> bool:
+    """Whether a compiler or a transform looks on, which knows operations and no values."""
+    return recorded() or not _modes_known or _functorch is None or bool(_functorch())
+
+
+def transformed(tensors: Sequence[Tensor | None]) -> bool:
+    """Whether vmap, jvp or grad of torch.func, or forward-mode AD, has these in hand."""
+    if not _modes_known:
+        return True
+    there = [t for t in tensors if t is not None]
+    if _functorch is None and any(map(_without_memory, there)):
+        return True
+    if _functorch is not None and _functorch():
+        return True
+    if _level is not None and _forward_ad._current_level < 0:
+        return False
+    return any(map(_dual, there))
+
+
+def batched(d: Sequence[Tensor | None]) -> bool:
+    """Whether many gradients come at once: vmap, or ``is_grads_batched=True``."""
+    if _functorch is not None and _functorch():
+        return True
+    return any(g is not None and _without_memory(g) for g in d)
+
+
+def _without_memory(t: Tensor) -> bool:
+    """Whether a tensor is a wrapper that a transform has put around another.
+
+    Neither kind of vmap has a public question for it; none of their tensors has an address.
+    """
+    try:
+        t.data_ptr()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _dual(t: Tensor) -> bool:
+    try:
+        return _forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
+    except (AttributeError, NameError):  # torch itself has lost the level: there are no duals
+        return False
+
+
+def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """``function.apply`` without its question for transforms: for those who have asked it.
+
+    It takes a third of the time, and is the same where torch has another hierarchy of classes.
+    """
+    above: Any = super(torch.autograd.Function, function)
+    found: Callable[..., Any] = getattr(above, "apply", function.apply)
+    return found
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
@@ -16,3 +167,34 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     if device not in ("cpu", "cuda") and not torch.amp.is_autocast_available(device):
         return None  # there, the question below is an error
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+# --- hooks: they are called by torch's own steps, and by no kernel ---
+
+_MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+_OPTIMIZER_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether somebody is called when a module runs."""
+    return _any(module, _MODULE_HOOKS)
+
+
+def tensor_hooked(parameter: Tensor) -> bool:
+    """Whether somebody is called when a parameter gets its gradient."""
+    return _any(parameter, _TENSOR_HOOKS)
+
+
+def optimizer_hooked(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether somebody is called when an optimiser takes a step."""
+    return _any(optimizer, _OPTIMIZER_HOOKS)
+
+
+def _any(owner: object, names: Sequence[str]) -> bool:
+    return any(getattr(owner, name, None) for name in names)
+
+
+def mark_stepped(optimizer: torch.optim.Optimizer) -> None:
+    """Say that the optimiser has taken a step: learning-rate schedules warn where it has not."""
+    optimizer._opt_called = True  # type: ignore[attr-defined]

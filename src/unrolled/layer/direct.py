@@ -16,8 +16,9 @@ from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.engines.masks import NO_MASKS
+from unrolled.engines.watching import apply_of, batched, watched, watched_above
 from unrolled.layer.plan import Layer, Plan, Planned
-from unrolled.layer.recurrence import batched, differentiable_backward
+from unrolled.layer.recurrence import differentiable_backward
 
 __all__ = ["run"]
 
@@ -25,27 +26,8 @@ State = tuple[Tensor, Tensor]
 _NO_MASKS = (0,) * 9
 
 # Bound once: an attribute of a module costs as much as the question.
-_compiling = torch.compiler.is_compiling
-_functorch = torch._C._are_functorch_transforms_active
-_modes = torch._C._len_torch_dispatch_stack
-_traced = torch._C._get_tracing_state
-_autocast = torch._C._is_any_autocast_enabled
-_forward_ad = torch.autograd.forward_ad
-_modes_above = torch._C._len_torch_function_stack
 _default_dtype = torch.get_default_dtype
 _threads = torch.get_num_threads
-
-
-def _watched() -> bool:
-    """Whether something looks on that has to see operations on tensors."""
-    return (
-        _compiling()
-        or _functorch()
-        or _modes() > 0
-        or _autocast()
-        or _traced() is not None
-        or _forward_ad._current_level >= 0
-    )
 
 
 def _plain(t: Any, dtype: torch.dtype) -> bool:
@@ -80,7 +62,7 @@ def run(
     (Tensor, (Tensor, Tensor)) or None
         The output laid out as x is, and the state as hx.
     """
-    if x.__class__ is not Tensor or _watched():
+    if x.__class__ is not Tensor or watched():
         return None
     plan = module._plan or module.make_plan()
     if plan.dtype is None:
@@ -136,7 +118,7 @@ def _one(
         weights = layer.weights()
         for t in (x, h_0, c_0, *weights):
             if t is not None and t.requires_grad:
-                out = _apply(layer, seen is not None, x, h_0, c_0, *weights)  # type: ignore[no-untyped-call]
+                out = _apply(layer, seen is not None, x, h_0, c_0, *weights)
                 if seen is not None:
                     seen.append(Forward(*out))
                 return out[:3]  # type: ignore[no-any-return]
@@ -149,7 +131,7 @@ def _one(
 
 def _maker(x: Tensor) -> Any:
     """`torch.empty`, a third of the time of x.new_empty, unless what it makes was changed."""
-    return torch.empty if x.dtype is _default_dtype() and not _modes_above() else x.new_empty
+    return torch.empty if x.dtype is _default_dtype() and not watched_above() else x.new_empty
 
 
 def _saved(x: Tensor, hidden: int) -> tuple[Tensor, Tensor]:
@@ -258,8 +240,7 @@ class _Direct(torch.autograd.Function):
         return None, None, d_x, d_h_0, d_c_0, *d_weights
 
 
-# Past `Function.apply`, which looks for functorch's wrappers: `_watched` has done so.
-_apply = super(torch.autograd.Function, _Direct).apply
+_apply = apply_of(_Direct)  # `watched` has asked for transforms
 
 
 def _memory(tensors: Sequence[Tensor | None]) -> list[int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unrolled.engines.masks import until
-from unrolled.engines.watching import autocast_dtype
+from unrolled.engines.watching import autocast_dtype, compiling
 
 __all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
 
@@ -178,7 +178,7 @@ def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> 
     expected = [x.size(1)] if layout.batched else []
     if _shape(at) != expected:
         raise ValueError(f"lengths has shape {_shape(at)}, expected {expected}, one for each row.")
-    if not torch.compiler.is_compiling():  # there, looking at a value would break the graph
+    if not compiling():  # there, looking at a value would break the graph
         wrong = at[(at < 0) | (at > x.size(0))]
         if wrong.numel():
             raise ValueError(

@@ -28,10 +28,17 @@ from unrolled.engines import (
 )
 from unrolled.engines import reference as _reference
 from unrolled.engines.masks import NO_MASKS, StateMasks, blank
-from unrolled.engines.watching import autocast_dtype
+from unrolled.engines.watching import (
+    apply_of,
+    autocast_dtype,
+    batched,
+    recorded,
+    traced,
+    transformed,
+)
 from unrolled.equations import Cell
 
-__all__ = ["batched", "choice_for", "differentiable_backward", "recurrence", "request_for"]
+__all__ = ["choice_for", "differentiable_backward", "recurrence", "request_for"]
 
 _MASKS = 6  # tensors in StateMasks
 _INPUTS = 9  # tensors in Inputs
@@ -41,7 +48,7 @@ def choice_for(
     cell: Cell, inputs: Inputs, masks: StateMasks, engine: str = "auto", trace: bool = False
 ) -> Choice:
     """Which engine `recurrence` will run for these arguments, and why not the others."""
-    if _recorded():
+    if recorded():
         return choose(engine, request_for(cell, inputs, masks, trace))
     names = () if masks is NO_MASKS else masks.names()
     x = inputs.x
@@ -72,7 +79,7 @@ def request_for(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool = Fal
         device=inputs.x.device.type,
         projected=inputs.w_hr is not None,
         trace=trace,
-        compiled=_recorded() and _will_be_trained(inputs),
+        compiled=recorded() and _will_be_trained(inputs),
     )
 
 
@@ -114,7 +121,7 @@ def recurrence(
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
     if masks.live is None:
         return _run(cell, inputs, masks, chosen, trace)
-    eager = not _recorded() and not _transformed(inputs)
+    eager = not recorded() and not transformed(inputs)
     inside = masks.inside
     if trace or not eager or not engine_named(chosen).skips:
         masks = replace(masks, inside=None)
@@ -126,27 +133,15 @@ def recurrence(
 
 def _run(cell: Cell, inputs: Inputs, masks: StateMasks, chosen: str, trace: bool) -> Forward:
     """What was chosen, the way that is open."""
-    if _recorded():
+    if recorded():
         return _compiled(cell, inputs, masks, chosen, trace)
-    if _transformed(inputs):
+    if transformed(inputs):
         return _reference.forward(cell, inputs, masks, trace=trace)[0]
     if torch.is_grad_enabled() and _require_grad(inputs):
-        out = Forward(*_Recurrence.apply(cell, masks, chosen, trace, *inputs))  # type: ignore[no-untyped-call]
+        out = Forward(*_apply(cell, masks, chosen, trace, *inputs))
     else:
         out, _ = engine_named(chosen).forward(cell, inputs, masks, save=False, trace=trace)
     return out if trace else out._replace(gates=None, c=None)
-
-
-def _recorded() -> bool:
-    """Whether torch.compile, torch.export, torch.jit.trace or make_fx records what is done.
-
-    What records sees operations and no addresses, and fake tensors have no memory, so the engines
-    run inside the op ``unrolled::recurrence``.  The stack of modes is not public; what asks it
-    inside torch is `torch.utils._python_dispatch`.
-    """
-    if torch.compiler.is_compiling():
-        return True
-    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
 
 
 def _will_be_trained(inputs: Inputs) -> bool:
@@ -154,28 +149,12 @@ def _will_be_trained(inputs: Inputs) -> bool:
 
     torch.jit.trace checks itself under ``no_grad``, and wants to see the same operations.
     """
-    recorded = torch.is_grad_enabled() or torch._C._get_tracing_state() is not None
-    return recorded and _require_grad(inputs)
+    wanted = torch.is_grad_enabled() or traced()
+    return wanted and _require_grad(inputs)
 
 
 def _require_grad(inputs: Inputs) -> bool:
     return any(t is not None and t.requires_grad for t in inputs)
-
-
-def _transformed(inputs: Inputs) -> bool:
-    """Whether vmap, jvp, grad of torch.func or forward-mode AD is looking on.
-
-    torch has no public question for the first; `torch.autograd.Function.apply` asks this one.
-    """
-    if torch._C._are_functorch_transforms_active():
-        return True
-    forward_ad = torch.autograd.forward_ad
-    if forward_ad._current_level < 0:
-        return False
-    return any(
-        t is not None and forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
-        for t in inputs
-    )
 
 
 def differentiable_backward(
@@ -191,13 +170,6 @@ def differentiable_backward(
     out, _ = _reference.forward(cell, inputs, masks, trace=True)
     out = out._replace(y=blank(out.y, masks.inside))
     return recorded_backward(inputs, out, d, needs, differentiable=True)
-
-
-def batched(d: tuple[Tensor | None, ...]) -> bool:
-    """Whether many gradients come at once: vmap, or ``is_grads_batched=True``."""
-    if torch._C._are_functorch_transforms_active():
-        return True
-    return any(g is not None and torch._C._functorch.is_legacy_batchedtensor(g) for g in d)
 
 
 class _Recurrence(torch.autograd.Function):
@@ -232,6 +204,8 @@ class _Recurrence(torch.autograd.Function):
         grads = [g if need else None for g, need in zip(grads, needs, strict=True)]
         return (None, None, None, None, *grads)
 
+
+_apply = apply_of(_Recurrence)  # `_run` has asked for transforms
 
 # The op for torch.compile and torch.export.  Its arguments are tensors, strings and booleans; an
 # output that is absent is an empty tensor, and only tensors travel from forward to backward.

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn, optim, strided
+from torch import Tensor, optim
 from torch.autograd.graph import increment_version
 
-from unrolled.engines import Request, cpu
-from unrolled.equations import Cell
+from unrolled.engines import cpu
+from unrolled.engines.watching import mark_stepped
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
-from unrolled.layer.regularisation import Noise
 from unrolled.steps import updates
 from unrolled.steps.batches import Batches, Places
-from unrolled.steps.losses import KINDS, OVER, Loss, as_loss
+from unrolled.steps.losses import KINDS, OVER, Loss
 from unrolled.steps.network import Network
+from unrolled.steps.support import supports
 
-__all__ = ["Native", "Program", "State", "TrainingError", "supports"]
+__all__ = ["Native", "Program", "State", "TrainingError"]
 
 State = Any  # (h, c), each [L, B, H]; of an Elman network h [1, B, H]
 
@@ -45,64 +45,6 @@ class TrainingError(RuntimeError):
     """
 
     losses: Tensor | None = None
-
-
-def supports(network: Network, optimizer: optim.Optimizer, loss: object) -> str | None:
-    """None where the kernel makes these training steps, or the reason why not."""
-    found = as_loss(loss)
-    if isinstance(found, str):
-        return found
-    recurrent = network.recurrent
-    if type(network) is not Network or type(recurrent) not in (LSTM, Elman):
-        return "it has Network of LSTM or Elman as they are, and no class made from them"
-    if network.head is not None and type(network.head) is not nn.Linear:
-        return "its head is an nn.Linear as it is, and no class made from it"
-    for module in network.modules():
-        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-        if any(getattr(module, name) for name in hooks):
-            return f"there are hooks on {type(module).__name__}"
-    return (
-        _why_not_layer(recurrent)
-        or _why_not_parameters(network)
-        or updates.reason(optimizer, _learned(network))
-    )
-
-
-def _why_not_layer(recurrent: LSTM | Elman) -> str | None:
-    weight = recurrent.weight_ih_l0
-    cell = recurrent.cell if isinstance(recurrent, LSTM) else Cell()
-    projected = isinstance(recurrent, LSTM) and recurrent.proj_size > 0
-    reason = cpu.supports(Request(cell, (), weight.dtype, weight.device.type, projected))
-    if reason is not None:
-        return reason
-    if isinstance(recurrent, Elman):
-        return None
-    if recurrent.bidirectional:
-        return "it has one direction"
-    if recurrent.noise != Noise() or (recurrent.dropout and recurrent.training):
-        return "it has neither dropout nor zoneout"
-    if recurrent.engine not in ("auto", "cpu"):
-        return f"the layer was given engine={recurrent.engine!r}"
-    return None
-
-
-def _why_not_parameters(network: Network) -> str | None:
-    kind = network.recurrent.weight_ih_l0.dtype
-    seen: dict[int, str] = {}
-    for name, p in network.named_parameters(remove_duplicate=False):
-        plain = type(p) is nn.Parameter and p.layout is strided and p.is_contiguous()
-        if not plain or p.is_neg() or p.dtype != kind or p.device.type != "cpu":
-            return f"{name} is no dense parameter of {kind} on the CPU"
-        if p.data_ptr() in seen:
-            return f"{name} shares its memory with {seen[p.data_ptr()]}"
-        seen[p.data_ptr()] = name
-        if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None):
-            return f"there are hooks on {name}"
-    return None
-
-
-def _learned(network: Network) -> list[Tensor]:
-    return [p for p in network.parameters() if p.requires_grad]
 
 
 class Native(NamedTuple):
@@ -299,7 +241,7 @@ class Program:
         for k, _, _, held, step in self._created:
             made |= not self._trainer.fresh(k) if step is None else bool(held.step != step)
         if made:
-            self.optimizer._opt_called = True  # type: ignore[attr-defined]  # for lr_scheduler
+            mark_stepped(self.optimizer)
         elif self._created:
             for _, p, before, held, _ in self._created:
                 if any(t is mine for t in state[p].values() for mine in held[:4] if t is not None):

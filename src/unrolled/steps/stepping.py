@@ -20,7 +20,8 @@ from unrolled.layer.elman import Elman
 from unrolled.steps.batches import Batches, as_batches, each_ahead, places
 from unrolled.steps.losses import Loss, as_loss
 from unrolled.steps.network import Network
-from unrolled.steps.program import Program, State, TrainingError, supports
+from unrolled.steps.program import Program, State, TrainingError
+from unrolled.steps.support import supports
 
 __all__ = ["steps_until", "train_steps"]
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.engines.watching import optimizer_hooked
+
 __all__ = ["Rule", "State", "reason", "rule_of", "settings", "state_of"]
 
 _METHODS = (
@@ -55,7 +57,7 @@ def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str |
     if type(optimizer) not in _METHODS:
         known = ", ".join(method.__name__ for method in _METHODS)
         return f"it has {known}, not {type(optimizer).__name__}"
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+    if optimizer_hooked(optimizer):
         return "the optimizer has hooks"
     first, *others = ({k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups)
     if any(other != first for other in others):

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.steps.batches import Batches, Places, as_batches, places
-from unrolled.steps.program import Native, Program, TrainingError, supports
+from unrolled.steps.program import Native, Program, TrainingError
+from unrolled.steps.support import supports
 from unrolled.training import checkpoint
 from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import Recipe
