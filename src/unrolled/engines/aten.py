@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.engines import Forward, Gradients, Inputs, Request, recorded_backward
 from unrolled.engines.masks import StateMasks
+from unrolled.engines.protocol import Forward, Gradients, Inputs, Request, recorded_backward
 from unrolled.equations import Cell
 
 __all__ = ["backward", "forward", "skips", "supports"]

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.engines import Forward, Gradients, Inputs, Request
 from unrolled.engines.masks import StateMasks
+from unrolled.engines.protocol import Forward, Gradients, Inputs, Request
 from unrolled.equations import Cell
 
 try:

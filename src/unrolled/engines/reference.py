@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from unrolled import equations
-from unrolled.engines import Forward, Gradients, Inputs, Request
 from unrolled.engines.masks import StateMasks, blank
+from unrolled.engines.protocol import Forward, Gradients, Inputs, Request
 from unrolled.equations import Cell, Gates
 
 __all__ = ["backward", "forward", "skips", "supports"]

@@ -88,7 +88,9 @@ def watched_above() -> bool:
 
 def traced() -> bool:
     """Whether torch.jit.trace records what is done."""
-    return torch.jit.is_tracing() if _tracing is None else _tracing() is not None
+    if _tracing is not None:
+        return _tracing() is not None
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
 
 
 def recorded() -> bool:
