@@ -225,6 +225,12 @@ MUTANTS = [
 ]
 
 
+def _lying(test: str) -> str:
+    """Where the tests of that name lie."""
+    (found,) = (ROOT / "tests").rglob(test)
+    return str(found)
+
+
 def killed(file: str, old: str, new: str, test: str) -> bool:
     """Whether the test is red on the mutant."""
     with tempfile.TemporaryDirectory() as folder:
@@ -235,7 +241,16 @@ def killed(file: str, old: str, new: str, test: str) -> bool:
             raise SystemExit(f"{file}: {old!r} is there {source.count(old)} times, expected once.")
         (package / file).write_text(source.replace(old, new))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{test}"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-x",
+                "-p",
+                "no:cacheprovider",
+                str(_lying(test)),
+            ],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": folder},
             capture_output=True,

@@ -22,6 +22,6 @@ cp "$there"/objects/_native*.so "$there/package/unrolled/"
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
 ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 PYTHONPATH="$there/package" \
-  "$python" -m pytest -n 2 -s -p no:cacheprovider tests/test_engines.py tests/test_stepper.py tests/test_cpu.py \
-  tests/test_train_steps.py tests/test_train_steps_ways.py \
+  "$python" -m pytest -n 2 -s -p no:cacheprovider tests/engines/test_engines.py tests/layer/test_stepper.py tests/engines/test_cpu.py \
+  tests/steps/test_train_steps.py tests/steps/test_train_steps_ways.py \
   -k "conforms and cpu and not bfloat16 or steps_are or activations or threads or rows or nan or contiguous or every_level or heads_and_biases or many_sizes" "$@"

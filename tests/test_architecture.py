@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,48 +12,150 @@ import pytest
 
 import unrolled
 from mutants import MUTANTS
+from unrolled.engines import engine_names
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "unrolled"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# Each line may import the lines below it and its own; docs/architecture.md says why.
+# A room may import what lies on the lines below its own; docs/architecture.md says why.
 FLOORS = (
-    {"__main__", "cli", "flags", "interrupts", "progress", "report", "reproduce", "showing"},
-    {
-        "recipes",
-        "training",
-        "session",
-        "runs",
-        "checkpoint",
-        "optimizers",
-        "auditing",
-        "explorer",
-        "trained",
-        "bench",
-    },
-    {"many", "stepping"},
-    {"program"},
-    {"blocks", "losses", "network", "updates"},
-    {"plots", "pictures", "forecast_pictures", "columns", "timeline", "forecaster", "forecasting"},
-    {"inspection"},
-    {"ablation"},
-    {"passage", "intervention", "units"},
-    {"lstm", "lstm_cell", "elman", "trace", "stepper", "faults"},
-    {"direct", "plan"},
-    {"settings", "layout", "initialisation", "regularisation", "recurrence", "autocast"},
-    {"engines"},
-    {"masks"},
-    {"equations", "replacing"},
-    {"_native"},
+    ("cli",),
+    ("auditing", "reproduce", "export", "estimators"),
+    ("bench", "recipes"),
+    ("training", "pictures"),
+    ("steps", "explorer", "inside"),
+    ("layer",),
+    ("faults", "engines"),
+    ("equations", "files"),
+    ("_native",),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
+Arrows = dict[str, set[str]]
 
-def room(path: Path) -> str:
-    """The part of the house that a file belongs to: its folder's name, or its own."""
-    inside = path.relative_to(SOURCE)
-    return inside.parts[0].removesuffix(".py")
+
+def module_of(path: Path) -> str:
+    """A file's name as it is imported, below `unrolled`; "" is the front door."""
+    return (
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").strip(".")
+    )
+
+
+def arrows(sources: dict[str, str]) -> Arrows:
+    """Which modules each module imports, wherever in the file it does.
+
+    ``from unrolled.training import runs`` is an arrow to the module `training.runs`, and
+    ``from unrolled.training import train`` one to the room's front door, `training`.
+    """
+    known = {*sources, "_native"}
+    found: Arrows = {}
+    for module, text in sources.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: say `from unrolled.x import y`, not `.x`"
+                whole = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [
+                    n if n.removeprefix("unrolled.") in known else str(node.module) for n in whole
+                ]
+            else:
+                continue
+            ours = [name for name in names if name.partition(".")[0] == "unrolled"]
+            found[module] |= {name.removeprefix("unrolled").strip(".") for name in ours} - {module}
+    return found
+
+
+def room(module: str) -> str:
+    """The part of the house that a module belongs to: its folder's name, or its own."""
+    return module.partition(".")[0]
+
+
+def against_the_rule(found: Arrows) -> list[str]:
+    """Each arrow that points up, or to a neighbour on the same floor."""
+    wrong = []
+    for module, others in found.items():
+        for other in others:
+            here, there = room(module), room(other)
+            if here in ("", "__main__") or here == there:
+                continue
+            assert here in FLOOR, f"{here} has no floor: say in FLOORS where it belongs"
+            if not there:
+                wrong.append(f"{module} imports the front door, which imports everybody")
+            elif FLOOR[there] <= FLOOR[here]:
+                wrong.append(f"{module} imports {other}, which does not lie below it")
+    return wrong
+
+
+def circles(found: Arrows) -> list[list[str]]:
+    """What is left of the modules once all that lie in no circle are taken away, if anything is."""
+    left = {module: set(others) & found.keys() for module, others in found.items()}
+    while True:
+        wanted = set().union(*left.values())
+        kept = {m: others & left.keys() for m, others in left.items() if others and m in wanted}
+        if kept == left:
+            return [sorted(left)] if left else []
+        left = kept
+
+
+def by_room(found: Arrows) -> Arrows:
+    """The arrows between rooms alone."""
+    rooms: Arrows = {}
+    for module, others in found.items():
+        if module not in ("", "__main__"):
+            inside = rooms.setdefault(room(module), set())
+            inside |= {room(other) for other in others} - {room(module)}
+    return rooms
+
+
+SOURCES = {module_of(path): path.read_text(encoding="utf-8") for path in FILES}
+ARROWS = arrows(SOURCES)
+
+
+def test_every_arrow_points_down() -> None:
+    assert not against_the_rule(ARROWS)
+
+
+def test_there_is_no_circle_of_files_and_none_of_rooms() -> None:
+    assert not circles(ARROWS)
+    assert not circles(by_room(ARROWS))
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("engines.cpu", "from unrolled.layer.lstm import LSTM"),
+        ("training.loop", "from unrolled import recipes"),
+        ("steps.network", "def f():\n    import unrolled.training.runs"),
+        ("files.columns", "from unrolled.equations import Cell"),  # one floor, two rooms
+        ("layer.trace", "from unrolled import LSTM"),
+    ],
+)
+def test_an_arrow_that_is_added_by_hand_is_seen(module: str, line: str) -> None:
+    added = arrows(SOURCES | {module: f"{SOURCES[module]}\n\n{line}\n"})
+    (wrong,) = against_the_rule(added)
+    assert wrong.startswith(module)
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("layer.stepper", "from unrolled.layer.lstm import LSTM"),
+        ("training.recipe", "from unrolled.training.session import Session"),
+        ("engines.protocol", "from unrolled.engines import cpu"),
+    ],
+)
+def test_a_circle_that_is_added_by_hand_is_seen(module: str, line: str) -> None:
+    (circle,) = circles(arrows(SOURCES | {module: f"{SOURCES[module]}\n\n{line}\n"}))
+    assert module in circle
+
+
+def test_a_circle_of_rooms_is_seen_where_no_file_lies_in_one() -> None:
+    around = {"a.one": {"b.one"}, "b.two": {"a.two"}, "a.two": set(), "b.one": set()}
+    assert not circles(around)
+    assert circles(by_room(around)) == [["a", "b"]]
 
 
 def imported(path: Path) -> set[str]:
@@ -62,49 +165,39 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: say `from unrolled.x import y`, not `.x`"
-            module = node.module or ""
-            # `from unrolled import runs` names a module, `from unrolled.lstm import LSTM` does not.
-            inner = module == "unrolled" or (SOURCE / Path(*module.split(".")[1:])).is_dir()
-            found |= {f"{module}.{a.name}" if inner else module for a in node.names}
+            found.add(node.module or "")
     return found
 
 
-def rooms_imported(path: Path) -> set[str]:
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("unrolled.")}
-    return ours - {"__version__"}
+def test_only_equations_lies_flat() -> None:
+    flat = {path.stem for path in SOURCE.glob("*.py")}
+    assert flat == {"__init__", "__main__", "equations"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_file_imports_only_what_lies_below_it(path: Path) -> None:
-    here = room(path)
-    if here == "__init__":
-        return
-    assert here in FLOOR, f"{here} has no floor: say in FLOORS where it belongs"
-    above = {name for name in rooms_imported(path) if FLOOR[name] < FLOOR[here]}
-    assert not above, f"{here} imports {above}, which lie above it"
-
-
-def test_training_knows_no_recipe_and_recipes_know_no_training() -> None:
-    machinery = {"training", "session", "runs", "checkpoint", "optimizers"}
-    for path in FILES:
-        if room(path) in machinery:
-            assert "recipes" not in rooms_imported(path), path.name
-        if room(path) == "recipes":
-            assert not machinery & rooms_imported(path), path.name
+def test_training_knows_no_recipe() -> None:
+    for module in ARROWS:
+        if room(module) == "training":
+            assert "recipes" not in {room(other) for other in ARROWS[module]}, module
 
 
 def test_engines_do_not_import_each_other() -> None:
-    engines = [path for path in (SOURCE / "engines").glob("*.py") if path.stem != "__init__"]
-    assert engines
-    for path in engines:
-        others = {f"unrolled.engines.{other.stem}" for other in engines if other != path}
-        assert not others & imported(path), path.name
+    engines = {f"engines.{name}" for name in engine_names()}
+    for engine in engines:
+        assert not (engines - {engine}) & ARROWS[engine], engine
 
 
 def test_only_the_cpu_engine_knows_the_extension() -> None:
-    knowing = {path.name for path in FILES if "_native" in rooms_imported(path)}
-    assert knowing <= {"cpu.py"}
+    assert {module for module in ARROWS if "_native" in ARROWS[module]} == {"engines.cpu"}
+
+
+def test_only_one_file_knows_torchs_private_names() -> None:
+    """`torch._C` and its like, the hooks' dictionaries, forward AD's level."""
+    private = re.compile(
+        r"torch\.[\w.]*\b_[a-zA-Z]\w*|\._current_level|\._\w*hooks\b|\._opt_called"
+    )
+    for module, text in SOURCES.items():
+        if module != "engines.watching":
+            assert not private.findall(text), module
 
 
 def test_public_names_are_sorted_and_there() -> None:

@@ -1,8 +1,7 @@
 """An LSTM you can read, check and see inside: a drop-in for `torch.nn.LSTM`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unrolled.auditing import Report, assert_exact, audit
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
 from unrolled.layer.elman import Elman
@@ -18,9 +17,8 @@ from unrolled.steps.program import TrainingError
 from unrolled.steps.stepping import train_steps
 
 if TYPE_CHECKING:
+    from unrolled.auditing import Report, assert_exact, audit
     from unrolled.explorer import explore
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CELLS",
@@ -47,14 +45,26 @@ __all__ = [
     "train_steps",
 ]
 
+# Brought where they are asked for: most programs never audit a pass and never draw a page.
+_LATER = {
+    "Report": "unrolled.auditing",
+    "assert_exact": "unrolled.auditing",
+    "audit": "unrolled.auditing",
+    "explore": "unrolled.explorer",
+}
 
-def __getattr__(name: str) -> Any:
-    if name == "explore":  # brought where it is asked for: most programs never draw a page
-        from unrolled.explorer import explore
 
-        return explore
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("unrolled")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

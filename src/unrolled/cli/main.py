@@ -9,6 +9,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,11 +62,7 @@ def _dispatch(words: list[str]) -> int:
         return 0 if words else 2
     name = words[0]
     if name in ("-V", "--version"):
-        import torch
-
-        from unrolled import __version__
-
-        print(f"unrolled {__version__} (torch {torch.__version__})")
+        print(f"unrolled {version('unrolled')} (torch {version('torch')})")
         return 0
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)

@@ -25,6 +25,7 @@ __all__ = [
     "hooked",
     "mark_stepped",
     "optimizer_hooked",
+    "parameters_of",
     "recorded",
     "short_way_open",
     "tensor_hooked",
@@ -169,6 +170,15 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     if device not in ("cpu", "cuda") and not torch.amp.is_autocast_available(device):
         return None  # there, the question below is an error
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+parameters_of: Callable[[nn.Module], dict[str, Any]] = attrgetter("_parameters")
+"""A module's own parameters by name, in the dictionary in which `torch.nn.Module` keeps them."""
+
+if not hasattr(nn.Module(), "_parameters"):
+
+    def parameters_of(module: nn.Module) -> dict[str, Any]:
+        return dict(module.named_parameters(recurse=False))
 
 
 # --- hooks: they are called by torch's own steps, and by no kernel ---

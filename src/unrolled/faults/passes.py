@@ -1,7 +1,7 @@
 """The exact backward pass over all steps, with a switch for each fault.
 
 What is exact comes from `unrolled.equations`; the terms of a step are written out here once more
-only where a fault has to replace one of them, and `tests/test_faults.py` holds the two together.
+only where a fault has to replace one of them; `tests/faults/test_faults.py` holds the two together.
 
 Many sets of faults run at once: a dimension N in front of the batch, and each switch a choice
 along it.  That is what makes the search of `unrolled audit` a matter of seconds.

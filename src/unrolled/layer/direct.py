@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.engines.masks import NO_MASKS
-from unrolled.engines.watching import apply_of, batched, watched, watched_above
+from unrolled.engines.watching import apply_of, batched, parameters_of, watched, watched_above
 from unrolled.layer.plan import Layer, Plan, Planned
 from unrolled.layer.recurrence import differentiable_backward
 
@@ -76,7 +76,7 @@ def run(
         return None
     if hx is not None and not _plain_state(hx, dtype, plan, (shape[1], hidden)):
         return None
-    parameters = module._parameters
+    parameters = parameters_of(module)
     for layer in layers:
         if not layer.unchanged(parameters):
             # They were moved or replaced; the next call makes a plan with them.

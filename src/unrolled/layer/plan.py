@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.engines import Request, cpu
+from unrolled.engines.watching import parameters_of
 from unrolled.equations import Cell
 
 __all__ = ["Layer", "Plan", "Planned"]
@@ -148,7 +149,7 @@ def _plain_weights(module: Planned, ending: str, width: int) -> dict[str, Tensor
     found: dict[str, Tensor | None] = {}
     shapes = ((gates, width), (gates, hidden), bias, bias, peepholes)
     for name, shape in zip(_WEIGHTS, shapes, strict=True):
-        weight = module._parameters.get(name + ending)
+        weight = parameters_of(module).get(name + ending)
         found[name + ending] = weight
         if shape is None and weight is None:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,11 +12,24 @@ from unrolled.engines import Inputs, choose, cpu, engine_named
 from unrolled.engines.masks import NO_MASKS, StateMasks
 from unrolled.equations import Cell
 from unrolled.layer.recurrence import request_for
-
-if TYPE_CHECKING:
-    from unrolled.layer.lstm import LSTM
+from unrolled.layer.regularisation import Noise
 
 __all__ = ["Stepper"]
+
+
+class Steppable(Protocol):
+    """What a stepper asks of a layer: `unrolled.LSTM` has it."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    cell: Cell
+    noise: Noise
+    weight_ih_l0: Tensor
+
+    def inputs_of(self, key: str, x: Tensor, state: tuple[Tensor, Tensor]) -> Inputs:
+        """What an engine reads for one layer and direction."""
 
 
 class Stepper:
@@ -50,7 +63,7 @@ class Stepper:
     ...     y = stepper(sample)
     """
 
-    def __init__(self, layer: LSTM, batch_size: int = 1) -> None:
+    def __init__(self, layer: Steppable, batch_size: int = 1) -> None:
         if layer.bidirectional:
             raise ValueError("a bidirectional layer cannot be stepped: it reads the future.")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

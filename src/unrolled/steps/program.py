@@ -10,7 +10,7 @@ from torch import Tensor, optim
 from torch.autograd.graph import increment_version
 
 from unrolled.engines import cpu
-from unrolled.engines.watching import mark_stepped
+from unrolled.engines.watching import mark_stepped, parameters_of
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 from unrolled.steps import updates
@@ -171,7 +171,8 @@ class Program:
         hidden = recurrent.hidden_size
         layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
         for k in range(layers):
-            weights = [recurrent._parameters.get(f"{name}_l{k}") for name in _WEIGHTS]
+            held = parameters_of(recurrent)
+            weights = [held.get(f"{name}_l{k}") for name in _WEIGHTS]
             width = hidden if k else recurrent.input_size
             self._note(k, weights)
             at = list(map(_address, weights))

@@ -122,7 +122,7 @@ def test_the_page_computes_what_torch_does(tmp_path: Path) -> None:
     node = shutil.which("node")
     assert node is not None
     done = subprocess.run(
-        [node, "--test", str(HERE / "explorer" / "core.test.js")],
+        [node, "--test", str(HERE / "core.test.js")],
         env={**os.environ, "UNROLLED_FIXTURE": str(path), "UNROLLED_PAGE": str(page)},
         capture_output=True,
         text=True,

@@ -21,7 +21,7 @@ from unrolled.auditing.search import Search
 from unrolled.equations import CELLS, Cell, step
 from unrolled.faults import PUBLISHED, compatible, fault
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = (EXAMPLES / "my_lstm.py").read_text(encoding="utf-8")
 TO_TORCH = (
     ("import numpy as np\n", 'import torch\nLIBRARY = "torch"\n'),

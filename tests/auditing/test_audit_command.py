@@ -10,7 +10,7 @@ import pytest
 from unrolled import cli
 from unrolled.auditing.cost import TASKS, train
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = (EXAMPLES / "my_lstm.py").read_text(encoding="utf-8")
 Captured = pytest.CaptureFixture[str]
 

@@ -83,7 +83,7 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_sunspots_are_whole() -> None:
-    path = Path(__file__).parent.parent / "examples" / "sunspots.csv"
+    path = Path(__file__).parents[2] / "examples" / "sunspots.csv"
     years, spots = (read_numbers(path, column) for column in ("year", "sunspots"))
     np.testing.assert_array_equal(years, np.arange(1700, 2009))
     # As statsmodels ships them.

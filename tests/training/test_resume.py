@@ -119,7 +119,7 @@ for step in train(Recipe(steps=400, steps_per_update=3, report_every=10, carry_s
 
 
 def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parent))
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
 
     def start(run: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", script, str(tmp_path / run)]

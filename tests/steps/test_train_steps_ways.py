@@ -251,7 +251,7 @@ def test_programs_see_a_new_rate() -> None:
 
 
 def example(name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    runpy.run_path(str(Path(__file__).parent.parent / "examples" / name))
+    runpy.run_path(str(Path(__file__).parents[2] / "examples" / name))
     return capsys.readouterr().out
 
 

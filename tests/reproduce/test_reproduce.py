@@ -145,7 +145,7 @@ def test_mistakes_are_one_sentence(words: list[str], sentence: str, capsys: Capt
 
 # --- the recipe of one file ---
 
-EXAMPLE = str(Path(__file__).parent.parent / "examples" / "my_recipe.py")
+EXAMPLE = str(Path(__file__).parents[2] / "examples" / "my_recipe.py")
 
 
 def test_the_example_is_trained_and_tried_from_the_command_line(capsys: Captured) -> None:

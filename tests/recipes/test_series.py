@@ -17,7 +17,7 @@ from unrolled.recipes._series.forecaster import forecast
 from unrolled.recipes.series import Recipe
 
 SUNSPOTS = Recipe(
-    data=Path(__file__).parent.parent / "examples" / "sunspots.csv",
+    data=Path(__file__).parents[2] / "examples" / "sunspots.csv",
     column="sunspots",
     time="year",
     horizon=11,

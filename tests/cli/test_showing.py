@@ -177,7 +177,7 @@ def test_a_network_without_an_lstm_is_drawn_by_its_h(tmp_path: Path, capsys: Cap
 
 def test_a_recipe_of_ones_own_needs_no_method_for_it(tmp_path: Path, capsys: Captured) -> None:
     """examples/my_recipe.py knows nothing of pictures; it is looked at by a batch of its own."""
-    example = Path(__file__).parent.parent / "examples" / "my_recipe.py"
+    example = Path(__file__).parents[2] / "examples" / "my_recipe.py"
     folder = tmp_path / "mine"
     assert cli.main(["train", str(example), "--steps", "3", "--out", str(folder)]) == 0
     capsys.readouterr()

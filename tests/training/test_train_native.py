@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from test_resume import Killed, moments
 from torch import Tensor, nn
 
 from echo import Recipe as Echo
 from echo import bits, equal, finish, weights
-from test_resume import Killed, moments
 from unrolled import LSTM, Batches, Loss, Network, recipes
 from unrolled.steps.program import Native, TrainingError
 from unrolled.training import checkpoint, runs, train
@@ -178,7 +178,7 @@ for step in train(KILLED, Path(sys.argv[1]), save_every=0.01):
 
 
 def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parent))
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
     command = [sys.executable, "-c", script, str(tmp_path / "killed")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from cases import normal
 from unrolled import LSTM, LSTMCell
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def says(capsys: pytest.CaptureFixture[str], example: str) -> str:
