@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unrolled import LSTM, Batches, Loss, Network
+from unrolled.steps.program import Native
 from unrolled.training import Step, runs, train
 
 
@@ -108,3 +110,30 @@ def bits(model: nn.Module) -> list[Tensor]:
 
 def equal(a: list[Tensor], b: list[Tensor]) -> bool:
     return len(a) == len(b) and all(map(torch.equal, a, b))
+
+
+@dataclass(frozen=True)
+class Small(Recipe):
+    """A recipe of the kernel's whose reports and pictures cost nothing."""
+
+    optimizer: str = "SGD"
+    learning_rate: float = 0.1
+
+    def model(self) -> nn.Module:
+        return Network(LSTM(2, 3), nn.Linear(3, 1))
+
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        x = torch.randn(4, 7, 2, 2, generator=generator)
+        target = x[..., :1].roll(1, 1)
+        if step < self.spoil_at <= step + 4:
+            target[self.spoil_at - step - 1] = torch.nan
+        return x, target, torch.full((4, 7, 2), float(step)) + torch.arange(4.0)[:, None, None]
+
+    def native(self, model: Network) -> Native:
+        return Native(model, Loss(), lambda block: Batches(*block[:2]))
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        return Loss()(model(batch[0])[0], batch[1]), None
+
+
+KILLED = Small(steps=400, report_every=10)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_plots import has_colour, margins_are_white, read_png
 
+from pixels import has_colour, margins_are_white, read_png
 from unrolled import LSTM, cli
 from unrolled.bench import BenchError, Options, contests, drawn, peers, picture, running, timing
 from unrolled.bench.options import SECTIONS, USUAL, Size, options_from

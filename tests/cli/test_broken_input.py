@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_events_files import edf
 
+from recordings import edf
 from unrolled import cli
 
 ROWS = [[str(n), str(n % 7), str(int(n % 10 < 2))] for n in range(400)]

@@ -172,7 +172,7 @@ def test_the_published_figure_stands_beside_what_it_is_of(capsys: Captured) -> N
 
 
 def test_a_recipe_by_its_path(capsys: Captured) -> None:
-    from test_recipes import FILE
+    from any_recipe import FILE
 
     Path("my recipe.py").write_text(FILE)
     assert run(capsys, "train", "my recipe.py", "--steps", "2")[0] == 0

@@ -1,5 +1,6 @@
 """`unrolled.LSTM` is `torch.nn.LSTM`: parameters, outputs, states, gradients, errors."""
 
+import contextlib
 import copy
 import io
 import pickle
@@ -279,7 +280,10 @@ def test_autocast_as_in_torch(cell: str) -> None:
     m = unrolled.LSTM(3, 5, cell=cell)
     x = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.nn.LSTM(3, 5)(x)[0].dtype == m(x)[0].dtype == torch.bfloat16
+        assert m(x)[0].dtype == torch.bfloat16
+        # Of processors without AVX-512 oneDNN may have no such primitive, and torch raises.
+        with contextlib.suppress(RuntimeError):
+            assert torch.nn.LSTM(3, 5)(x)[0].dtype == torch.bfloat16
         m(x)[0].float().sum().backward()
     assert m.weight_ih_l0.grad is not None
     assert m.weight_ih_l0.grad.dtype == torch.float32

@@ -134,7 +134,7 @@ def test_the_compiled_op(cell: Cell, mask: str, engine: str) -> None:
         engine,
         True,
     )
-    torch.library.opcheck(torch.ops.unrolled.layer.recurrence.default, args)
+    torch.library.opcheck(torch.ops.unrolled.recurrence.default, args)
 
 
 @pytest.mark.parametrize("mask", ["none", "all"])

@@ -156,6 +156,6 @@ def test_need_12_missing_steps_hold_the_state(
 
 def test_need_13_initialisation(capsys: pytest.CaptureFixture[str]) -> None:
     """Each step from torch's start to an open forget gate carries the first state further."""
-    out = says(capsys, "layer/initialisation.py")
+    out = says(capsys, "initialisation.py")
     kept = [float(line.split()[-1]) for line in out.splitlines()]
     assert kept[0] < kept[1] < kept[3] < kept[4]

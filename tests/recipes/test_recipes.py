@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from any_recipe import FILE
 from unrolled import recipes, training
 from unrolled.recipes import Published, RecipeError
 from unrolled.training import runs
@@ -81,37 +82,6 @@ def test_a_run_of_two_steps_has_figures_and_pictures(name: str, tmp_path: Path) 
 
 
 # --- anybody's file ---
-
-FILE = '''"""One number."""
-from __future__ import annotations
-import dataclasses
-from dataclasses import dataclass
-import torch
-from torch import nn
-
-SOURCE = "nobody"
-PUBLISHED = {"metric": "loss", "value": 0.5}
-
-@dataclass(frozen=True)
-class Recipe:
-    seed: int = 0
-    steps: int = 3
-    optimizer: str = "SGD"
-    learning_rate: float = 0.1
-    clip: float = 0.0
-    steps_per_update: int = 0
-    report_every: int = 1
-    def check(self): pass
-    def published(self): return dataclasses.replace(self, steps=2)
-    def model(self): return nn.Linear(1, 1)
-    def batch(self, step, generator): return (torch.randn(4, 2, 1, generator=generator),)
-    def loss(self, model, batch, state): return model(batch[0]).square().mean(), None
-    def metrics(self, model): return {"bias": model.bias.item()}
-    def report(self, model, step, batch): return ""
-    def result(self, model): return self.metrics(model)
-    def draw(self, model, history, folder): return []
-    def attempt(self, model, arguments): return " ".join(arguments)
-'''
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import Killed
-from test_train_native import Small
 from torch import Tensor
 
-from echo import finish, weights
+from echo import Small, finish, weights
 from stepped import Task, apart, make_task, run, twin
+from stopped import Killed
 from unrolled import Batches, Cell, Job, Loss, TrainingError, train_many, train_steps
 from unrolled.steps.batches import places
 from unrolled.steps.program import Program

@@ -224,8 +224,7 @@ def test_other_things_that_make_no_sense_are_told() -> None:
 
 
 def test_a_recipe_whose_batches_do_not_fit_is_told() -> None:
-    from test_train_native import Small
-
+    from echo import Small
     from unrolled.training.session import Session
 
     class Wrong(Small):

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from echo import Recipe, finish, weights
+from stopped import Killed, moments
 from unrolled.training import checkpoint, runs, train
 from unrolled.training.runs import RunError
 from unrolled.training.session import Session
@@ -56,33 +55,6 @@ def test_every_optimiser_goes_on_with_the_same_bits(tmp_path: Path, name: str) -
         assert row | {"seconds": 0} == other | {"seconds": 0}
 
 
-class Killed(BaseException):
-    """As sudden as a kill, but in this process."""
-
-
-def moments(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Be killed at the first, second, … call that touches the disk, until one run survives."""
-    count = 0
-    left = 0
-
-    def wrap(function: Any) -> Any:
-        def call(*args: Any, **more: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise Killed
-            return function(*args, **more)
-
-        return call
-
-    for name in ("fsync", "replace"):
-        monkeypatch.setattr(os, name, wrap(getattr(os, name)))
-    while left <= 0:
-        count += 1
-        left = count
-        yield count
-
-
 def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +81,7 @@ from itertools import pairwise
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import conftest
+from stopped import Killed, moments
 from echo import Recipe
 from unrolled.training import train
 out = Path(sys.argv[1])

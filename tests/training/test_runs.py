@@ -217,4 +217,4 @@ def test_what_a_killed_process_left_beside_is_written_anew(tmp_path: Path) -> No
 def test_whatever_is_written_beside_its_place_goes_through_one_function() -> None:
     source = Path(__file__).parents[2] / "src" / "unrolled"
     found = [p.name for p in source.rglob("*.py") if ".writing" in p.read_text(encoding="utf-8")]
-    assert found == ["files/whole.py"]
+    assert found == ["whole.py"]

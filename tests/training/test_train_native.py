@@ -7,19 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from test_resume import Killed, moments
-from torch import Tensor, nn
 
+from echo import KILLED, Small, bits, equal, finish, weights
 from echo import Recipe as Echo
-from echo import bits, equal, finish, weights
-from unrolled import LSTM, Batches, Loss, Network, recipes
-from unrolled.steps.program import Native, TrainingError
+from stopped import Killed, moments
+from unrolled import recipes
+from unrolled.steps.program import TrainingError
 from unrolled.training import checkpoint, runs, train
 from unrolled.training.session import Session
 
@@ -33,30 +31,6 @@ def adder(**fields: Any) -> Any:
 
 def published(name: str, **fields: Any) -> Any:
     return dataclasses.replace(recipes.find(name).recipe(), **fields).published()
-
-
-@dataclass(frozen=True)
-class Small(Echo):
-    """A recipe of the kernel's whose reports and pictures cost nothing."""
-
-    optimizer: str = "SGD"
-    learning_rate: float = 0.1
-
-    def model(self) -> nn.Module:
-        return Network(LSTM(2, 3), nn.Linear(3, 1))
-
-    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x = torch.randn(4, 7, 2, 2, generator=generator)
-        target = x[..., :1].roll(1, 1)
-        if step < self.spoil_at <= step + 4:
-            target[self.spoil_at - step - 1] = torch.nan
-        return x, target, torch.full((4, 7, 2), float(step)) + torch.arange(4.0)[:, None, None]
-
-    def native(self, model: Network) -> Native:
-        return Native(model, Loss(), lambda block: Batches(*block[:2]))
-
-    def loss(self, model: nn.Module, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        return Loss()(model(batch[0])[0], batch[1]), None
 
 
 NATIVE = {
@@ -165,12 +139,11 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     assert count > 15
 
 
-KILLED = Small(steps=400, report_every=10)
 SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_train_native import KILLED
+from echo import KILLED, Small, KILLED
 from unrolled.training import train
 for step in train(KILLED, Path(sys.argv[1]), save_every=0.01):
     print(step.step, flush=True)
