@@ -226,7 +226,7 @@ def test_a_series_that_is_not_finite() -> None:
         (LSTM(2, 3, zoneout=0.1), "has zoneout"),
         (Elman(2, 3), "holds a Elman"),
         (LSTM(5, 3), "reads 5 numbers a step and is given 2"),
-        (LSTM(2, 4), "the head reads 3 numbers and the LSTM says 4"),
+        (LSTM(2, 4), "the head reads 3 numbers and the LSTM gives 4"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )

@@ -243,7 +243,7 @@ def test_a_clamp_is_seen_beside_the_untouched_output(visit: Visit) -> None:
     assert before == "2046"
     assert now != "2046"
     assert page.page.locator(".step.differs").count() > 0
-    assert page.text(".strip-names").split() == ["step", "a", "b", "says", "untouched"]
+    assert page.text(".strip-names").split() == ["step", "a", "b", "output", "untouched"]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -254,7 +254,7 @@ def test_what_mattered(visit: Visit, name: str) -> None:
     page.tab("gradient")
     page.check_gradient(text=text)
     if name in ("adder", "text"):
-        page.page.click(".step[data-step='4'] [data-said=says]")
+        page.page.click(".step[data-step='4'] [data-output=output]")
         page.settle()
         assert page.page.evaluate("unrolled.store.target().step") == 4
     if name == "series":

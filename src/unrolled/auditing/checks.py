@@ -222,8 +222,8 @@ class _Examiner:
             notes.append(self._departure(tolerance))
             if found_sets.nearest is not None:
                 faults, left = found_sets.nearest
-                said = "; and ".join(fault.wrong for fault in faults)
-                notes.append(f"Nearest: all but {_blocks(left)} would be explained by: {said}.")
+                words = "; and ".join(fault.wrong for fault in faults)
+                notes.append(f"Nearest: all but {_blocks(left)} would be explained by: {words}.")
         return Report(
             False,
             self.forward_error,
@@ -272,15 +272,15 @@ class _Examiner:
             wrong = self._wrong_blocks(flat, x, d_h, tolerance)
             if not wrong:
                 continue
-            said = f"It is exact up to T = {steps - 1}, and" if steps > 1 else "It"
-            said += f" departs at T = {steps} in {_blocks(wrong)}."
+            begins = f"It is exact up to T = {steps - 1}, and" if steps > 1 else "It"
+            begins += f" departs at T = {steps} in {_blocks(wrong)}."
             last = torch.zeros_like(d_h)
             last[-1] = d_h[-1]
             for d, loss in ((last, "the last step's loss alone"), (d_h, "a loss at every step")):
                 delta = self._first_wrong_delta(flat, x, d, tolerance)
                 if delta:
-                    return f"{said} Going back from {loss}, the first wrong delta is {delta}."
-            return f"{said} The input weights' gradients are right there, so the deltas are too."
+                    return f"{begins} Going back from {loss}, the first wrong delta is {delta}."
+            return f"{begins} The input weights' gradients are right there, so the deltas are too."
         return "It is exact on other draws: something in it depends on the values."
 
     def _first_wrong_delta(

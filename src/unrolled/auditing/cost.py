@@ -107,8 +107,8 @@ def _sums(network: _Adder, generator: torch.Generator) -> Iterator[Any]:
 
 def _sums_right(network: _Adder) -> float:
     a, b = torch.arange(128).repeat_interleave(128), torch.arange(128).repeat(128)
-    said = network(torch.stack((_bits(a), _bits(b)), -1)) > 0
-    return float((said == (_bits(a + b) > 0)).all(0).double().mean())
+    bits = network(torch.stack((_bits(a), _bits(b)), -1)) > 0
+    return float((bits == (_bits(a + b) > 0)).all(0).double().mean())
 
 
 # --- recalling ---

@@ -150,9 +150,9 @@ def run_forward(cell: Cell, case: ForwardCase, on: Switches) -> Tensor:
         if cell.peephole:
             a["o"] = a["o"] + blocks["p", "o"] * c
         before, h = h, _output(cell, _gate("o", a["o"], on), c, old, on)
-        said = on.pick("returns-c", h, lambda: c)  # noqa: B023
-        said = on.pick("returns-h-prev", said, lambda: before)  # noqa: B023
-        out.append(said.expand(on.count, *said.shape[1:]))
+        output = on.pick("returns-c", h, lambda: c)  # noqa: B023
+        output = on.pick("returns-h-prev", output, lambda: before)  # noqa: B023
+        out.append(output.expand(on.count, *output.shape[1:]))
         c = on.pick("c-squashed", c, lambda: torch.tanh(c))  # noqa: B023
     turned = torch.stack(out, 1)
     return on.number("backwards", turned, turned.flip(1))

@@ -43,12 +43,14 @@ class Learner:
     def forward(self, flat: Tensor, x: Tensor, hidden: int) -> tuple[Tensor, bool]:
         """Their h for x [T, B, I], as [T, B, H] in float64, and whether theirs was."""
         params = self._params(flat, x.shape[-1], hidden)
-        said = self._call("forward", self.run_forward, params, self._give(self.layout.theirs(x)))
-        if isinstance(said, tuple):
-            said = said[0] if said else None  # h first, and what the backward pass needs
+        given = self._give(self.layout.theirs(x))
+        returned = self._call("forward", self.run_forward, params, given)
+        if isinstance(returned, tuple):
+            # h first, and then what the backward pass needs
+            returned = returned[0] if returned else None
         expected = self.layout.theirs(x.new_zeros(*x.shape[:2], hidden)).shape
-        h = self._take("forward", "h", said, tuple(expected))
-        return self.layout.ours(h), _is_double(said)
+        h = self._take("forward", "h", returned, tuple(expected))
+        return self.layout.ours(h), _is_double(returned)
 
     def backward(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Tensor, Tensor | None, bool]:
         """Their gradient as a flat vector, that of x if they give it, and whether it is float64.
@@ -59,20 +61,20 @@ class Learner:
         self.forward(flat, x, hidden)
         params = self._params(flat, inputs, hidden)
         given = (self._give(self.layout.theirs(x)), self._give(self.layout.theirs(d_h)))
-        said = self._call("backward", self.run_backward, params, *given)
-        if not isinstance(said, Mapping):
+        returned = self._call("backward", self.run_backward, params, *given)
+        if not isinstance(returned, Mapping):
             raise AuditError(
-                f"backward returned {_what(said)}: expected a dict with a gradient for each of "
+                f"backward returned {_what(returned)}: expected a dict with a gradient for each of "
                 f"{', '.join(self.layout.params)}."
             )
         places = self.layout.places(inputs, hidden)
-        missing = [name for name in places if name not in said]
+        missing = [name for name in places if name not in returned]
         if missing:
-            there = ", ".join(map(str, said)) or "nothing"
+            there = ", ".join(map(str, returned)) or "nothing"
             raise AuditError(
                 f"backward returned no gradient for {', '.join(missing)}: its dict has {there}."
             )
-        unknown = [str(name) for name in said if name not in places and name != "x"]
+        unknown = [str(name) for name in returned if name not in places and name != "x"]
         if unknown:
             raise AuditError(
                 f"backward returned a gradient for {', '.join(unknown)}, which PARAMS does not "
@@ -81,12 +83,13 @@ class Learner:
         out = torch.zeros_like(flat)
         for name, place in places.items():
             shape = tuple(place.shape)
-            out[place] = self._take("backward", f"the gradient of {name}", said[name], shape)
+            out[place] = self._take("backward", f"the gradient of {name}", returned[name], shape)
         d_x = None
-        if "x" in said:
+        if "x" in returned:
             shape = tuple(self.layout.theirs(x).shape)
-            d_x = self.layout.ours(self._take("backward", "the gradient of x", said["x"], shape))
-        return out, d_x, all(_is_double(said[name]) for name in places)
+            theirs = self._take("backward", "the gradient of x", returned["x"], shape)
+            d_x = self.layout.ours(theirs)
+        return out, d_x, all(_is_double(returned[name]) for name in places)
 
     def _params(self, flat: Tensor, inputs: int, hidden: int) -> dict[str, Any]:
         places = self.layout.places(inputs, hidden)
@@ -103,15 +106,15 @@ class Learner:
         except (Exception, SystemExit) as error:
             raise AuditError(_raised(name, error, self.file)) from error
 
-    def _take(self, name: str, what: str, said: Any, shape: tuple[int, ...]) -> Tensor:
+    def _take(self, name: str, what: str, returned: Any, shape: tuple[int, ...]) -> Tensor:
         try:
-            if isinstance(said, Tensor):
-                found = said.detach().to("cpu", torch.float64)
+            if isinstance(returned, Tensor):
+                found = returned.detach().to("cpu", torch.float64)
             else:
-                found = torch.from_numpy(np.array(said, dtype=np.float64))
+                found = torch.from_numpy(np.array(returned, dtype=np.float64))
         except (TypeError, ValueError):
             raise AuditError(
-                f"{name} returned {_what(said)} for {what}: expected an array of shape "
+                f"{name} returned {_what(returned)} for {what}: expected an array of shape "
                 f"{tuple(shape)}."
             ) from None
         if found.shape != torch.Size(shape):
@@ -184,16 +187,18 @@ def _raised(name: str | None, error: BaseException, file: Path | None) -> str:
             line = frame.lineno
     where = f"{name} raised" if name else "this raised"
     place = f"{file}, line {line}: " if line is not None else f"{file}: " if file else ""
-    said = " ".join(str(error).split()) or "no message"
-    return f"{place}{where} {type(error).__name__}: {said}"
+    message = " ".join(str(error).split()) or "no message"
+    return f"{place}{where} {type(error).__name__}: {message}"
 
 
-def _is_double(said: Any) -> bool:
-    return not str(getattr(said, "dtype", "")).endswith(("float32", "float16"))
+def _is_double(returned: Any) -> bool:
+    return not str(getattr(returned, "dtype", "")).endswith(("float32", "float16"))
 
 
-def _what(said: Any) -> str:
-    if said is None:
+def _what(returned: Any) -> str:
+    if returned is None:
         return "None"
-    shape = getattr(said, "shape", None)
-    return f"an array of shape {tuple(shape)}" if shape is not None else f"a {type(said).__name__}"
+    shape = getattr(returned, "shape", None)
+    if shape is not None:
+        return f"an array of shape {tuple(shape)}"
+    return f"a {type(returned).__name__}"

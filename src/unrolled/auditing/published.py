@@ -123,14 +123,14 @@ def _document_001_network(steps: int, generator: torch.Generator) -> tuple[Gradi
     h = [torch.zeros(1, hidden, dtype=torch.float64)]
     for x_t in x:
         h.append(torch.sigmoid(x_t @ w["W_ih"].T + h[-1] @ w["W_hh"].T))
-    said = torch.sigmoid(torch.stack(h[1:]) @ w["output"])
-    exact = torch.autograd.grad(0.5 * (said - bits).square().sum(), list(w.values()))
+    output = torch.sigmoid(torch.stack(h[1:]) @ w["output"])
+    exact = torch.autograd.grad(0.5 * (output - bits).square().sum(), list(w.values()))
     # The document's pass, from the last bit back to the first.
     with torch.no_grad():
         theirs = {name: torch.zeros_like(value) for name, value in w.items()}
         delta = torch.zeros_like(h[0])
         for t in range(steps - 1, -1, -1):
-            d_out = (said[t] - bits[t]) * said[t] * (1 - said[t])
+            d_out = (output[t] - bits[t]) * output[t] * (1 - output[t])
             delta = (delta @ w["W_hh"] + d_out @ w["output"].T) * h[t + 1] * (1 - h[t + 1])
             theirs["output"] += h[t + 1].T @ d_out
             theirs["W_hh"] += delta.T @ h[t]

@@ -69,7 +69,7 @@ def run(options: Options) -> None:
 
 
 class _Bench:
-    """What has been measured and said so far."""
+    """What has been measured and printed so far."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -157,13 +157,13 @@ class _Bench:
 
     def _heading(self) -> str:
         threads = self.options.threads
-        said = [f"torch {torch.__version__}", f"{threads} thread{'s' * (threads > 1)}"]
+        notes = [f"torch {torch.__version__}", f"{threads} thread{'s' * (threads > 1)}"]
         if self.peak is None:
-            said.append("the native engine is not built, so no share of the peak is known")
+            notes.append("the native engine is not built, so no share of the peak is known")
         else:
-            said.insert(1, f"level {cpu.level()}")
-            said.append(f"peak in float32 measured at {self.peak / 1e9:,.0f} GFLOP/s")
-        return ", ".join(said) + "."
+            notes.insert(1, f"level {cpu.level()}")
+            notes.append(f"peak in float32 measured at {self.peak / 1e9:,.0f} GFLOP/s")
+        return ", ".join(notes) + "."
 
     def _forecast(self, asked: Sequence[Contest]) -> str:
         """How long this may take: the seconds given, or the fewest turns where they take longer."""

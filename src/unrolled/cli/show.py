@@ -100,7 +100,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
         yield from (f"  data from {runs.printable(str(path))}" for path in trained.data)
     for inspection in inspections:
         name = inspection.passage.name
-        yield from (f"  {f'{name}: ' if name else ''}{line}" for line in inspection.said())
+        yield from (f"  {f'{name}: ' if name else ''}{line}" for line in inspection.summary())
     yield ""
     yield "inside:"
     easel = Easel(out, theme, Path(trained.config.recipe).stem, options.dark)

@@ -56,7 +56,7 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Output:
-    """What is said: the head's numbers, and what is made of them.
+    """What the network's output is: the head's numbers, and what is made of them.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ class Explorable:
     Parameters
     ----------
     layers
-        `unrolled.LSTM` or `torch.nn.LSTM`, one reading what the one before it says.
+        `unrolled.LSTM` or `torch.nn.LSTM`, each reading the output of the one before it.
     head
-        From h to what is said; None: what is said is h itself.
+        From h to the output; None: the output is h itself.
     inputs, output
     reads
         Whether the head reads the last layer or all of them side by side.
@@ -130,13 +130,13 @@ class Explorable:
         heard = heard if self.reads == "all" else stack[-1].hidden_size
         if self.head is not None and self.head.in_features != heard:
             raise ExplorerError(
-                f"the head reads {self.head.in_features} numbers and the LSTM says {heard}: "
+                f"the head reads {self.head.in_features} numbers and the LSTM gives {heard}: "
                 "expected nn.Linear(hidden_size, …)."
             )
-        said = heard if self.head is None else self.head.out_features
-        if len(self.output.names) != said:
+        size = heard if self.head is None else self.head.out_features
+        if len(self.output.names) != size:
             raise ExplorerError(
-                f"{len(self.output.names)} names were given for {said} outputs: one for each."
+                f"{len(self.output.names)} names were given for {size} outputs: one for each."
             )
 
 

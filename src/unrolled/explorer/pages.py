@@ -89,7 +89,7 @@ def explore(
     inputs : Tensor, [T, I] or [T, B, I], or several
         Sequences to begin with, by name or not; [B, T, I] where the model is ``batch_first``.
     head : nn.Linear, optional
-        What is said of h.  Without one, what is said is h itself.
+        From h to the output.  Without one, the output is h itself.
     beside : nn.Module, optional
         Another model to compare with, of the same input size.
     names, outputs : sequence of str, optional
@@ -97,7 +97,7 @@ def explore(
     output
         What the head's numbers are: values, logits of one bit each, or logits of which one.
     at
-        Whether something is said at every step, or at the last alone.
+        Whether there is an output at every step, or at the last alone.
     title : str
 
     Returns

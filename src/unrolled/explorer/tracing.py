@@ -14,7 +14,7 @@ __all__ = ["trace"]
 
 
 def trace(explorable: Explorable, text: str = "") -> dict[str, Any]:
-    """Every gate, cell and hidden state at every step, and what is said.
+    """Every gate, cell and hidden state at every step, and the output.
 
     Parameters
     ----------

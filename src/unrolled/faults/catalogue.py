@@ -271,7 +271,7 @@ def _sums(cell: Cell) -> Iterator[Fault]:
     for part, name in PARTS.items():
         product = f"d_a[t].T @ {_INPUT[part]}" if part in _INPUT else "d_a[t].sum(0)"
         right = f"d_{name} = sum over all t of {product}"
-        for key, said in (
+        for key, wrong in (
             ("last", "is taken from the last step only"),
             ("first", "is taken from the first step only"),
             ("without-first", "lacks the first step"),
@@ -279,7 +279,7 @@ def _sums(cell: Cell) -> Iterator[Fault]:
             ("zero", "is left at zero"),
         ):
             yield Fault(
-                f"{part}-{key}", f"the gradient of {name} {said}", right, f"{part} steps", False
+                f"{part}-{key}", f"the gradient of {name} {wrong}", right, f"{part} steps", False
             )
         yield Fault(
             f"{part}-sign",
@@ -331,11 +331,11 @@ def _sums(cell: Cell) -> Iterator[Fault]:
     )
     # A product of matrices sums over the batch by itself; a bias is where it is forgotten.
     summed_bias = "d_bias = sum over all t of d_a[t].sum(0)"
-    for key, said in (
+    for key, wrong in (
         ("b-first-row", "of the bias is not summed over the batch: it is the first row's"),
         ("b-mean", "of the bias is the mean over the batch, where the sum belongs"),
     ):
-        yield Fault(key, f"the gradient {said}", summed_bias, "b batch", False)
+        yield Fault(key, f"the gradient {wrong}", summed_bias, "b batch", False)
     yield Fault(
         "time-mean",
         "the gradient is divided by the number of steps, which the gradient of the output "

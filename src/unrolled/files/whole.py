@@ -1,4 +1,4 @@
-"""Files that are whole at any moment, and written nowhere but where they are said to be.
+"""Files that are whole at any moment, and written nowhere but at the path that was given.
 
 A file is written beside its place, brought to the disk, and then moved there: it is the old one or
 the new one, at any moment, never half of one.  The folder may come from a stranger, who may have

@@ -140,7 +140,7 @@ class Inspection:
         there = self.passage.properties[question.property]
         return ablation.search(self.model, layer.name, layer.seen, there, question)
 
-    def said(self) -> list[str]:
+    def summary(self) -> list[str]:
         """What was found, in words."""
         lines = [
             f"{label or 'half-lives'}: {_of_lives(life)}" for label, life in self.half_lives.items()

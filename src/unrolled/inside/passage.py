@@ -44,7 +44,7 @@ class Passage:
     call : callable
         Runs the model over all of them, once.
     inputs, outputs : sequence of str
-        What the first one reads and what is said, a word for every step; empty: there are none.
+        The first one's inputs and outputs, a word for every step; empty: there are none.
     followed : callable, optional
         Runs the model and gives the number whose gradient is followed back.
     following : str

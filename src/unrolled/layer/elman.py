@@ -125,5 +125,5 @@ class Elman(nn.Module):
 
     def extra_repr(self) -> str:
         """The sizes and the activation."""
-        said = f"{self.input_size}, {self.hidden_size}, activation={self.activation!r}"
-        return said if self.bias else f"{said}, bias=False"
+        words = f"{self.input_size}, {self.hidden_size}, activation={self.activation!r}"
+        return words if self.bias else f"{words}, bias=False"

@@ -368,7 +368,7 @@ device, dtype
 
     def extra_repr(self) -> str:
         """The arguments that are not at their defaults, as in `torch.nn.LSTM`."""
-        said = [f"{self.input_size}, {self.hidden_size}"]
+        words = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
             "proj_size": 0,
             "num_layers": 1,
@@ -381,12 +381,12 @@ device, dtype
             "init": "torch",
             "engine": "auto",
         }
-        said += [
+        words += [
             f"{name}={getattr(self, name)}"
             for name, default in defaults.items()
             if getattr(self, name) != default
         ]
-        return ", ".join([*said, *self.noise.described()])
+        return ", ".join([*words, *self.noise.described()])
 
 
 def _stacked(states: list[Tensor]) -> Tensor:

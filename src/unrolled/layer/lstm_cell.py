@@ -118,6 +118,6 @@ class LSTMCell(Planned):
 
     def extra_repr(self) -> str:
         """The sizes, and what is not at its default."""
-        said = f"{self.input_size}, {self.hidden_size}"
-        said += "" if self.bias else ", bias=False"
-        return said if self.cell == Cell() else f"{said}, cell={self.cell}"
+        words = f"{self.input_size}, {self.hidden_size}"
+        words += "" if self.bias else ", bias=False"
+        return words if self.cell == Cell() else f"{words}, cell={self.cell}"

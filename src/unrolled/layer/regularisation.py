@@ -42,12 +42,12 @@ class Noise:
 
     def described(self) -> list[str]:
         """The arguments of `unrolled.LSTM` that give this, those that are not 0."""
-        said = {
+        given = {
             "zoneout": (self.zoneout_h, self.zoneout_c),
             "recurrent_dropout": self.recurrent,
             "update_dropout": self.update,
         }
-        return [f"{name}={value}" for name, value in said.items() if value not in (0, (0, 0))]
+        return [f"{name}={value}" for name, value in given.items() if value not in (0, (0, 0))]
 
     def added(
         self,

@@ -42,8 +42,8 @@ class Trace:
         return iter(self.directions)
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{key}: c {list(g.c.shape)}" for key, g in self.directions.items())
-        return f"Trace({said})"
+        words = ", ".join(f"{key}: c {list(g.c.shape)}" for key, g in self.directions.items())
+        return f"Trace({words})"
 
     def __len__(self) -> int:
         return len(self.directions)

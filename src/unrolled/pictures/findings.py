@@ -39,8 +39,8 @@ def draw_tracking(
             row += 1
             names[row] = unit
             axes.barh(row, abs(r), height=0.66, color=theme.lines[0 if r < 0 else 1], zorder=2)
-            said = f"{r:.2f}".replace("-", "\N{MINUS SIGN}")
-            axes.text(abs(r) + 0.015, row, said, color=theme.ink, fontsize=SMALL, va="center")
+            label = f"{r:.2f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(abs(r) + 0.015, row, label, color=theme.ink, fontsize=SMALL, va="center")
         row += 1.3
     axes.set_ylim(row - 0.7, -0.7)
     axes.set_xlim(0, 1.12)
@@ -95,8 +95,8 @@ def draw_search(
     axes.set_ylim(0, 1.06)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "½", "", "1"])
     for place, one in list(zip(places, columns, strict=True))[1 + len(alone) :]:
-        said = f"{one.needing:.0%}"
-        axes.text(place, one.needing + 0.02, said, color=theme.ink, fontsize=SMALL, ha="center")
+        label = f"{one.needing:.0%}"
+        axes.text(place, one.needing + 0.02, label, color=theme.ink, fontsize=SMALL, ha="center")
     legend_above(axes, theme)
     note = f"each held at its mean where there is no {question.property}; in colour: those chosen"
     return finish(figure, path, theme, title, note)

@@ -83,8 +83,8 @@ def draw_states(
     elif not len(inputs):
         grid[-1].tick_params(axis="x", labelbottom=True)
         grid[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    said = ["read above" if len(inputs) else "", "said below" if any(outputs[:steps]) else ""]
-    notes = [", ".join(word for word in said if word)]
+    rows = ["inputs above" if len(inputs) else "", "outputs below" if any(outputs[:steps]) else ""]
+    notes = [", ".join(word for word in rows if word)]
     notes += [f"the first {steps} of {whole:,} steps"] if whole > steps else []
     return finish(figure, path, theme, title, "; ".join(note for note in notes if note))
 

@@ -1,11 +1,11 @@
-// A series that can be drawn by hand: points to drag, and what the network says follows.
+// A series that can be drawn by hand: points to drag, and the network's output follows.
 
 import { el, fill, say, svg } from "./dom.js";
 
 /**
  * @typedef {object} Plotted
  * @property {number[]} values what is read
- * @property {{ name: string, values: number[], kind: "said" | "before" | "truth" }[]} after what follows, from the last value on
+ * @property {{ name: string, values: number[], kind: "output" | "before" | "truth" }[]} after what follows, from the last value on
  * @property {string[]} labels
  * @property {number} step selected
  * @property {[number, number] | null} range between which one drags; null: as the values say
@@ -105,7 +105,7 @@ export class Chart {
       "aria-label": `${this.name}, step ${shown.step}. Left and right choose a step, up and down change its value.`,
       "aria-valuenow": value, "aria-valuemin": low, "aria-valuemax": high, "aria-valuetext": `step ${shown.step}: ${say(value)}`,
     })) picture.setAttribute(name, String(text));
-    const words = { said: "says", before: "untouched", truth: "what followed" };
+    const words = { output: "output", before: "untouched", truth: "what followed" };
     fill(this.legend, shown.after.length > 0 && el("span", { class: "key read" }, "reads"),
       shown.after.map((line) => el("span", { class: `key ${line.kind}` }, line.name || words[line.kind])));
   }

@@ -3,7 +3,7 @@
 import { el, fill, say, segments } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
 import { norms, ribbon, survival } from "./mattered.js";
-import { asked, inTheEnd } from "./said.js";
+import { asked, inTheEnd } from "./outputs.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -33,10 +33,10 @@ export function compare(store, isDark) {
   let quantity = /** @type {import("./lstm.js").Quantity} */ ("c");
   const alone = el("p", { class: "quiet" });
   const sides = [0, 1].map(() => ({
-    head: el("h3", {}), said: el("p", { class: "sum-line small" }), ribbon: el("div", { class: "ribbons" }), line: el("p", { class: "quiet" }),
+    head: el("h3", {}), output: el("p", { class: "sum-line small" }), ribbon: el("div", { class: "ribbons" }), line: el("p", { class: "quiet" }),
     map: new HeatMap("", "", store),
   }));
-  const both = el("div", { class: "sides" }, sides.map((side) => el("section", { class: "side" }, side.head, side.said, side.map.element, side.line, side.ribbon)));
+  const both = el("div", { class: "sides" }, sides.map((side) => el("section", { class: "side" }, side.head, side.output, side.map.element, side.line, side.ribbon)));
   const row = el("div", { class: "row" }, el("span", { class: "row-name" }, "Beside it"), others, quantities.element);
   const update = () => {
     const { network, other, step, unit, layer } = store.state;
@@ -57,7 +57,7 @@ export function compare(store, isDark) {
       const { net, run, reading } = seen[n];
       const H = net.layers[at[n]].hiddenSize;
       side.head.textContent = named(store, pair[n]);
-      fill(side.said, "says ", el("output", { class: "sum" }, inTheEnd(seen[n], run)));
+      fill(side.output, "output ", el("output", { class: "sum" }, inTheEnd(seen[n], run)));
       side.map.name = `${quantity} of ${named(store, pair[n])}`;
       const units = n === 0 ? store.units() : [...Array(H).keys()];
       side.map.show({ values: maps[n], steps: run.steps, hidden: H, units, scale: "ifo".includes(quantity) ? "amount" : "sign", bound,

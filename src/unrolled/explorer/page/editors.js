@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { example } from "./inputs.js";
 import { el, fill, say } from "./dom.js";
-import { inTheEnd, own, saidAt } from "./said.js";
+import { inTheEnd, own, outputAt } from "./outputs.js";
 import { outputs } from "./network.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -57,7 +57,7 @@ function bits(store, take) {
     oninput: () => take(`${a.value} + ${b.value}`),
   });
   const a = field("first number"), b = field("second number");
-  const sum = el("output", { class: "sum", "aria-label": "what the network says the sum is" });
+  const sum = el("output", { class: "sum", "aria-label": "the sum by the network" });
   const verdict = el("span", { class: "verdict" });
   const some = ["11 + 6", "57 + 68", "127 + 1", "1023 + 1023"];
   const picks = some.map((text) => pick(text, () => take(text)));
@@ -73,11 +73,11 @@ function bits(store, take) {
       }
       for (const box of [a, b]) box.style.width = `${Math.max(4, Math.min(24, box.value.length + 2))}ch`;
       const seen = store.seen();
-      const said = inTheEnd(seen, seen.run);
+      const output = inTheEnd(seen, seen.run);
       const right = String(BigInt(input.a) + BigInt(input.b));
-      sum.textContent = said;
-      verdict.textContent = said === right ? "right" : `it is ${right}`;
-      verdict.className = said === right ? "verdict good" : "verdict bad";
+      sum.textContent = output;
+      verdict.textContent = output === right ? "right" : `it is ${right}`;
+      verdict.className = output === right ? "verdict good" : "verdict bad";
     },
   };
 }
@@ -104,7 +104,7 @@ function tokens(store, take) {
       if (document.activeElement !== box) box.value = store.state.input.text;
       const seen = store.seen();
       const known = seen.reading.truth.filter((v) => v !== null).length;
-      const right = seen.reading.labels.filter((_, t) => saidAt(seen, seen.run, t).right).length;
+      const right = seen.reading.labels.filter((_, t) => outputAt(seen, seen.run, t).right).length;
       more.textContent = known ? `${right} of ${known} next ${told.unit} foretold` : "";
     },
   };
@@ -143,7 +143,7 @@ function stretch(store, take) {
       const ahead = seen.reading.ahead.slice(0, count);
       if (ahead.length) after.push({ name: "", values: ahead, kind: /** @type {const} */ ("truth") });
       if (seen.run !== seen.base) after.push({ name: "", values: forecast(seen.base), kind: /** @type {const} */ ("before") });
-      after.push({ name: "", values: forecast(seen.run), kind: /** @type {const} */ ("said") });
+      after.push({ name: "", values: forecast(seen.run), kind: /** @type {const} */ ("output") });
       const labels = Array.from({ length: values.length + count }, (_, t) =>
         start === null ? (t <= last ? String(t) : `+${t - last}`) : told.labels[start + t] ?? "");
       chart.show({ values, after, labels, step: store.state.step, range: null });
@@ -175,7 +175,7 @@ function listBox(take) {
 function numbers(store, take) {
   const { told } = store.readers[store.state.network];
   const box = listBox(take);
-  const said = el("p", { class: "sum-line small" });
+  const result = el("p", { class: "sum-line small" });
   const chart = told.names.length > 1 ? null : new Chart(told.names[0], (step, change) => {
     const rows = store.state.input.rows.slice();
     rows[step] = [change(rows[step][0])];
@@ -189,14 +189,14 @@ function numbers(store, take) {
   };
   return {
     element: el("div", {}, chart && chart.element, box.element,
-      el("div", { class: "picks" }, "Try", picks, pick("numbers at random", random)), said),
+      el("div", { class: "picks" }, "Try", picks, pick("numbers at random", random)), result),
     update: () => {
       const seen = store.seen();
       chart?.show({ values: store.state.input.rows.map((/** @type {number[]} */ row) => row[0]), after: [],
         labels: seen.reading.labels, step: store.state.step, range: [told.low, told.high] });
       box.show(store.readers[store.state.network].print(store.state.input));
       const truth = seen.reading.truth[seen.reading.steps - 1];
-      fill(said, "In the end it says ", el("output", { class: "sum" }, inTheEnd(seen, seen.run)),
+      fill(result, "Its output in the end is ", el("output", { class: "sum" }, inTheEnd(seen, seen.run)),
         truth !== null && el("span", { class: "quiet" }, ` and the first number was ${say(truth)}`));
     },
   };

@@ -261,10 +261,10 @@ export function figures(net, reader, found, property, hands) {
   let error = 0, count = 0;
   for (const { reading, run } of runs) {
     const last = reading.steps - 1;
-    const said = run.values[last * size];
+    const value = run.values[last * size];
     const truth = reader.kind === "window" ? reading.ahead[0] : reading.truth[last];
     if (truth === undefined || truth === null) continue;
-    const own = net.output.scale ? reading.base + said * net.output.scale[0] : said;
+    const own = net.output.scale ? reading.base + value * net.output.scale[0] : value;
     error += (own - truth) ** 2;
     count++;
   }

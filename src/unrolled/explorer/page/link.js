@@ -18,7 +18,7 @@ export function fragment(store) {
  * Go to what a fragment says; whatever in it makes no sense here is left out.
  * @param {Store} store
  * @param {string} text
- * @returns {boolean} whether it said anything
+ * @returns {boolean} whether it held anything
  */
 export function follow(store, text) {
   let told;

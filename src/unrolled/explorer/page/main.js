@@ -8,7 +8,7 @@ import { follow, fragment } from "./link.js";
 import { mattered } from "./mattered.js";
 import { network } from "./network.js";
 import { reach } from "./reach.js";
-import { inTheEnd } from "./said.js";
+import { inTheEnd } from "./outputs.js";
 import { stage } from "./stage.js";
 import { Store } from "./store.js";
 import { tour, wasSeen } from "./tour.js";
@@ -118,7 +118,7 @@ function announced(store) {
   const n = step * seen.net.layers[layer].hiddenSize + unit;
   const s = seen.run.layers[layer];
   const changed = seen.run === seen.base ? "" : `, untouched ${inTheEnd(seen, seen.base)}`;
-  return `Step ${step}, unit ${unit}: c ${say(s.c[n], 2)}, h ${say(s.h[n], 2)}. It says ${inTheEnd(seen, seen.run)}${changed}.`;
+  return `Step ${step}, unit ${unit}: c ${say(s.c[n], 2)}, h ${say(s.h[n], 2)}. Output: ${inTheEnd(seen, seen.run)}${changed}.`;
 }
 
 /**

@@ -4,7 +4,7 @@ import { css } from "./color.js";
 import { el, fill, say, segments, svg, visible } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
 import { joined } from "./reach.js";
-import { asked, likeliest, outputName } from "./said.js";
+import { asked, likeliest, outputName } from "./outputs.js";
 import { outputs } from "./network.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -109,7 +109,7 @@ export function mattered(store, isDark) {
  */
 export function survival(norm, step) {
   if (step === 0) return "The first step has nothing before it: choose a later output.";
-  if (!(norm[step] > 0)) return "No gradient reaches the cell: what is said does not hang on it.";
+  if (!(norm[step] > 0)) return "No gradient reaches the cell: the output does not hang on it.";
   const left = norm[0] / norm[step];
   if (left > 1.05) return `|∂/∂c| at step 0 is ${say(left, 1)} times as large as at step ${step}, where the output is: nothing of it fades.`;
   const percent = left < 0.001 ? say(100 * left, 4) : left < 0.1 ? say(100 * left, 1) : say(100 * left, 0);

@@ -169,7 +169,7 @@ export function softmax(logits) {
   return odds.map((v) => v / sum);
 }
 
-/** How many numbers the network says at a step. @param {Network} net */
+/** How many numbers the network's output has at a step. @param {Network} net */
 export function outputs(net) {
   return net.head ? net.head.size : net.layers[net.layers.length - 1].hiddenSize;
 }
@@ -178,7 +178,7 @@ export function outputs(net) {
  * The exact gradient of one output with respect to all x, h and c before it.
  *
  * The output is the head's own number: of a sigmoid what goes into it, of a softmax the logarithm
- * of the probability, of what is linear the value as the head says it.
+ * of the probability, of what is linear the value as the head gives it.
  * @param {Network} net
  * @param {Run} run
  * @param {number} step

@@ -3,7 +3,7 @@
 import { columnsOf, weightAt, weightName } from "./changes.js";
 import { el, fill, say, segments } from "./dom.js";
 import { blockOf, gatesOf, peepholeOf } from "./lstm.js";
-import { inTheEnd, own, saidAt } from "./said.js";
+import { inTheEnd, own, outputAt } from "./outputs.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./changes.js").Change} Change */
@@ -98,14 +98,14 @@ function effect(store) {
     if (by > most || Number.isNaN(by)) [most, at] = [by, Math.floor(n / size)];
   }
   const scale = seen.net.output.scale?.[0] ?? 1;
-  for (let t = 0; t < seen.run.steps; t++) if (saidAt(seen, seen.run, t).text !== saidAt(seen, seen.base, t).text) texts++;
+  for (let t = 0; t < seen.run.steps; t++) if (outputAt(seen, seen.run, t).text !== outputAt(seen, seen.base, t).text) texts++;
   const { kind } = seen.net.output;
-  const what = kind === "linear" ? "of what is said" : "of a probability";
+  const what = kind === "linear" ? "of the output" : "of a probability";
   const last = seen.run.steps - 1;
   const difference = kind === "linear" ? say((own(seen, seen.run, last, 0) - own(seen, seen.base, last, 0)))
     : `${texts} of ${seen.run.steps} steps`;
   return el("dl", { class: "versus" },
-    el("div", {}, el("dt", {}, "Now it says"), el("dd", { class: "now" }, inTheEnd(seen, seen.run))),
+    el("div", {}, el("dt", {}, "Output now"), el("dd", { class: "now" }, inTheEnd(seen, seen.run))),
     el("div", {}, el("dt", {}, "Untouched"), el("dd", {}, inTheEnd(seen, seen.base))),
     el("div", {}, el("dt", {}, kind === "linear" ? "Difference" : "Said otherwise"), el("dd", {}, difference)),
     el("p", { class: "quiet" }, `The largest difference ${what} is ${say(most * scale, 4)}, at step ${at}.`));

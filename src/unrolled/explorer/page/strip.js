@@ -1,8 +1,8 @@
-// The steps side by side: what is read at each, and what is said.
+// The steps side by side: the input at each, and the output.
 
 import { css, inkOn } from "./color.js";
 import { dress, el, fill, say, visible, write } from "./dom.js";
-import { saidAt } from "./said.js";
+import { outputAt } from "./outputs.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./store.js").Seen} Seen */
@@ -69,7 +69,7 @@ function keepInView(list, now) {
 /**
  * @typedef {object} Line
  * @property {string} name
- * @property {(t: number) => { text: string, share?: number | null, wrong?: boolean, said?: boolean }} at
+ * @property {(t: number) => { text: string, share?: number | null, wrong?: boolean, output?: boolean }} at
  */
 
 /**
@@ -88,12 +88,12 @@ function rows(seen) {
     reader.channels.slice(0, 4).forEach((name, k) =>
       lines.push({ name, at: (t) => ({ text: say(reading.x[t * reader.size + k], reader.kind === "bits" ? 0 : 2) }) }));
   }
-  const says = (/** @type {import("./network.js").Run} */ run) => (/** @type {number} */ t) => {
-    const { text, share, right } = saidAt(seen, run, t);
-    return { text, share, wrong: right === false, said: true };
+  const outputOf = (/** @type {import("./network.js").Run} */ run) => (/** @type {number} */ t) => {
+    const { text, share, right } = outputAt(seen, run, t);
+    return { text, share, wrong: right === false, output: true };
   };
-  lines.push({ name: "says", at: says(seen.run) });
-  if (seen.run !== seen.base) lines.push({ name: "untouched", at: says(seen.base) });
+  lines.push({ name: "output", at: outputOf(seen.run) });
+  if (seen.run !== seen.base) lines.push({ name: "untouched", at: outputOf(seen.base) });
   return lines;
 }
 
@@ -123,17 +123,17 @@ function column(store, seen, lines, t, target, dark, option) {
   /** @type {string[]} */
   const told = [];
   /** @type {string[]} */
-  const says = [];
+  const texts = [];
   lines.forEach((line, n) => {
-    const { text, share, wrong, said } = line.at(t);
+    const { text, share, wrong, output } = line.at(t);
     const cell = cells[n + 1];
-    const quiet = said && seen.net.output.at === "last" && t < last;
+    const quiet = output && seen.net.output.at === "last" && t < last;
     const shaded = share !== null && share !== undefined && !quiet;
     write(cell, text);
-    dress(cell, { class: `cell${said ? " said" : ""}${wrong ? " wrong-bit" : ""}${quiet ? " early" : ""}${said && t === target ? " target" : ""}` });
-    if (said) {
-      cell.dataset.said = line.name;
-      says.push(text);
+    dress(cell, { class: `cell${output ? " output" : ""}${wrong ? " wrong-bit" : ""}${quiet ? " early" : ""}${output && t === target ? " target" : ""}` });
+    if (output) {
+      cell.dataset.output = line.name;
+      texts.push(text);
     }
     const ground = shaded ? css(share, "amount", 1, dark) : "";
     if (cell.dataset.ground !== ground) {
@@ -143,7 +143,7 @@ function column(store, seen, lines, t, target, dark, option) {
     }
     told.push(`${line.name} ${text}${wrong && seen.reader.kind === "bits" ? ", wrong" : ""}`);
   });
-  const differs = says.length > 1 && says[0] !== says[1];
+  const differs = texts.length > 1 && texts[0] !== texts[1];
   dress(option, { class: `step${here ? " here" : ""}${differs ? " differs" : ""}`, "aria-selected": String(here), "aria-label": `step ${t}: ${told.join(", ")}` });
 }
 
@@ -155,7 +155,7 @@ function press(store, event) {
   const target = /** @type {HTMLElement} */ (event.target);
   const option = /** @type {HTMLElement | null} */ (target.closest("[data-step]"));
   if (!option) return;
-  ask(store, Number(option.dataset.step), target.dataset.said !== undefined);
+  ask(store, Number(option.dataset.step), target.dataset.output !== undefined);
 }
 
 /**

@@ -28,7 +28,7 @@ function carry(store) {
   const name = found.properties[0].name;
   return [
     { title: "11 + 6, bit by bit", at: ".strip", show: { ...clean, step: 0, unit, tab: "watch" },
-      text: "The network reads one bit of each number at a time, the lowest first, and says one bit of the sum. It never sees the whole numbers." },
+      text: "The network reads one bit of each number at a time, the lowest first, and gives one bit of the sum. It never sees the whole numbers." },
     { title: "1 + 1: something has to be carried", at: ".step[data-step='1']", show: { ...clean, step: 1, unit, tab: "watch" },
       text: "At step 1 both bits are 1. The sum’s bit is 0, and a one has to be carried. Nothing in the next input will say so: it has to be remembered." },
     { title: `Unit ${unit} remembers it`, at: ".maps", show: { ...clean, step: 2, unit, tab: "find", property: 0 },
@@ -51,7 +51,7 @@ function kept(store, unit) {
   const { f } = runNetwork(store.networks[network], x, steps).layers[0];
   const open = f[2 * (f.length / steps) + unit];
   return open > 0.5 ? `Here f is ${say(open, 2)}: most of what was there stays.`
-    : `Here f is ${say(open, 2)}: little stays, and the carry is written anew, from what the units said at the step before.`;
+    : `Here f is ${say(open, 2)}: little stays, and the carry is written anew, from the units' outputs at the step before.`;
 }
 
 /**
@@ -62,15 +62,15 @@ function kept(store, unit) {
 function others(store) {
   const { kind } = store.readers[store.state.network];
   const steps = store.seen().reading.steps;
-  const reads = { tokens: "a text, piece by piece, and says what comes next", window: "values one by one, and says what follows", numbers: "numbers one by one", bits: "" }[kind];
+  const reads = { tokens: "a text, piece by piece, and predicts what comes next", window: "values one by one, and predicts what follows", numbers: "numbers one by one", bits: "" }[kind];
   const middle = Math.floor(steps / 2);
   const clean = { changes: [], target: null, view: /** @type {const} */ ("changed"), order: "number", search: "" };
   return [
     { title: "What is read, step by step", at: ".strip", show: { ...clean, step: 0, tab: "watch" }, text: `This network reads ${reads}. Each column is one step.` },
     { title: "Inside, at every step", at: ".maps", show: { ...clean, step: middle, tab: "watch" }, text: "Six maps show everything inside it: three gates that open and close, what is put in, the cell that keeps it, and what is let out." },
     { title: "One cell, in numbers", at: ".panel", left: true, show: { ...clean, step: middle, tab: "cell" }, text: "The cell keeps f times what it held, and adds i times g. Every number can be followed down to the weights that made it." },
-    { title: "Reach in", at: ".panel", left: true, show: { ...clean, step: middle, tab: "reach" }, text: "Set a gate by hand, hold a cell, cut the way through time: what is said appears beside what would have been said." },
-    { title: "What mattered", at: ".panel", left: true, show: { ...clean, step: middle, tab: "gradient" }, text: "And this is how far each moment of the past mattered for what is said: the exact gradient, computed here." },
+    { title: "Reach in", at: ".panel", left: true, show: { ...clean, step: middle, tab: "reach" }, text: "Set a gate by hand, hold a cell, cut the way through time: the output appears beside what it would have been." },
+    { title: "What mattered", at: ".panel", left: true, show: { ...clean, step: middle, tab: "gradient" }, text: "And this is how far each moment of the past mattered for the output: the exact gradient, computed here." },
   ];
 }
 

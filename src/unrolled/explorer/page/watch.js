@@ -1,7 +1,7 @@
-// 1. Type and watch: the units at the selected step, sorted and searched; what is said there.
+// 1. Type and watch: the units at the selected step, sorted and searched; the output there.
 
 import { dress, el, fill, say, segments, write } from "./dom.js";
-import { likeliest, outputName, own } from "./said.js";
+import { likeliest, outputName, own } from "./outputs.js";
 import { outputs } from "./network.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -24,14 +24,14 @@ export function watch(store) {
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "unit"), COLUMNS.map((q) =>
       el("th", { scope: "col" }, el("button", { type: "button", title: `sort by ${q} at this step`, onclick: () => store.set({ order: q }) }, el("var", {}, q)))))),
     body);
-  const said = el("div", { class: "said-here" });
+  const output = el("div", { class: "output-here" });
   const none = el("p", { class: "quiet" });
   return {
     element: el("div", {},
       el("p", { class: "lead" }, "Change what is read, above or to the left. Each map shows one quantity: time runs to the right, and each row is a unit. Click a map to choose a step and a unit."),
       el("div", { class: "row" }, el("span", { class: "row-name" }, "Sort units by"), order.element),
       el("div", { class: "row" }, el("span", { class: "row-name" }, "Find units"), search),
-      said, head, el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "units at this step" }, table), none),
+      output, head, el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "units at this step" }, table), none),
     update: () => {
       const { step, layer, unit, order: by, search: words } = store.state;
       const seen = store.seen();
@@ -51,7 +51,7 @@ export function watch(store) {
         dress(button, { "aria-pressed": String(u === unit) });
         COLUMNS.forEach((q, k) => write(cells[k], say(trace[q][step * H + u], 2)));
       });
-      fill(said, ...saidHere(store));
+      fill(output, ...outputHere(store));
     },
   };
 }
@@ -65,11 +65,11 @@ function row(store) {
 /**
  * @param {Store} store
  */
-function saidHere(store) {
+function outputHere(store) {
   const seen = store.seen();
   const { step } = store.state;
   const { output } = seen.net;
-  const title = el("h3", {}, `What it says after step ${step}`);
+  const title = el("h3", {}, `The output after step ${step}`);
   if (output.kind === "softmax") {
     return [title, el("ol", { class: "likely" }, likeliest(seen, seen.run, step, 5).map(({ output: k, share }) => {
       const bar = el("span", { class: "bar" });

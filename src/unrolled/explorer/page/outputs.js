@@ -1,4 +1,4 @@
-// What a network says at a step, in words and numbers.
+// A network's output at a step, in words and numbers.
 
 import { outputs } from "./network.js";
 import { say, visible } from "./dom.js";
@@ -7,7 +7,7 @@ import { say, visible } from "./dom.js";
 /** @typedef {import("./network.js").Run} Run */
 
 /**
- * A value of what is said, in the series' own units where it has some.
+ * A value of the output, in the series' own units where it has some.
  * @param {Seen} seen
  * @param {Run} run
  * @param {number} step
@@ -20,7 +20,7 @@ export function own(seen, run, step, k) {
 }
 
 /**
- * The likeliest of what may be said at a step: their places and probabilities.
+ * The likeliest outputs at a step: their places and probabilities.
  * @param {Seen} seen
  * @param {Run} run
  * @param {number} step
@@ -34,13 +34,13 @@ export function likeliest(seen, run, step, count) {
 }
 
 /**
- * What is said at a step, as short as the strip has room for, and how sure that is.
+ * The output at a step, as short as the strip has room for, and how sure that is.
  * @param {Seen} seen
  * @param {Run} run
  * @param {number} step
  * @returns {{ text: string, share: number | null, right: boolean | null }}
  */
-export function saidAt(seen, run, step) {
+export function outputAt(seen, run, step) {
   const { output } = seen.net;
   const truth = seen.reading.truth[step];
   if (output.kind === "sigmoid") {
@@ -60,7 +60,7 @@ export function saidAt(seen, run, step) {
 }
 
 /**
- * Everything that is said in the end, in one line.
+ * The whole output in the end, in one line.
  * @param {Seen} seen
  * @param {Run} run
  */
@@ -76,7 +76,7 @@ export function inTheEnd(seen, run) {
     }
     return String(sum);
   }
-  if (output.kind === "softmax") return saidAt(seen, run, last).text;
+  if (output.kind === "softmax") return outputAt(seen, run, last).text;
   return Array.from({ length: Math.min(3, outputs(seen.net)) }, (_, k) => say(own(seen, run, last, k))).join(", ") +
     (outputs(seen.net) > 3 ? ", …" : "");
 }
@@ -101,5 +101,5 @@ export function asked(seen, step, k) {
   const { kind } = seen.net.output;
   if (kind === "sigmoid") return `the vote for 1 at step ${step} (before σ)`;
   if (kind === "softmax") return `log p of ${outputName(seen, k)} after step ${step}`;
-  return `${outputName(seen, k)}, said at step ${step}`;
+  return `${outputName(seen, k)} at step ${step}`;
 }
