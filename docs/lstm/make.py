@@ -275,7 +275,7 @@ def draw(folder: Path) -> list[Path]:
     """The page's pictures, light and dark."""
     from unrolled.cli.show import Easel
     from unrolled.pictures.curves import draw_flow
-    from unrolled.pictures.page import DARK, LIGHT
+    from unrolled.pictures.toolkit import DARK, LIGHT
 
     _, inspection, unit = taught()
     paths = []

@@ -18,7 +18,7 @@ from unrolled.bench.options import SECTIONS, USUAL, Size, options_from
 from unrolled.bench.timing import Field, NotMeasured, Peer
 from unrolled.cli.refusals import Parser
 from unrolled.equations import CELLS
-from unrolled.pictures import plots
+from unrolled.pictures import toolkit
 
 Captured = pytest.CaptureFixture[str]
 SMALL = "5,2,3,4"
@@ -267,10 +267,10 @@ def test_without_a_compiler_a_loop_is_not_compiled(
 def test_ratios_below_one_look_different(tmp_path: Path) -> None:
     fast = picture.ratios({"a": {"x": [2.0], "y": [1.5, 3.0]}}, tmp_path / "fast.png", title="t")
     slow = picture.ratios({"a": {"x": [0.5]}}, tmp_path / "slow.png", xlabel="ratio")
-    assert has_colour(fast, plots.BLUE)
-    assert not has_colour(fast, plots.ORANGE)
-    assert has_colour(slow, plots.ORANGE)
-    assert not has_colour(slow, plots.BLUE)
+    assert has_colour(fast, toolkit.BLUE)
+    assert not has_colour(fast, toolkit.ORANGE)
+    assert has_colour(slow, toolkit.ORANGE)
+    assert not has_colour(slow, toolkit.BLUE)
     with pytest.raises(ValueError, match="nothing to draw"):
         picture.ratios({"a": {}}, tmp_path / "none.png")
 

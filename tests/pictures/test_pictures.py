@@ -15,8 +15,8 @@ from matplotlib.text import Text
 
 from unrolled.inside.ablation import Ablation, Search
 from unrolled.inside.passage import Question
-from unrolled.pictures import curves, findings, letters, plots, states
-from unrolled.pictures.page import DARK, LIGHT, WIDTH, Theme
+from unrolled.pictures import curves, findings, letters, states, toolkit
+from unrolled.pictures.toolkit import DARK, LIGHT, Theme
 
 HISTORY = [{"step": n, "loss": 2.0**-n, "right": 1 / n, "seconds": 0.1} for n in (1, 2, 3)]
 MAPS = {name: np.linspace(-1, 1, 60).reshape(12, 5) for name in "ifgoch"}
@@ -121,13 +121,14 @@ def amount(path: Path, wanted: str) -> int:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are written, to be looked at as matplotlib's objects."""
     figures: list[Figure] = []
-    save = plots.save
+    save = toolkit.save
 
     def keep(figure: Figure, *given: Any, **options: Any) -> Path:
         figures.append(figure)
         return save(figure, *given, **options)
 
-    monkeypatch.setattr(plots, "save", keep)
+    for module in (curves, findings, states):
+        monkeypatch.setattr(module, "save", keep)
     return figures
 
 
@@ -156,7 +157,7 @@ def test_a_picture_is_half_a_page_wide_and_can_be_read(
     assert draw(path, theme) == path
     assert [file.name for file in path.parent.iterdir()] == ["picture.png"]
     (figure,) = drawn
-    assert figure.get_figwidth() * 25.4 == pytest.approx(WIDTH)
+    assert figure.get_figwidth() * 25.4 == pytest.approx(LIGHT.width)
     picture = read_png(path)
     assert picture.shape[1] >= 800
     ground = colour(theme.ground)
@@ -247,7 +248,7 @@ def test_a_heat_map_holds_the_values_and_their_scale(tmp_path: Path, drawn: list
     values["c"] *= 5
     states.draw_states(values, tmp_path / "a.png", LIGHT)
     maps = [axes for axes in drawn[0].axes if axes.images]
-    assert [axes.get_title(loc="left") for axes in maps] == list(plots.GATES.values())
+    assert [axes.get_title(loc="left") for axes in maps] == list(toolkit.GATES.values())
     for axes, (name, given) in zip(maps, values.items(), strict=True):
         (image,) = axes.images
         np.testing.assert_array_equal(np.asarray(image.get_array()), given.T)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pixels import has_colour, margins_are_white, read_png
-from unrolled.pictures import plots
+from unrolled.pictures import plots, toolkit
 
 HISTORY = [{"step": n, "loss": 2.0**-n, "rmse": 1 / n, "seconds": 0.1} for n in (1, 2, 3)]
 
@@ -55,8 +55,8 @@ def test_a_picture_replaces_an_older_one(tmp_path: Path) -> None:
 def test_a_published_figure_is_drawn_only_where_there_is_one(tmp_path: Path) -> None:
     with_it = plots.learning_curve(HISTORY, tmp_path / "a.png", metric="rmse", published=0.5)
     without = plots.learning_curve(HISTORY, tmp_path / "b.png", metric="rmse")
-    assert has_colour(with_it, plots.ORANGE)
-    assert not has_colour(without, plots.ORANGE)
+    assert has_colour(with_it, toolkit.ORANGE)
+    assert not has_colour(without, toolkit.ORANGE)
 
 
 def test_a_history_may_be_short_or_have_gaps(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_history_may_be_short_or_have_gaps(tmp_path: Path) -> None:
 def test_forecasts_without_a_horizon_show_errors(tmp_path: Path) -> None:
     truth = np.sin(np.arange(500.0))
     path = plots.forecast(np.arange(500), truth, {"LSTM": truth}, tmp_path / "a.png")
-    assert has_colour(path, plots.BLUE)
+    assert has_colour(path, toolkit.BLUE)
 
 
 def test_gates_draw_what_there_is(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from unrolled.pictures import plots
+from unrolled.pictures.toolkit import PAGE, begin, dress, save
 
 __all__ = ["draw_errors"]
 
@@ -22,20 +22,17 @@ def draw_errors(
     at every length are named below the picture and not drawn, those that are at some lengths stand
     at "exact".
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6 * max(len(errors), 1) + 0.4, 3.8), layout="constrained")
+    figure = begin(PAGE, 97, 117 * max(len(errors), 1) + 10)
     panels = figure.subplots(1, len(errors), squeeze=False, sharey=True)[0]
     floor = _floor(errors, tolerance)
     top = max(1.0, *(e for of in errors.values() for some in of.values() for e in some.values()))
     for axes, (name, of) in zip(panels, errors.items(), strict=True):
         wrong = {k: v for k, v in of.items() if max(v.values()) > tolerance}
         for place, (parameter, values) in enumerate(wrong.items()):
-            look = plots.LOOKS[place % len(plots.LOOKS)]
             axes.plot(
                 [str(steps) for steps in values],
                 [value if value > tolerance else floor for value in values.values()],
-                **look,
+                **PAGE.look(place),
                 marker=MARKS[place % len(MARKS)],
                 ms=5,
                 label=parameter,
@@ -48,10 +45,10 @@ def draw_errors(
         axes.set_ylim(floor * 0.7, 3 * top)
         exact = [k for k in of if k not in wrong]
         note = f"steps T (exact at all: {', '.join(exact)})" if exact else "steps T"
-        plots.dress(axes, title=name, xlabel=note, ylabel="relative error")
+        dress(axes, title=name, xlabel=note, ylabel="relative error")
         if wrong:
             axes.legend(loc="lower right", frameon=False)
-    return plots.save(figure, path, "Gradients against the exact ones")
+    return save(figure, path, "Gradients against the exact ones")
 
 
 def _floor(errors: Mapping[str, Mapping[str, Mapping[int, float]]], tolerance: float) -> float:

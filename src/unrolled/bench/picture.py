@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from unrolled.pictures.plots import BLUE, INK, ORANGE, dress, save
+from unrolled.pictures.toolkit import BLUE, INK, ORANGE, PAGE, begin, dress, save
 
 __all__ = ["columns", "ratios"]
 
@@ -39,7 +38,7 @@ def ratios(
         raise ValueError("there are no ratios: nothing to draw.")
     parts = columns({heading: len(rows) + 2 for heading, rows in panels.items()})
     tallest = max(sum(len(panels[heading]) + 2 for heading in column) for column in parts)
-    figure = Figure(figsize=(4.8 * len(parts), 0.19 * tallest + 0.9), layout="constrained")
+    figure = begin(PAGE, 4.8 * tallest + 23, 122 * len(parts))
     grid = figure.add_gridspec(1, len(parts))
     for place, column in enumerate(parts):
         heights = [len(panels[heading]) + 1.0 for heading in column]

@@ -14,7 +14,7 @@ from unrolled.training import runs
 
 if TYPE_CHECKING:
     from unrolled.inside.inspection import Inspection, Layer
-    from unrolled.pictures.page import Theme
+    from unrolled.pictures.toolkit import Theme
 
 __all__ = ["Easel", "ShowError", "options_from", "run", "show"]
 
@@ -81,7 +81,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     """Lines to print: what was found, then the pictures, each when it is there."""
     from unrolled.cli.opened import open_run
     from unrolled.inside.inspection import Inspection, passages_of
-    from unrolled.pictures.page import DARK, LIGHT
+    from unrolled.pictures.toolkit import DARK, LIGHT
 
     trained = open_run(options.folder, options.trust)
     theme = DARK if options.dark else LIGHT

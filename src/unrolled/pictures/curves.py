@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from unrolled.pictures.page import SMALL, Theme, begin, dress, finish
-from unrolled.pictures.plots import Floats
+from unrolled.pictures.toolkit import Floats, Theme, begin, dress, is_wide, legend_below, save
 
 __all__ = ["draw_flow", "draw_half_lives", "draw_learning"]
 
@@ -56,12 +55,12 @@ def draw_learning(
             label = f"{level[1]}: {level[0]:.3g}"
             axes.axhline(level[0], **theme.look(1), label=label)
             _legend(axes, theme)
-        if _wide(values, () if level is None else (level[0],)):
+        if is_wide(values, () if level is None else (level[0],)):
             _logarithmic(axes)
         dress(axes, theme, title=name, xlabel="step" if place == len(names) - 1 else "")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    return finish(figure, path, theme, title)
+    return save(figure, path, title, theme=theme)
 
 
 def draw_half_lives(
@@ -102,11 +101,11 @@ def draw_half_lives(
         names,
         loc="outside lower left",
         frameon=False,
-        fontsize=SMALL,
+        fontsize=theme.small,
         labelcolor=theme.ink,
         handlelength=1.2,
     )
-    return finish(figure, path, theme, title)
+    return save(figure, path, title, theme=theme)
 
 
 def _told(lives: Floats) -> str:
@@ -152,38 +151,22 @@ def draw_flow(
             # On a logarithmic scale there is no place for a zero.
             shown = np.where(values > 0, values, np.nan)
             axes.plot(range(1, len(values) + 1), shown, label=name, **theme.look(place), **few)
-        if _wide(np.concatenate(every)):
+        if is_wide(np.concatenate(every)):
             _logarithmic(axes)
         dress(axes, theme, title=f"{head} of {following}")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     grid[-1].set_xlabel("step t", fontsize=7, color=theme.ink, labelpad=2)
     if len(flows) > 1:
-        handles, names = grid[-1].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            names,
-            loc="outside lower center",
-            ncols=min(3, len(names)),
-            frameon=False,
-            fontsize=SMALL,
-            labelcolor=theme.ink,
-            handlelength=2.2,
-            columnspacing=1.0,
-        )
-    return finish(figure, path, theme, title)
+        legend_below(figure, grid[-1], theme)
+    return save(figure, path, title, theme=theme)
 
 
 def _legend(axes: Axes, theme: Theme) -> None:
-    axes.legend(loc="best", frameon=False, fontsize=SMALL, labelcolor=theme.ink, handlelength=2.2)
+    axes.legend(
+        loc="best", frameon=False, fontsize=theme.small, labelcolor=theme.ink, handlelength=2.2
+    )
 
 
 def _logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_minor_formatter(NullFormatter())  # or it writes over itself
-
-
-def _wide(values: Floats, more: Sequence[float] = ()) -> bool:
-    """Say whether values, with some more, span too much for a linear scale: a factor of 30."""
-    every = np.concatenate([np.asarray(values, dtype=float), np.asarray(more, dtype=float)])
-    finite = every[np.isfinite(every) & (every > 0)]
-    return bool(finite.size and finite.max() / finite.min() > 30 and not (every < 0).any())

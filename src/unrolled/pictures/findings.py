@@ -9,7 +9,7 @@ import numpy as np
 
 from unrolled.inside.ablation import Search
 from unrolled.inside.passage import Question
-from unrolled.pictures.page import SMALL, Theme, begin, dress, finish, legend_above
+from unrolled.pictures.toolkit import Theme, begin, dress, legend_above, save
 
 __all__ = ["draw_search", "draw_tracking"]
 
@@ -34,13 +34,15 @@ def draw_tracking(
     names: dict[float, str] = {}
     row = 0.0
     for property, units in found.items():
-        axes.text(0, row, property, fontsize=SMALL + 0.6, color=theme.ink, va="center")
+        axes.text(0, row, property, fontsize=theme.small + 0.6, color=theme.ink, va="center")
         for unit, r in units:
             row += 1
             names[row] = unit
             axes.barh(row, abs(r), height=0.66, color=theme.lines[0 if r < 0 else 1], zorder=2)
             label = f"{r:.2f}".replace("-", "\N{MINUS SIGN}")
-            axes.text(abs(r) + 0.015, row, label, color=theme.ink, fontsize=SMALL, va="center")
+            axes.text(
+                abs(r) + 0.015, row, label, color=theme.ink, fontsize=theme.small, va="center"
+            )
         row += 1.3
     axes.set_ylim(row - 0.7, -0.7)
     axes.set_xlim(0, 1.12)
@@ -49,7 +51,7 @@ def draw_tracking(
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    return finish(figure, path, theme, title)
+    return save(figure, path, title, theme=theme)
 
 
 def draw_search(
@@ -96,7 +98,9 @@ def draw_search(
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "½", "", "1"])
     for place, one in list(zip(places, columns, strict=True))[1 + len(alone) :]:
         label = f"{one.needing:.0%}"
-        axes.text(place, one.needing + 0.02, label, color=theme.ink, fontsize=SMALL, ha="center")
+        axes.text(
+            place, one.needing + 0.02, label, color=theme.ink, fontsize=theme.small, ha="center"
+        )
     legend_above(axes, theme)
     note = f"each held at its mean where there is no {question.property}; in colour: those chosen"
-    return finish(figure, path, theme, title, note)
+    return save(figure, path, title, theme=theme, note=note)

@@ -1,8 +1,6 @@
 """Pictures of a run: how it learned, how good it is, what it forecasts, what its gates did.
 
-Drawn through matplotlib's objects, not pyplot: no window, no global figure, safe in any thread.
-The colours are Okabe and Ito's (2008), which colour-blind eyes tell apart; each line differs in
-its dashes too, so a grey print says the same.
+A page wide, on white: these are written into a run's folder when it has ended.
 """
 
 from __future__ import annotations
@@ -12,48 +10,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from unrolled.files.whole import replace_file
+from unrolled.pictures.toolkit import (
+    BLUE,
+    GATES,
+    GREEN,
+    INK,
+    PAGE,
+    Floats,
+    begin,
+    dress,
+    heat_map,
+    is_wide,
+    legend_below,
+    save,
+)
+
+BOX = "\N{WHITE SQUARE}"
 
 __all__ = [
     "Fan",
     "bars",
     "curves",
-    "dress",
     "forecast",
     "gates",
     "learning_curve",
-    "save",
     "table",
 ]
-
-INK = "#222222"
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-FAINT = "#9A9A9A"
-BOX = "\N{WHITE SQUARE}"
-# One look for each forecast, in the order in which they are given.
-LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": BLUE, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
-    {"color": ORANGE, "linestyle": "--", "linewidth": 1.5, "zorder": 3},
-    {"color": FAINT, "linestyle": ":", "linewidth": 1.5, "zorder": 2},
-    {"color": PURPLE, "linestyle": "-.", "linewidth": 1.5, "zorder": 2},
-    {"color": GREEN, "linestyle": (0, (1, 1)), "linewidth": 1.8, "zorder": 2},
-)
-Floats = npt.NDArray[np.float64]
-GATES = {
-    "i": "input gate i",
-    "f": "forget gate f",
-    "g": "block input g",
-    "o": "output gate o",
-    "c": "cell state c",
-    "h": "hidden state h",
-}
 
 
 class Fan(NamedTuple):
@@ -89,7 +76,7 @@ def learning_curve(
     title
         Above the picture.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = begin(PAGE, 91)
     panels = figure.subplots(1, 2)
     for axes, key, colour in zip(panels, ("loss", metric), (BLUE, GREEN), strict=True):
         rows = [row for row in history if row.get(key) is not None]
@@ -97,16 +84,15 @@ def learning_curve(
         values = np.array([row[key] for row in rows], dtype=float)
         # A marker where there are few: a run of one report is a point, not nothing.
         axes.plot(steps, values, color=colour, marker="o" if len(rows) < 25 else "", ms=4)
-        if _wide(values) and not _rising_share(values):
+        if is_wide(values) and not _rising_share(values):
             axes.set_yscale("log")
         dress(axes, title=key, xlabel="step")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     lines = dict(levels or {}) | ({} if published is None else {"published": published})
-    for (name, level), look in zip(lines.items(), LOOKS[1:], strict=False):
-        panels[1].axhline(level, **look, label=f"{name}: {level:.3g}")
-    if lines:
-        figure.legend(loc="outside lower center", ncols=min(3, len(lines)), frameon=False)
+    for place, (name, level) in enumerate(lines.items(), 1):
+        panels[1].axhline(level, **PAGE.look(place), label=f"{name}: {level:.3g}")
+    legend_below(figure, panels[1])
     return save(figure, path, title)
 
 
@@ -132,23 +118,22 @@ def curves(
     title, xlabel
         Words above and below.
     """
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = begin(PAGE, 107)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (head, lines) in zip(grid, panels.items(), strict=True):
         known = np.concatenate([np.asarray(y, dtype=float) for _, y in lines.values()])
-        wide = _wide(known[known != 0])  # and then there is no place for a zero
-        for (name, (x, y)), look in zip(lines.items(), LOOKS, strict=False):
+        wide = is_wide(known[known != 0])  # and then there is no place for a zero
+        for place, (name, (x, y)) in enumerate(lines.items()):
             shown = [np.nan if wide and value == 0 else value for value in y]
-            axes.plot(x, shown, label=name, marker="o" if len(x) < 25 else "", ms=4, **look)
+            few = {"marker": "o", "ms": 4} if len(x) < 25 else {}
+            axes.plot(x, shown, label=name, **few, **PAGE.look(place))
         for name, level in (levels or {}).items():
             axes.axhline(level, color=INK, linewidth=1, label=f"{name}: {level:.3g}", zorder=1)
         if wide:
             axes.set_yscale("log")
         dress(axes, title=head, xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    handles, names = grid[0].get_legend_handles_labels()
-    columns = min(3, len(names))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    legend_below(figure, grid[0])
     return save(figure, path, title)
 
 
@@ -162,7 +147,7 @@ def bars(
     ours: Collection[int] | None = None,
 ) -> Path:
     """Draw one bar for each label, its value above it; the places in ``ours`` stand out."""
-    figure = Figure(figsize=(max(4.5, 1.3 * len(labels) + 1.2), 3.6), layout="constrained")
+    figure = begin(PAGE, 91, max(114, 33 * len(labels) + 30))
     axes = figure.subplots()
     colours = [BLUE if ours is None or place in ours else "#B8B8B8" for place in range(len(labels))]
     drawn = axes.bar(range(len(labels)), values, color=colours, width=0.62, zorder=2)
@@ -202,11 +187,11 @@ def forecast(
         Words above and beside.
     """
     fans = list(fans)
-    figure = Figure(figsize=(9, 6.2), layout="constrained")
+    figure = begin(PAGE, 157)
     above, below = figure.subplots(2, 1, sharex=True)
     _truth(above, positions, truth)
-    for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
-        above.plot(positions, values, label=name, **look)
+    for place, (name, values) in enumerate(forecasts.items()):
+        above.plot(positions, values, label=name, **PAGE.look(place))
     dress(above, title="One step ahead", ylabel=ylabel)
     if fans:
         _truth(below, positions, truth)
@@ -215,13 +200,12 @@ def forecast(
         note = f"{many} steps ahead: all {many} forecast at once at each upright line"
         dress(below, title=note, xlabel=xlabel, ylabel=ylabel)
     else:
-        for (name, values), look in zip(forecasts.items(), LOOKS, strict=False):
-            below.plot(positions, values - truth, label=name, **look)
+        for place, values in enumerate(forecasts.values()):
+            below.plot(positions, values - truth, **PAGE.look(place))
         dress(below, title="Error: forecast less truth", xlabel=xlabel, ylabel=ylabel)
     for axes in (above, below):
         axes.margins(x=0.01)
-    handles, names = above.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+    legend_below(figure, above, columns=1 + len(forecasts))
     return save(figure, path, title)
 
 
@@ -250,12 +234,12 @@ def gates(
     if not maps:
         raise ValueError(f"the trace holds none of {', '.join(GATES)}: nothing to draw.")
     rows = -(-len(maps) // 2)
-    figure = Figure(figsize=(9, 0.8 + 2 * rows), layout="constrained")
+    figure = begin(PAGE, 20 + 51 * rows)
     grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
     for axes in grid.flat[len(maps) :]:
         axes.set_axis_off()
     for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
-        _heat_map(figure, axes, name, values)
+        heat_map(figure, axes, name, values)
     for axes in grid[-1]:
         axes.set_xlabel(xlabel)
         if steps is not None:
@@ -287,7 +271,7 @@ def table(
     across = max(lefts[-1], len(note), 1.5 * len(title)) + 2
     lines = len(cells) + missing
     height = 0.6 + 0.26 * lines
-    figure = Figure(figsize=(0.0753 * across, height))
+    figure = Figure(figsize=(0.0753 * across, height))  # placed by hand: no layout engine
     axes = figure.add_axes((0, 0, 1, 1 - 0.55 / height))
     axes.set_axis_off()
     axes.set_xlim(-1, across - 1)
@@ -319,40 +303,8 @@ def _truth(axes: Axes, positions: Sequence[float] | Floats, truth: Floats) -> No
 def _draw_fans(axes: Axes, fans: Sequence[Fan]) -> None:
     for fan in fans:
         axes.axvline(fan.positions[0], color="#CCCCCC", linewidth=1, zorder=0)
-        for values, look in zip(fan.forecasts.values(), LOOKS, strict=False):
-            axes.plot(fan.positions, values, **look)
-
-
-def dress(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
-    """Give axes their words, a quiet frame and faint lines to read values by."""
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel(xlabel, color=INK)
-    axes.set_ylabel(ylabel, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#888888")
-    axes.tick_params(color="#888888", labelcolor="#444444")
-    axes.grid(axis="y", color="#E4E4E4")
-    axes.set_axisbelow(True)
-
-
-def _heat_map(figure: Figure, axes: Axes, name: str, values: Floats) -> None:
-    """Draw [T, H] with time to the right; the scale says what the quantity can be."""
-    is_gate = name in "ifo"
-    bound = 1.0 if name in "gh" else max(1.0, float(np.nanmax(np.abs(values))))
-    image = axes.imshow(
-        values.T,
-        aspect="auto",
-        interpolation="nearest",
-        # One hue for what lies in 0..1; two, white at zero, for what has a sign.
-        cmap="cividis" if is_gate else "RdBu_r",
-        vmin=0.0 if is_gate else -bound,
-        vmax=1.0 if is_gate else bound,
-    )
-    axes.set_title(GATES[name], loc="left", fontsize=11, color=INK)
-    axes.set_ylabel("unit")
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    figure.colorbar(image, ax=axes, pad=0.02, aspect=12)
+        for place, values in enumerate(fan.forecasts.values()):
+            axes.plot(fan.positions, values, **PAGE.look(place))
 
 
 def _array(value: Any) -> Floats:
@@ -365,12 +317,6 @@ def _array(value: Any) -> Floats:
     return values
 
 
-def _wide(values: Floats) -> bool:
-    """Say whether values span more than a factor of 30, too much for a linear scale."""
-    finite = values[np.isfinite(values)]
-    return bool(finite.size and finite.min() > 0 and finite.max() / finite.min() > 30)
-
-
 def _rising_share(values: Floats) -> bool:
     """Say whether values are shares on their way up: what counts is how far 1 is."""
     return bool(values.size and values.max() <= 1 and values[-1] > values[0])
@@ -379,13 +325,3 @@ def _rising_share(values: Floats) -> bool:
 def _thin(count: int, most: int) -> list[int]:
     """Choose at most ``most`` of ``count`` places, evenly."""
     return list(range(0, count, max(1, -(-count // most))))
-
-
-def save(figure: Figure, path: Path, title: str, *, ground: str = "white", dpi: int = 150) -> Path:
-    """Write the PNG beside its place and move it there: a reader never sees half a picture."""
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
-    FigureCanvasAgg(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda b: figure.savefig(b, format="png", dpi=dpi, facecolor=ground))
-    return path

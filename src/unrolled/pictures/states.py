@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from unrolled.pictures import letters
-from unrolled.pictures.page import (
-    SMALL,
-    WIDTH,
+from unrolled.pictures.toolkit import (
+    GATES,
+    Floats,
     Theme,
     begin,
+    colorbar,
     dress,
-    finish,
+    heat_map,
     legend_above,
     name_steps,
+    save,
 )
-from unrolled.pictures.plots import GATES, Floats
 
 __all__ = ["draw_states", "draw_text", "draw_unit"]
 
@@ -69,7 +70,7 @@ def draw_states(
     for axes, (name, flags) in zip(grid, strips.items(), strict=False):
         _strip(axes, name, flags, theme)
     for axes, (name, shown) in zip(grid[len(strips) :], maps.items(), strict=True):
-        _heat_map(figure, axes, name, shown, theme)
+        heat_map(figure, axes, name, shown, theme)
     for axes in grid:
         axes.tick_params(axis="x", bottom=False, labelbottom=False)
     top = grid[0]
@@ -86,7 +87,7 @@ def draw_states(
     rows = ["inputs above" if len(inputs) else "", "outputs below" if any(outputs[:steps]) else ""]
     notes = [", ".join(word for word in rows if word)]
     notes += [f"the first {steps} of {whole:,} steps"] if whole > steps else []
-    return finish(figure, path, theme, title, "; ".join(note for note in notes if note))
+    return save(figure, path, title, theme=theme, note="; ".join(note for note in notes if note))
 
 
 def _turned(words: Sequence[str]) -> bool:
@@ -101,35 +102,6 @@ def _strip(axes: Axes, name: str, flags: Floats, theme: Theme) -> None:
     axes.set_yticks([0], [name])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-
-
-def _heat_map(figure: Figure, axes: Axes, name: str, values: Floats, theme: Theme) -> None:
-    """Draw [T, H] with time to the right; the scale says what the quantity can be."""
-    is_share = name in "ifo"
-    finite = np.abs(values[np.isfinite(values)])
-    # A cell that counts up is drawn to the end of its scale; one wild value does not hide the rest.
-    bound = (
-        1.0 if name in "gh" else max(1.0, float(np.quantile(finite, 0.99)) if finite.size else 1.0)
-    )
-    image = axes.imshow(
-        values.T,
-        aspect="auto",
-        interpolation="nearest",
-        cmap=theme.share if is_share else theme.signed,
-        vmin=0.0 if is_share else -bound,
-        vmax=1.0 if is_share else bound,
-    )
-    dress(axes, theme, title=GATES[name], ylabel="unit", grid="")
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    beyond = finite.size and finite.max() > bound * 1.001
-    bar = figure.colorbar(
-        image, ax=axes, pad=0.015, aspect=9, extend="both" if beyond else "neither"
-    )
-    bar.ax.tick_params(labelsize=SMALL, labelcolor=theme.ink, color=theme.soft, length=2, pad=1.5)
-    bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(2)
-    bar.update_ticks()
 
 
 def draw_unit(
@@ -170,7 +142,7 @@ def draw_unit(
         name_steps(grid[-1], list(inputs[:steps]), theme)
     notes = ["read below"] if len(inputs) else []
     notes += [f"the first {steps} of {whole:,} steps"] if whole > steps else []
-    return finish(figure, path, theme, title, "; ".join(notes))
+    return save(figure, path, title, theme=theme, note="; ".join(notes))
 
 
 def _shade(axes: Axes, flags: Floats, theme: Theme, name: str) -> None:
@@ -207,13 +179,12 @@ def draw_text(
     lines = 1 + cells[-1].line
     figure = begin(theme, 16 + 3.1 * lines)
     axes = figure.subplots()
-    size = 0.9 * (WIDTH - 4) / COLUMNS / 0.602 / 25.4 * 72  # a letter of this font is 0.602 wide
+    size = (
+        0.9 * (theme.width - 4) / COLUMNS / 0.602 / 25.4 * 72
+    )  # a letter of this font is 0.602 wide
     image = letters.colour(
         axes, cells, values.tolist(), COLUMNS, size, cmap=theme.signed, vmin=-bound, vmax=bound
     )
-    bar = figure.colorbar(image, ax=axes, location="bottom", pad=0.01, aspect=40, shrink=0.6)
-    bar.ax.tick_params(labelsize=SMALL, labelcolor=theme.ink, color=theme.soft, length=2, pad=1.5)
-    bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(4)
-    bar.update_ticks()
-    return finish(figure, path, theme, title, note)
+    look: dict[str, Any] = {"location": "bottom", "pad": 0.01, "aspect": 40, "shrink": 0.6}
+    colorbar(figure, image, axes, theme, ticks=4, **look)
+    return save(figure, path, title, theme=theme, note=note)

@@ -123,10 +123,9 @@ def _write(path: Path, text: str) -> None:
 
 def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
     """The table as a picture; what is missed stands out in colour and in words."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Picture
 
-    from unrolled.pictures.plots import INK, ORANGE
+    from unrolled.pictures.toolkit import INK, ORANGE, save
 
     shares = (0.25, 0.10, 0.19, 0.17, 0.10, 0.08, 0.06, 0.05)
     letters = [int(190 * share) for share in shares]
@@ -137,7 +136,6 @@ def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
     heights = [max(cell.count("\n") + 1 for cell in cells) * 0.17 + 0.14 for cells in table]
     total = sum(heights) + 0.6
     picture = Picture(figsize=(13, total))
-    FigureCanvasAgg(picture)
     title = f"Published figures and ours, {seeds} seed{'s' if seeds > 1 else ''}"
     picture.text(0.01, 1 - 0.12 / total, title, va="top", fontsize=13, color=INK)
     top = total - 0.5
@@ -153,8 +151,7 @@ def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
         top -= height
         line = ([0.01, 0.99], [top / total] * 2)
         picture.add_artist(_line(*line, color=colour, linewidth=width))
-    replace_file(path, lambda b: picture.savefig(b, format="png", dpi=150, facecolor="white"))
-    return path
+    return save(picture, path)
 
 
 def _line(x: list[float], y: list[float], **look: Any) -> Any:

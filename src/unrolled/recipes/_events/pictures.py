@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unrolled.files.columns import Floats
-from unrolled.pictures import plots
+from unrolled.pictures import toolkit
 from unrolled.recipes._events.answers import runs_of
 from unrolled.recipes._events.signals import Bools, Signal
 
@@ -18,7 +18,7 @@ __all__ = ["busiest", "draw_curves", "draw_stretch"]
 
 MOST_CHANNELS = 12  # in one picture; of more, the first ones are drawn, and the title says so
 MOST_CURVES = 4
-COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
+COLOURS = (toolkit.BLUE, toolkit.ORANGE, toolkit.GREEN, toolkit.PURPLE)
 
 
 def busiest(flags: Bools, length: int) -> slice:
@@ -62,16 +62,18 @@ def draw_stretch(
         if len(shown) < len(signal.channels)
         else ""
     )
-    plots.dress(above, title=f"Channels{more}; shaded: {'an' if len(events) > 1 else 'the'} event")
+    toolkit.dress(
+        above, title=f"Channels{more}; shaded: {'an' if len(events) > 1 else 'the'} event"
+    )
     above.grid(visible=False)
     for k, axes in enumerate(below):
         _shade(axes, places, flags[:, k])
-        axes.plot(places, said[:, k], color=plots.BLUE, linewidth=1.3)
+        axes.plot(places, said[:, k], color=toolkit.BLUE, linewidth=1.3)
         axes.set_ylim(-0.03, 1.03)
-        plots.dress(axes, title=f"Probability of {events[k]}")
+        toolkit.dress(axes, title=f"Probability of {events[k]}")
     below[-1].set_xlabel(signal.times.name)
     above.margins(x=0)
-    return plots.save(figure, path, "A stretch that nothing was learned from")
+    return toolkit.save(figure, path, "A stretch that nothing was learned from")
 
 
 def _draw_channels(axes: Axes, places: Floats, values: Floats, names: Sequence[str]) -> None:
@@ -79,7 +81,7 @@ def _draw_channels(axes: Axes, places: Floats, values: Floats, names: Sequence[s
     spread = values.std(0)
     scaled = (values - values.mean(0)) / np.where(spread > 0, spread, 1.0)
     heights = -6.0 * np.arange(len(names))
-    axes.plot(places, scaled + heights, color=plots.INK, linewidth=0.7)
+    axes.plot(places, scaled + heights, color=toolkit.INK, linewidth=0.7)
     axes.set_yticks(heights, list(names))
 
 
@@ -89,7 +91,7 @@ def _shade(axes: Axes, places: Floats, flags: Bools) -> None:
         axes.axvspan(
             places[begin] - half,
             places[end - 1] + half,
-            color=plots.ORANGE,
+            color=toolkit.ORANGE,
             alpha=0.35,
             linewidth=0,
             zorder=0,
@@ -115,11 +117,11 @@ def draw_curves(
             left.plot(false, true, label=label, **look)
             precision, recall, _ = precision_recall_curve(flags[:, k], values[:, k])
             right.plot(recall, precision, **look)
-    left.plot([0, 1], [0, 1], color=plots.FAINT, linestyle=":", label="chance")
+    left.plot([0, 1], [0, 1], color=toolkit.FAINT, linestyle=":", label="chance")
     for k in shown:
-        right.axhline(flags[:, k].mean(), color=plots.FAINT, linestyle=":")
-    plots.dress(left, title="ROC", xlabel="false positive rate", ylabel="true positive rate")
-    plots.dress(right, title="Precision and recall", xlabel="recall", ylabel="precision")
+        right.axhline(flags[:, k].mean(), color=toolkit.FAINT, linestyle=":")
+    toolkit.dress(left, title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    toolkit.dress(right, title="Precision and recall", xlabel="recall", ylabel="precision")
     for axes in (left, right):
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.03)
@@ -128,4 +130,4 @@ def draw_curves(
         handles, names, loc="outside lower center", ncols=min(len(names), 3), frameon=False
     )
     note = f" (the first {MOST_CURVES} of {len(events)})" if len(events) > MOST_CURVES else ""
-    return plots.save(figure, path, f"Events told from the rest, held-out part{note}")
+    return toolkit.save(figure, path, f"Events told from the rest, held-out part{note}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from unrolled.pictures import letters, plots
+from unrolled.pictures import letters, toolkit
 
 __all__ = ["COLUMNS", "LINES", "surprise"]
 
@@ -38,4 +38,4 @@ def surprise(
     # These colours tell more from less in grey too.
     image = letters.colour(axes, cells, bits, COLUMNS, 8.4, cmap="YlOrRd", vmin=0, vmax=most)
     figure.colorbar(image, extend="max", pad=0.01, aspect=30, label="bits")
-    return plots.save(figure, path, title)
+    return toolkit.save(figure, path, title)
