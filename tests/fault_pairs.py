@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from unrolled.auditing.search import Case, Search
+from unrolled.auditing.search import Case, FaultSearch
 from unrolled.auditing.sums import Block
 from unrolled.equations import CELLS, Cell
 from unrolled.faults import Fault, compatible
-from unrolled.faults.passes import Switches, Weights, deltas, forward, gradients
+from unrolled.faults.passes import Switches, Weights, deltas, forward
+from unrolled.faults.sums import gradients
 
 I, H, B = 4, 3, 3
 LENGTHS = (3, 6, 2, 1)
@@ -61,7 +62,7 @@ def observed(cell: Cell, case: Case, sets: Sequence[FaultSet]) -> list[Blocks]:
     return [{name: block[one] for name, block in blocks.items()} for one in range(len(sets))]
 
 
-def verdict(search: Search, faults: FaultSet, numbers: Sequence[Blocks] | None = None) -> str:
+def verdict(search: FaultSearch, faults: FaultSet, numbers: Sequence[Blocks] | None = None) -> str:
     """What the search makes of the gradients with these faults, and whether it is right.
 
     ``named`` (alone), ``equivalent`` (with others that give the same numbers), ``hidden`` (fewer
@@ -80,7 +81,7 @@ def verdict(search: Search, faults: FaultSet, numbers: Sequence[Blocks] | None =
     return "hidden" if len(sets[0]) < len(faults) else "WRONG"
 
 
-def _alike(search: Search, faults: FaultSet, others: Sequence[FaultSet]) -> bool:
+def _alike(search: FaultSearch, faults: FaultSet, others: Sequence[FaultSet]) -> bool:
     """Whether other sets give what these faults give, on draws that the search has not seen too."""
     lengths = [len(case.d_y) for case in search.cases] if others else []
     for case in [*search.cases[: len(lengths)], *cases(search.cell, lengths, seed=1)]:
@@ -92,7 +93,7 @@ def _alike(search: Search, faults: FaultSet, others: Sequence[FaultSet]) -> bool
     return True
 
 
-def verdicts(search: Search, sets: Sequence[FaultSet]) -> Iterator[tuple[FaultSet, str]]:
+def verdicts(search: FaultSearch, sets: Sequence[FaultSet]) -> Iterator[tuple[FaultSet, str]]:
     """The verdict on each set; the gradients of many are computed at once."""
     for start in range(0, len(sets), CHUNK):
         some = sets[start : start + CHUNK]
@@ -106,7 +107,7 @@ def main(words: Sequence[str]) -> int:
     cell = CELLS[words[0] if words else "vanilla"]
     part, parts = map(int, words[1].split("/")) if len(words) > 1 else (1, 1)
     lengths = tuple(map(int, words[2:])) or LENGTHS
-    search = Search(cell, cases(cell, lengths))
+    search = FaultSearch(cell, cases(cell, lengths))
     known = tuple(search.faults.values())
     sets: list[FaultSet] = [(fault,) for fault in known]
     sets += [pair for pair in itertools.combinations(known, 2) if compatible(pair)]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 import unrolled
 from fault_pairs import cases, verdict, verdicts
-from unrolled.auditing import AuditError, Layout
+from unrolled.auditing import ArrayLayout, AuditError
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.learner import load
 from unrolled.auditing.published import SYSTEMS, measure
-from unrolled.auditing.search import Search
+from unrolled.auditing.search import FaultSearch
 from unrolled.equations import CELLS, Cell, step
 from unrolled.faults import PUBLISHED, compatible, fault
 
@@ -221,7 +221,7 @@ def test_sums_that_are_not_set_to_zero_are_noticed() -> None:
 def test_faults_and_pairs_are_named_from_numbers_alone(name: str, lengths: tuple[int, ...]) -> None:
     """Every fault, and a sample of the pairs; `tests/fault_pairs.py` runs all."""
     draw = random.Random(0)
-    search = Search(CELLS[name], cases(CELLS[name], lengths))
+    search = FaultSearch(CELLS[name], cases(CELLS[name], lengths))
     known = list(search.faults.values())
     for (one,), said in verdicts(search, [(one,) for one in known]):
         # A state of zeros hides what is wrong with the first step of W_hh's gradient.
@@ -233,7 +233,7 @@ def test_faults_and_pairs_are_named_from_numbers_alone(name: str, lengths: tuple
 
 def test_equivalent_sets_are_all_named() -> None:
     """From a state of zeros, W_hh's gradient of the first step is zero."""
-    search = Search(Cell(), cases(Cell()))
+    search = FaultSearch(Cell(), cases(Cell()))
     assert verdict(search, (fault("hh-first"),)) == "equivalent"
     assert verdict(search, PUBLISHED["002"]) == "named"
     assert verdict(search, PUBLISHED["000"]) == "named"
@@ -242,7 +242,7 @@ def test_equivalent_sets_are_all_named() -> None:
 # --- layouts ---
 
 
-def random_layout(draw: random.Random) -> Layout:
+def random_layout(draw: random.Random) -> ArrayLayout:
     gates = "".join(draw.sample("ifgo", 4))
     joined = draw.choice((("ih", "hh"), ("ih|hh",), ("hh|ih",)))
     bias = draw.choice(((), ("b",), ("b_ih", "b_hh")))
@@ -255,10 +255,10 @@ def random_layout(draw: random.Random) -> Layout:
     if draw.random() < 0.2:
         params["peep"] = "p" + draw.choice(("", ".col"))
     axes = "".join(draw.sample("TBI", 3)) if draw.random() < 0.8 else draw.choice(("TI", "IT"))
-    return Layout(params, gates, axes, draw.choice(("tanh", "identity")))
+    return ArrayLayout(params, gates, axes, draw.choice(("tanh", "identity")))
 
 
-def by_autograd(layout: Layout, library: str, inputs: int, hidden: int) -> tuple[Any, Any]:
+def by_autograd(layout: ArrayLayout, library: str, inputs: int, hidden: int) -> tuple[Any, Any]:
     """Passes in this layout whose gradient is autograd's, so that nothing here is ours."""
     places = layout.places(inputs, hidden)
 
@@ -318,14 +318,14 @@ def test_no_false_alarm_on_a_hundred_exact_ones(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_layout_written_out_by_hand() -> None:
     """Places of a flat vector that holds i, f, g, o of W_ih, then of W_hh, then of b."""
-    layout = Layout({"U": "oi:ih.T", "V": "fg:ih", "R": "hh", "s": "b.col"}, "fiog")
+    layout = ArrayLayout({"U": "oi:ih.T", "V": "fg:ih", "R": "hh", "s": "b.col"}, "fiog")
     places = layout.places(inputs=2, hidden=1)
     assert places["U"].tolist() == [[6, 0], [7, 1]]
     assert places["V"].tolist() == [[2, 3], [4, 5]]
     assert places["R"].tolist() == [[9], [8], [11], [10]]
     assert places["s"].tolist() == [[13], [12], [15], [14]]
     x = torch.arange(6).view(3, 1, 2)
-    assert torch.equal(Layout({"W": "ih|hh"}, axes="IT").theirs(x), x[:, 0].T)
+    assert torch.equal(ArrayLayout({"W": "ih|hh"}, axes="IT").theirs(x), x[:, 0].T)
 
 
 def test_float32_gradients_are_judged_as_such(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ import torch
 
 from pixels import has_colour, margins_are_white, read_png
 from unrolled import LSTM, cli
-from unrolled.bench import BenchError, Options, contests, drawn, peers, picture, running, timing
+from unrolled.bench import (
+    BenchError,
+    BenchOptions,
+    contests,
+    drawn,
+    peers,
+    picture,
+    running,
+    timing,
+)
 from unrolled.bench.options import SECTIONS, USUAL, Size, options_from
 from unrolled.bench.timing import Field, NotMeasured, Peer
 from unrolled.cli.refusals import Parser
@@ -115,7 +124,7 @@ def test_slower_sizes_are_named(capsys: Captured, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_grid_is_the_whole_grid() -> None:
-    asked = contests.contests(Options(sections=("grid",)))
+    asked = contests.contests(BenchOptions(sections=("grid",)))
     sizes = {(c.size.T, c.size.B, c.size.H) for c in asked}
     assert len(sizes) == 4 * 4 * 5
     assert len(asked) == 2 * len(sizes)
@@ -323,6 +332,6 @@ def test_help_names_every_section(capsys: Captured) -> None:
 def test_flags_are_read(capsys: Captured) -> None:
     parser = Parser()
     words = "--grid --only trace --sizes 1,2,3,4 --seconds 2 --threads 3 --compile --out there"
-    assert options_from(parser, words.split()) == Options(
+    assert options_from(parser, words.split()) == BenchOptions(
         ("trace", "grid"), (Size(1, 2, 3, 4),), 2.0, 3, Path("there"), True
     )

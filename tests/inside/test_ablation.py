@@ -17,7 +17,7 @@ import torch
 
 from unrolled import training
 from unrolled.inside import ablation, intervention, units
-from unrolled.inside.ablation import Search, ablate
+from unrolled.inside.ablation import UnitSearch, ablate
 from unrolled.inside.inspection import Inspection
 from unrolled.inside.passage import Question
 from unrolled.recipes._adder.carry import carries, shares_right
@@ -29,7 +29,7 @@ SEEDS = range(5)
 
 class Trained(NamedTuple):
     inspection: Inspection
-    search: Search
+    search: UnitSearch
 
     def without(self, *taken: int, say: bool = False) -> ablation.Ablation:
         """The adder judged again, without these units."""

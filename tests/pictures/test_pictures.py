@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from unrolled.inside.ablation import Ablation, Search
+from unrolled.inside.ablation import Ablation, UnitSearch
 from unrolled.inside.passage import Question
 from unrolled.pictures import curves, findings, letters, states, toolkit
 from unrolled.pictures.toolkit import DARK, LIGHT, Theme
@@ -21,7 +21,7 @@ from unrolled.pictures.toolkit import DARK, LIGHT, Theme
 HISTORY = [{"step": n, "loss": 2.0**-n, "right": 1 / n, "seconds": 0.1} for n in (1, 2, 3)]
 MAPS = {name: np.linspace(-1, 1, 60).reshape(12, 5) for name in "ifgoch"}
 LIVES = {"layer 0": np.array([0.0, 1.5, 20.0, np.inf]), "layer 1": np.array([2.0, 3.0])}
-SEARCH = Search(
+SEARCH = UnitSearch(
     Ablation((), 1.0, 1.0),
     [Ablation((unit,), 1 - unit / 3, 1.0) for unit in range(3)],
     [Ablation((2,), 0.3, 1.0), Ablation((2, 0), 0.0, 0.9)],

@@ -13,8 +13,8 @@ import torch
 
 from unrolled import cli, recipes, training
 from unrolled.reproduce import experiments, rows_of
-from unrolled.reproduce.experiments import EXPERIMENTS, Experiment, Figure, Run
-from unrolled.reproduce.tables import Row, as_markdown, as_text
+from unrolled.reproduce.experiments import EXPERIMENTS, Experiment, Figure, Reproduction
+from unrolled.reproduce.tables import FigureRow, as_markdown, as_text
 
 Captured = pytest.CaptureFixture[str]
 KNOWN = {one.name: one for one in EXPERIMENTS}
@@ -59,7 +59,7 @@ def test_an_adder_stops_when_every_sum_is_right(monkeypatch: pytest.MonkeyPatch)
             yield training.Step(step, 0.0, metrics, "", 0.0, torch.nn.Identity())
 
     monkeypatch.setattr(training, "train", steps)
-    assert KNOWN["adder-lstm"].run(0, False) == Run({"sums_right": 1.0}, 3)
+    assert KNOWN["adder-lstm"].run(0, False) == Reproduction({"sums_right": 1.0}, 3)
     assert KNOWN["adder-lstm"].run(0, True).steps == 7
 
 
@@ -81,18 +81,25 @@ def test_every_row_of_the_issue_is_there() -> None:
 
 def test_a_row_is_missed_where_one_run_is() -> None:
     runs = iter((0.5, 2.0, 0.7))
-    toy = Experiment("toy", lambda seed, full: Run({"error": next(runs)}, 10 + seed), (figure(),))
+    toy = Experiment(
+        "toy", lambda seed, full: Reproduction({"error": next(runs)}, 10 + seed), (figure(),)
+    )
     (row,) = rows_of(toy, 3, False, lambda line: None)
     assert not row.passed
     cells = row.cells()
     assert cells[3] == "0.5 to 2, median 0.7; 2 of 3"
     assert (cells[5], cells[-1]) == ("10 to 12", "MISSED")
-    early = replace(toy, figures=(replace(figure(), at=9),), run=lambda s, f: Run({"error": 1}, 99))
+    early = replace(
+        toy, figures=(replace(figure(), at=9),), run=lambda s, f: Reproduction({"error": 1}, 99)
+    )
     assert [row.steps for row in rows_of(early, 1, False, lambda line: None)] == [(9,)]
 
 
 def test_the_table_says_everything_in_text_and_in_markdown() -> None:
-    rows = [Row("toy", figure(), (0.5,), (7,), 1.25), Row("toy", figure(), (3.0,), (7,), 1.0)]
+    rows = [
+        FigureRow("toy", figure(), (0.5,), (7,), 1.25),
+        FigureRow("toy", figure(), (3.0,), (7,), 1.0),
+    ]
     markdown = as_markdown(rows).splitlines()
     assert len(markdown) == 4
     assert all(line.count("|") == 9 for line in markdown)
@@ -117,7 +124,7 @@ def test_the_command_writes_its_files_and_says_whether_all_is_well(
     assert len(heads) == len(row) == 8
     assert (folder / "reproduce.md").read_text().startswith("| figure |")
     assert (folder / "reproduce.png").read_bytes().startswith(b"\x89PNG")
-    missed = Experiment("layer", lambda s, f: Run({"error": 2.0}, 1), (figure(),))
+    missed = Experiment("layer", lambda s, f: Reproduction({"error": 2.0}, 1), (figure(),))
     monkeypatch.setattr("unrolled.reproduce.EXPERIMENTS", (missed,))
     assert cli.main(["reproduce", "layer"]) == 1
     assert "1 of 1 missed: an error." in capsys.readouterr().out

@@ -6,7 +6,7 @@ function whatever has been imported.)
 """
 
 from unrolled.auditing.checks import assert_exact, audit
-from unrolled.auditing.layouts import AuditError, Layout
+from unrolled.auditing.layouts import ArrayLayout, AuditError
 from unrolled.auditing.report import Report
 
-__all__ = ["AuditError", "Layout", "Report", "assert_exact", "audit"]
+__all__ = ["ArrayLayout", "AuditError", "Report", "assert_exact", "audit"]

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from unrolled.auditing.forwards import ForwardCase, explain_forward
-from unrolled.auditing.layouts import AuditError, Block, Layout
+from unrolled.auditing.layouts import ArrayLayout, AuditError, Block
 from unrolled.auditing.learner import DEFAULT_PARAMS, Learner
 from unrolled.auditing.report import Report
-from unrolled.auditing.search import Case, Search
-from unrolled.faults.passes import Switches, deltas, forward, gradients
+from unrolled.auditing.search import Case, FaultSearch
+from unrolled.faults.passes import Switches, deltas, forward
+from unrolled.faults.sums import gradients
 
 __all__ = ["assert_exact", "audit", "audit_learner"]
 
@@ -47,10 +48,10 @@ def audit(
         The gradient of each parameter by its name, and of ``"x"`` if there is one, for the
         gradient ``d_h`` of every step's h.  ``forward`` has been called just before.
     params : mapping of str to str
-        What is in each parameter; see `unrolled.auditing.Layout`.  By default torch's two weights
+        What is in each parameter; see `unrolled.auditing.ArrayLayout`.  By default torch's two weights
         and two biases: ``w_ih``, ``w_hh``, ``b_ih``, ``b_hh``.
     gates, axes, output
-        See `unrolled.auditing.Layout`.
+        See `unrolled.auditing.ArrayLayout`.
     library : {"numpy", "torch"}
         Which arrays the functions are given; float64 always.
     inputs, hidden, batch : int
@@ -70,7 +71,7 @@ def audit(
     for name, size in (("inputs", inputs), ("hidden", hidden), ("batch", batch)):
         if size < 1:
             raise AuditError(f"{name} = {size} makes no sense: expected 1 or more.")
-    layout = Layout(dict(DEFAULT_PARAMS if params is None else params), gates, axes, output)
+    layout = ArrayLayout(dict(DEFAULT_PARAMS if params is None else params), gates, axes, output)
     learner = Learner(forward, backward, layout, library)
     return audit_learner(learner, inputs=inputs, hidden=hidden, batch=batch, seed=seed)
 
@@ -215,7 +216,7 @@ class _Examiner:
         wrong = any(error > tolerance for of in errors.values() for error in of.values())
         if not wrong:
             return Report(True, self.forward_error, None, errors, cosine, tolerance=tolerance)
-        search = Search(self.cell, [cases[steps][0] for steps in SEARCHED])
+        search = FaultSearch(self.cell, [cases[steps][0] for steps in SEARCHED])
         found_sets = search.explain([cases[steps][1] for steps in SEARCHED], tolerance)
         notes: list[str] = []
         if not found_sets.sets:

@@ -18,7 +18,7 @@ from unrolled.auditing.learner import load
 from unrolled.auditing.published import DRAWS, LENGTHS, SYSTEMS, System, measure
 from unrolled.auditing.template import write_template
 
-__all__ = ["DESCRIPTION", "Options", "options_from", "run"]
+__all__ = ["DESCRIPTION", "AuditOptions", "options_from", "run"]
 
 DESCRIPTION = (
     "Without FILE: the backward passes that the documents publish, what is wrong with each, and "
@@ -30,7 +30,7 @@ Measured = Mapping[str, Mapping[int, tuple[float, float]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class AuditOptions:
     """What was asked for."""
 
     file: Path | None
@@ -40,7 +40,7 @@ class Options:
     out: Path | None
 
 
-def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> Options:
+def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> AuditOptions:
     """Read the command line."""
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own LSTM, a .py")
     parser.add_argument(
@@ -54,10 +54,10 @@ def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> Optio
     parser.add_argument("--no-training", action="store_true", help="leave the training out")
     parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="draw the errors there, too")
-    return Options(**vars(parser.parse_args(arguments)))
+    return AuditOptions(**vars(parser.parse_args(arguments)))
 
 
-def run(options: Options) -> int:
+def run(options: AuditOptions) -> int:
     """Do it; 0, or 1 if the audited file is not exact.
 
     Raises

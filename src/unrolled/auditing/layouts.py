@@ -17,7 +17,7 @@ from torch import Tensor
 from unrolled.equations import Cell
 from unrolled.faults.passes import Weights
 
-__all__ = ["AuditError", "Layout"]
+__all__ = ["ArrayLayout", "AuditError"]
 
 Block = tuple[str, str]  # (part, gate)
 _SPEC = re.compile(r"(?:([ifgo]+):)?((?:ih|hh|b_ih|b_hh|b|p)(?:\|(?:ih|hh|b))*)(\.T|\.col|\.row)?")
@@ -37,7 +37,7 @@ class AuditError(Exception):
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """The learner's names and shapes.
 
     Parameters

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled.auditing.layouts import AuditError, Layout
+from unrolled.auditing.layouts import ArrayLayout, AuditError
 
 __all__ = ["Learner", "load"]
 
@@ -30,7 +30,7 @@ class Learner:
 
     run_forward: Callable[[dict[str, Any], Any], Any]
     run_backward: Callable[[dict[str, Any], Any, Any], Any]
-    layout: Layout
+    layout: ArrayLayout
     library: str = "numpy"
     file: Path | None = None
 
@@ -149,7 +149,7 @@ def load(path: Path) -> Learner:
     params = getattr(module, "PARAMS", DEFAULT_PARAMS)
     if not isinstance(params, Mapping):
         raise AuditError(f"PARAMS in {path} is {_what(params)}: expected a dict.")
-    layout = Layout(
+    layout = ArrayLayout(
         dict(params),
         gates=str(getattr(module, "GATES", "ifgo")),
         axes=str(getattr(module, "X", "TBI")),

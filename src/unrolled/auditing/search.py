@@ -19,9 +19,9 @@ from torch import Tensor
 from unrolled.auditing.sums import Block, ChosenBlocks, SummedBlocks, Way, ways_of
 from unrolled.equations import Cell
 from unrolled.faults.catalogue import Fault, catalogue, compatible
-from unrolled.faults.passes import Deltas, Run, Switches, Weights, deltas
+from unrolled.faults.passes import Deltas, FaultyRun, Switches, Weights, deltas
 
-__all__ = ["Case", "Explanation", "Search"]
+__all__ = ["Case", "Explanation", "FaultSearch"]
 
 MOST_FLOW = 3
 MOST_SUMS = (3, 3, 2, 1)  # in one block, beside 0, 1, 2 and 3 faults of the flow
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     """What a gradient was computed from."""
 
     weights: Weights
-    run: Run
+    run: FaultyRun
     d_y: Tensor
 
 
@@ -52,7 +52,7 @@ class Explanation:
     nearest: tuple[FaultSet, tuple[Block, ...]] | None = None
 
 
-class Search:
+class FaultSearch:
     """The catalogue, ready to be searched for what explains gradients of these cases.
 
     Parameters

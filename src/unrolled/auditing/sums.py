@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import Cell
-from unrolled.faults.passes import Deltas, Run, Weights
+from unrolled.faults.passes import Deltas, FaultyRun, Weights
 
 __all__ = ["Block", "ChosenBlocks", "SummedBlocks", "Way", "ways_of"]
 
@@ -60,7 +60,7 @@ class SummedBlocks:
     What it has computed once it keeps, for those that are chosen from it too.
     """
 
-    def __init__(self, cell: Cell, weights: Weights, run: Run, found: Deltas) -> None:
+    def __init__(self, cell: Cell, weights: Weights, run: FaultyRun, found: Deltas) -> None:
         self._cell, self._weights, self._run, self._found = cell, weights, run, found
         self._sums: dict[_Sum, Tensor] = {}
         self._blocks: dict[tuple[Block, tuple[Way, ...]], tuple[Tensor, Tensor]] = {}

@@ -14,8 +14,8 @@ picture.py       the picture
 ===============  ==================================================================================
 """
 
-from unrolled.bench.options import Options, options_from
+from unrolled.bench.options import BenchOptions, options_from
 from unrolled.bench.running import run
 from unrolled.bench.timing import BenchError
 
-__all__ = ["BenchError", "Options", "options_from", "run"]
+__all__ = ["BenchError", "BenchOptions", "options_from", "run"]

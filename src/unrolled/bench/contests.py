@@ -7,7 +7,7 @@ from itertools import product
 
 from unrolled.bench import ourselves, peers, streaming, whole_steps
 from unrolled.bench.drawn import OURS, Contest, Drawn, live, operations, over
-from unrolled.bench.options import Options, Size
+from unrolled.bench.options import BenchOptions, Size
 from unrolled.bench.timing import Field, Peer
 from unrolled.equations import CELLS
 
@@ -50,7 +50,7 @@ SIZES["inference"] = SIZES["training"] = (
 )
 
 
-def contests(options: Options) -> list[Contest]:
+def contests(options: BenchOptions) -> list[Contest]:
     """All that was asked for, in order."""
     made = {
         "inference": _inference,
@@ -76,7 +76,7 @@ def contests(options: Options) -> list[Contest]:
 # --- against torch.nn.LSTM ------------------------------------------------------------------
 
 
-def _inference(size: Size, options: Options, section: str = "inference") -> Iterator[Contest]:
+def _inference(size: Size, options: BenchOptions, section: str = "inference") -> Iterator[Contest]:
     def build() -> Field:
         d = Drawn(size)
         layer = over(peers.torch_layer(d.ours))
@@ -89,7 +89,7 @@ def _inference(size: Size, options: Options, section: str = "inference") -> Iter
     yield Contest(section, what, size, operations(size), build)
 
 
-def _training(size: Size, options: Options, section: str = "training") -> Iterator[Contest]:
+def _training(size: Size, options: BenchOptions, section: str = "training") -> Iterator[Contest]:
     def build() -> Field:
         d = Drawn(size)
         return Field(
@@ -101,7 +101,7 @@ def _training(size: Size, options: Options, section: str = "training") -> Iterat
     yield Contest(section, what, size, 3 * operations(size), build)
 
 
-def _grid(size: Size, options: Options) -> Iterator[Contest]:
+def _grid(size: Size, options: BenchOptions) -> Iterator[Contest]:
     yield from _inference(size, options, "grid")
     yield from _training(size, options, "grid")
 
@@ -109,7 +109,7 @@ def _grid(size: Size, options: Options) -> Iterator[Contest]:
 # --- against loops over time and packing, in training ---------------------------------------
 
 
-def _variants(size: Size, options: Options) -> Iterator[Contest]:
+def _variants(size: Size, options: BenchOptions) -> Iterator[Contest]:
     for name in CELLS:
 
         def build(name: str = name) -> Field:
@@ -141,7 +141,7 @@ def _variants(size: Size, options: Options) -> Iterator[Contest]:
         yield Contest("variants", name, size, 3 * operations(size, name), build)
 
 
-def _lengths(size: Size, options: Options) -> Iterator[Contest]:
+def _lengths(size: Size, options: BenchOptions) -> Iterator[Contest]:
     share = live(size)
 
     def build() -> Field:
@@ -161,7 +161,7 @@ def _lengths(size: Size, options: Options) -> Iterator[Contest]:
     yield Contest("lengths", what, size, 3 * operations(size, share=share), build)
 
 
-def _resets(size: Size, options: Options) -> Iterator[Contest]:
+def _resets(size: Size, options: BenchOptions) -> Iterator[Contest]:
     def build() -> Field:
         d = Drawn(size)
         keep = (~d.begins).float()
@@ -184,7 +184,7 @@ def _resets(size: Size, options: Options) -> Iterator[Contest]:
     yield Contest("resets", "", size, 3 * operations(size), build)
 
 
-def _stream(size: Size, options: Options) -> Iterator[Contest]:
+def _stream(size: Size, options: BenchOptions) -> Iterator[Contest]:
     one = size._replace(T=1)
 
     def build() -> Field:

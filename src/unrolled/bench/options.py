@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from unrolled.bench.timing import BenchError
 
-__all__ = ["SECTIONS", "USUAL", "Options", "Size", "memory", "options_from"]
+__all__ = ["SECTIONS", "USUAL", "BenchOptions", "Size", "memory", "options_from"]
 
 SECTIONS = {
     "inference": "forward, against torch.nn.LSTM",
@@ -53,7 +53,7 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """What was asked for.
 
     Parameters
@@ -84,7 +84,7 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Options:
+def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> BenchOptions:
     """Add the flags to ``parser`` and read them.
 
     Raises
@@ -92,7 +92,7 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> O
     BenchError
         For a value that makes no sense.
     """
-    usual = Options()
+    usual = BenchOptions()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     sections = "\n".join(f"  {name:<10} {what}" for name, what in SECTIONS.items())
     parser.epilog = f"sections:\n{sections}\n\n{EPILOG}"
@@ -139,7 +139,7 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> O
     if not 1 <= found.threads <= MOST_THREADS:
         raise BenchError(f"--threads {found.threads} makes no sense: expected 1 to {MOST_THREADS}.")
     asked = [*(found.only or ()), *(["grid"] if found.grid else [])]
-    return Options(
+    return BenchOptions(
         tuple(name for name in SECTIONS if name in (asked or USUAL)),
         tuple(_size(word) for word in found.sizes or ()),
         found.seconds,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unrolled.bench import peers
 from unrolled.bench.drawn import OURS, Contest, Drawn, live, operations, over
-from unrolled.bench.options import Options, Size
+from unrolled.bench.options import BenchOptions, Size
 from unrolled.bench.timing import Field, NotMeasured, Peer
 from unrolled.equations import CELLS
 from unrolled.layer.lstm import LSTM
@@ -29,7 +29,7 @@ MASKS: dict[str, dict[str, float]] = {
 }
 
 
-def masks(size: Size, options: Options) -> Iterator[Contest]:
+def masks(size: Size, options: BenchOptions) -> Iterator[Contest]:
     """Every cell with every mask; the reference engine is the witness of what they compute."""
     for (mask, arguments), name in product(MASKS.items(), CELLS):
         if (name, mask) == ("vanilla", "no mask"):
@@ -62,7 +62,7 @@ def _noisy(layer: LSTM, call: dict[str, Any]) -> peers.Run:
     return run
 
 
-def trace(size: Size, options: Options) -> Iterator[Contest]:
+def trace(size: Size, options: BenchOptions) -> Iterator[Contest]:
     """All gates at every step."""
 
     def build() -> Field:
@@ -81,7 +81,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def threads(size: Size, options: Options) -> Iterator[Contest]:
+def threads(size: Size, options: BenchOptions) -> Iterator[Contest]:
     """Two threads against one, whatever was asked for, and against two of torch's."""
     # Two contests: a thread of torch's spins for a while after its work, in the turns of others.
     for beside, (what, times) in product((OURS, "torch"), (("inference", 1), ("training", 3))):

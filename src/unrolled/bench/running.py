@@ -12,12 +12,12 @@ import torch
 
 from unrolled.bench.contests import contests
 from unrolled.bench.drawn import Contest
-from unrolled.bench.options import Options, Size, memory
+from unrolled.bench.options import BenchOptions, Size, memory
 from unrolled.bench.timing import LEAST_SLOW, NotMeasured, Time, timed
 from unrolled.engines import Declined, cpu
 from unrolled.files.whole import replace_file
 
-__all__ = ["Row", "run"]
+__all__ = ["Measurement", "run"]
 
 TABLE, NUMBERS, PICTURE = "bench.md", "bench.csv", "bench.png"
 LAYER = "torch.nn.LSTM"
@@ -26,7 +26,7 @@ FIGURES = "section what T B I H peer peer_us peer_spread ours_us ours_spread rat
 WIDTHS = (34, 15, 31, 9, 4, 9, 4, 10, 7)
 
 
-class Row(NamedTuple):
+class Measurement(NamedTuple):
     """One peer of one contest."""
 
     section: str
@@ -48,7 +48,7 @@ class Row(NamedTuple):
         return f"{self.section}: {self.what}" if self.what else self.section
 
 
-def run(options: Options) -> None:
+def run(options: BenchOptions) -> None:
     """Measure, print the table as it grows, and write the three files.
 
     After Ctrl-C the files hold what was measured until then.
@@ -71,9 +71,9 @@ def run(options: Options) -> None:
 class _Bench:
     """What has been measured and printed so far."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: BenchOptions) -> None:
         self.options = options
-        self.rows: list[Row] = []
+        self.rows: list[Measurement] = []
         self.lines: list[str] = []
         self.notes: dict[str, None] = {}  # in order, each once
         torch.set_num_threads(options.threads)
@@ -118,7 +118,7 @@ class _Bench:
             cores = 2 / self.options.threads if contest.section == "threads" else 1
             share = contest.operations / (ours.median * 1e-6) / (self.peak * cores)
         for peer, time in theirs.items():
-            row = Row(contest.section, contest.what, contest.size, peer, time, ours, share)
+            row = Measurement(contest.section, contest.what, contest.size, peer, time, ours, share)
             self.rows.append(row)
             self._say(_line(_cells(row)))
 
@@ -186,7 +186,7 @@ class _Bench:
             print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Measurement) -> tuple[str, ...]:
     return (
         row.name,
         str(row.size),
@@ -208,11 +208,11 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def _named(row: Row) -> str:
+def _named(row: Measurement) -> str:
     return f"{row.what or row.section} at {row.size} ({row.ratio:.2f})"
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _place(row: Measurement) -> tuple[str, str]:
     """The heading and the label of a row in the picture."""
     if row.section in ("inference", "training"):
         return f"{row.section}, against {row.peer}", str(row.size)
@@ -231,7 +231,7 @@ def _place(row: Row) -> tuple[str, str]:
     return f"{row.section}, at {row.size}", row.peer
 
 
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
+def _write_csv(rows: Sequence[Measurement], path: Path) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(FIGURES.split())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unrolled.bench import peers
 from unrolled.bench.drawn import OURS, Contest, operations
-from unrolled.bench.options import Options, Size
+from unrolled.bench.options import BenchOptions, Size
 from unrolled.bench.timing import Field, Peer
 from unrolled.layer.lstm import LSTM
 from unrolled.steps.network import Network
@@ -67,7 +67,7 @@ class _Work:
         return Peer("torch.nn.LSTM", call, steps=len(self.x))
 
 
-def steps(size: Size, options: Options) -> Iterator[Contest]:
+def steps(size: Size, options: BenchOptions) -> Iterator[Contest]:
     """Linear head, cross entropy of bits, SGD: everything that a step of training is."""
     T, B, _, H = size
     work = 3 * (operations(size) + 2.0 * T * B * H)

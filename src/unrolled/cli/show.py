@@ -13,7 +13,7 @@ from unrolled.cli.refusals import Parser, need
 from unrolled.training import runs
 
 if TYPE_CHECKING:
-    from unrolled.inside.inspection import Inspection, Layer
+    from unrolled.inside.inspection import InspectedLayer, Inspection
     from unrolled.pictures.toolkit import Theme
 
 __all__ = ["Easel", "ShowError", "options_from", "run", "show"]
@@ -196,7 +196,7 @@ class Easel:
             )
         yield from self.units(found, unit, asked)
 
-    def states(self, found: Inspection, layer: Layer) -> Path:
+    def states(self, found: Inspection, layer: InspectedLayer) -> Path:
         """Gates, cell and hidden state of the first sequence."""
         from unrolled.pictures.states import draw_states
 
@@ -211,9 +211,11 @@ class Easel:
             title=self.title(passage.name, layer.label, "gates, cell and hidden state"),
         )
 
-    def units(self, found: Inspection, unit: int | None, layer: Layer | None) -> Iterator[Path]:
+    def units(
+        self, found: Inspection, unit: int | None, layer: InspectedLayer | None
+    ) -> Iterator[Path]:
         """The unit that was asked for, or those that are of interest by themselves."""
-        chosen: dict[tuple[str, int], tuple[Layer, str]] = {}
+        chosen: dict[tuple[str, int], tuple[InspectedLayer, str]] = {}
         if unit is not None:
             if layer is not None:
                 chosen[layer.name, unit] = (layer, "")
@@ -228,7 +230,7 @@ class Easel:
         for (_, number), (of, note) in chosen.items():
             yield self.unit(found, of, number, note)
 
-    def unit(self, found: Inspection, layer: Layer, unit: int, note: str) -> Path:
+    def unit(self, found: Inspection, layer: InspectedLayer, unit: int, note: str) -> Path:
         """One unit, over a text or as lines."""
         from unrolled.pictures.states import draw_text, draw_unit
 
@@ -299,7 +301,7 @@ def _short(text: str) -> str:
     return text.partition(",")[0]
 
 
-def _named(layer: Layer, unit: int) -> str:
+def _named(layer: InspectedLayer, unit: int) -> str:
     return ", ".join(filter(None, (layer.label, f"unit {unit}")))
 
 

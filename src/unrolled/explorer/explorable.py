@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.regularisation import Noise
 
-__all__ = ["MOST_STEPS", "Explorable", "ExplorerError", "Inputs", "Output", "Reading"]
+__all__ = ["MOST_STEPS", "Explorable", "ExplorableInputs", "ExplorerError", "Output", "Reading"]
 
 MOST_STEPS = 400  # what a page draws and computes while one drags
 
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
     labels: list[str]
 
 
-class Inputs(Protocol):
+class ExplorableInputs(Protocol):
     """What a network reads."""
 
     kind: ClassVar[str]
@@ -96,7 +96,7 @@ class Explorable:
 
     layers: Sequence[nn.Module]
     head: nn.Linear | None
-    inputs: Inputs
+    inputs: ExplorableInputs
     output: Output
     reads: Literal["last", "all"] = "last"
     name: str = ""

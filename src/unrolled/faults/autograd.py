@@ -10,7 +10,8 @@ from torch import Tensor
 
 from unrolled.equations import Cell, Gates
 from unrolled.faults.catalogue import Fault
-from unrolled.faults.passes import Run, Switches, Weights, deltas, forward, gradients
+from unrolled.faults.passes import FaultyRun, Switches, Weights, deltas, forward
+from unrolled.faults.sums import gradients
 
 __all__ = ["faulty_lstm"]
 
@@ -75,7 +76,7 @@ class _Faulty(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_y: Tensor, d_h_n: Tensor, d_c_n: Tensor) -> tuple[Any, ...]:
         weights, (x, h, c), gates = _unpack(ctx.saved_tensors)
-        run = Run(x, h, c, gates)
+        run = FaultyRun(x, h, c, gates)
         flow = deltas(ctx.cell, weights, run, d_y, ctx.on, d_h_n, d_c_n)
         d = gradients(ctx.cell, weights, run, flow, ctx.on)
         bias = None if weights.bias is None else d.bias[0]

@@ -17,7 +17,7 @@ from unrolled.inside.intervention import Seen, held
 from unrolled.inside.passage import Question
 from unrolled.inside.units import mean_where, responsible
 
-__all__ = ["Ablation", "Search", "ablate", "search"]
+__all__ = ["Ablation", "UnitSearch", "ablate", "search"]
 
 ENOUGH = 0.99  # what needs the property goes wrong so much more often than what does not
 
@@ -30,7 +30,7 @@ class Ablation(NamedTuple):
     others: float
 
 
-class Search(NamedTuple):
+class UnitSearch(NamedTuple):
     """What was found: nothing taken; each unit alone; and one more at a time, until it breaks.
 
     ``chosen[-1].units`` are those that hold the property.
@@ -72,7 +72,9 @@ def ablate(
         return Ablation(tuple(units), *question.judge())
 
 
-def search(model: nn.Module, layer: str, seen: Seen, there: Tensor, question: Question) -> Search:
+def search(
+    model: nn.Module, layer: str, seen: Seen, there: Tensor, question: Question
+) -> UnitSearch:
     """Find the fewest units without which what needs the property goes wrong, and nothing else.
 
     Greedy: each unit that is taken is the one that makes the largest difference between the two
@@ -91,6 +93,6 @@ def search(model: nn.Module, layer: str, seen: Seen, there: Tensor, question: Qu
     chosen = [found[: size + 1] for size in range(len(found))]
     intact = ablate(model, layer, [], seen, there, question)
     alone = [known[unit,] for unit in range(count)]
-    return Search(
+    return UnitSearch(
         intact, alone, [known[tuple(sorted(one))]._replace(units=tuple(one)) for one in chosen]
     )

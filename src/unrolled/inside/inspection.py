@@ -14,10 +14,10 @@ from unrolled.inside import ablation, intervention, units
 from unrolled.inside.intervention import Seen, UnitError
 from unrolled.inside.passage import Passage
 
-__all__ = ["Inspection", "Layer", "Tracker", "passages_of"]
+__all__ = ["InspectedLayer", "Inspection", "Tracker", "passages_of"]
 
 
-class Layer(NamedTuple):
+class InspectedLayer(NamedTuple):
     """A layer, or a direction of one, and what it did.
 
     ``name`` is the model's, ``label`` the one to be read, and empty where there is no other.
@@ -54,7 +54,7 @@ class Layer(NamedTuple):
 class Tracker(NamedTuple):
     """A unit, and the correlation of what it holds with a property."""
 
-    layer: Layer
+    layer: InspectedLayer
     unit: int
     r: float
 
@@ -67,7 +67,7 @@ class Inspection:
     passage: Passage
 
     @cached_property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[InspectedLayer]:
         """What each layer did, from the lowest up."""
         within = self.passage.within
         seen = {
@@ -81,9 +81,9 @@ class Inspection:
             number = forwards.index(name.removesuffix("_reverse"))
             back = ", backwards" if name.endswith("_reverse") else ""
             labels[name] = f"layer {number}{back}" if len(seen) > 1 else ""
-        return [Layer(name, labels[name], found) for name, found in seen.items()]
+        return [InspectedLayer(name, labels[name], found) for name, found in seen.items()]
 
-    def layer(self, asked: str | None) -> Layer | None:
+    def layer(self, asked: str | None) -> InspectedLayer | None:
         """The layer of that number or name; None: the first.  There may be none at all.
 
         Raises
@@ -131,7 +131,7 @@ class Inspection:
         return sorted(found, key=lambda one: -abs(one.r))[:most]
 
     @cached_property
-    def search(self) -> ablation.Search | None:
+    def search(self) -> ablation.UnitSearch | None:
         """Which units the passage's question hangs on, in the first layer; None: there is none."""
         question = self.passage.question
         if question is None:

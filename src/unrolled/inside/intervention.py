@@ -27,10 +27,10 @@ from unrolled.equations import Cell, Gates
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 
-__all__ = ["Flow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
+__all__ = ["GradientFlow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
 
 
-class Step(NamedTuple):
+class CellStep(NamedTuple):
     """A step's h and c behind E8, what was made before E8, and the rows it is live for (None: all).
 
     An Elman network has h alone.
@@ -42,7 +42,9 @@ class Step(NamedTuple):
     live: Tensor | None = None
 
 
-Each = Callable[[str, Step], Step]  # given the layer's key and a step, gives what to go on with
+Each = Callable[
+    [str, CellStep], CellStep
+]  # given the layer's key and a step, gives what to go on with
 
 
 class UnitError(ValueError):
@@ -98,7 +100,7 @@ def held(
             )
     places = torch.tensor(list(units), dtype=torch.long)
 
-    def hold(name: str, step: Step) -> Step:
+    def hold(name: str, step: CellStep) -> CellStep:
         if name != key or not len(places):
             return step
         assert step.c is not None
@@ -151,7 +153,7 @@ def watch(model: nn.Module, call: Callable[[], object]) -> dict[str, Seen]:
     return {name: _seen(found) for name, found in steps.items()}
 
 
-def _seen(steps: list[Step]) -> Seen:
+def _seen(steps: list[CellStep]) -> Seen:
     values = {"h": torch.stack([step.h for step in steps])}
     if steps[0].made is not None:
         made = [step.made for step in steps if step.made is not None]
@@ -164,12 +166,12 @@ def _seen(steps: list[Step]) -> Seen:
 
 def _noted(
     model: nn.Module, call: Callable[[], Any], first: bool
-) -> tuple[Any, dict[str, list[Step]]]:
+) -> tuple[Any, dict[str, list[CellStep]]]:
     """What a call gives, and every step that was made on the way, in the order of time."""
-    seen: dict[str, list[Step]] = {}
+    seen: dict[str, list[CellStep]] = {}
 
     def note(name: str) -> Each:
-        def keep(key: str, step: Step) -> Step:
+        def keep(key: str, step: CellStep) -> CellStep:
             seen.setdefault(_joined(name, key), []).append(step)
             return step
 
@@ -188,7 +190,7 @@ def _noted(
 # --- gradient flow --------------------------------------------------------------------------
 
 
-class Flow(NamedTuple):
+class GradientFlow(NamedTuple):
     """∂loss/∂h_t and ∂loss/∂c_t of one layer: [T, B, H] each; an Elman network has no c.
 
     That of c_t holds what goes through h_t of the same step.
@@ -203,7 +205,7 @@ class Flow(NamedTuple):
         return h, c
 
 
-def flow(model: nn.Module, loss: Callable[[], Tensor]) -> dict[str, Flow]:
+def flow(model: nn.Module, loss: Callable[[], Tensor]) -> dict[str, GradientFlow]:
     """How a loss changes with the state of every layer at every step.
 
     Parameters
@@ -215,7 +217,7 @@ def flow(model: nn.Module, loss: Callable[[], Tensor]) -> dict[str, Flow]:
 
     Returns
     -------
-    dict of str to Flow
+    dict of str to GradientFlow
         By the layer's name, in the order in which they ran; only those that did.
     """
     frozen = [weight for weight in model.parameters() if not weight.requires_grad]
@@ -230,7 +232,7 @@ def flow(model: nn.Module, loss: Callable[[], Tensor]) -> dict[str, Flow]:
         return {name: _flow_of(total, found) for name, found in steps.items()}
 
 
-def _flow_of(loss: Tensor, steps: list[Step]) -> Flow:
+def _flow_of(loss: Tensor, steps: list[CellStep]) -> GradientFlow:
     def gradients(tensors: list[Tensor]) -> list[Tensor]:
         found = torch.autograd.grad(loss, tensors, retain_graph=True, allow_unused=True)
         pairs = zip(found, tensors, strict=True)
@@ -239,7 +241,7 @@ def _flow_of(loss: Tensor, steps: list[Step]) -> Flow:
     h = torch.stack(gradients([step.h for step in steps]))
     made = [step.made.c for step in steps if step.made is not None]
     if not made:
-        return Flow(h, None)
+        return GradientFlow(h, None)
     d_new = gradients(made)
     # Where a step is not live, the cell that it found goes on, and not the one that it made.
     d_after = gradients([step.c for step in steps if step.c is not None])
@@ -247,7 +249,7 @@ def _flow_of(loss: Tensor, steps: list[Step]) -> Flow:
         new if step.live is None else torch.where(step.live, new, after)
         for step, new, after in zip(steps, d_new, d_after, strict=True)
     ]
-    return Flow(h, torch.stack(d_c))
+    return GradientFlow(h, torch.stack(d_c))
 
 
 # --- step by step ---------------------------------------------------------------------------
@@ -275,7 +277,7 @@ class _Stepping:
         self.key = key
         return self._inputs_of(key, *given)
 
-    def handed_round(self, key: str, step: Step) -> Step:
+    def handed_round(self, key: str, step: CellStep) -> CellStep:
         for each in self.each:
             step = each(key, step)
         return step
@@ -287,7 +289,7 @@ class _Stepping:
         key = self.key
 
         def change(made: Gates, h: Tensor, c: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor]:
-            step = self.handed_round(key, Step(h, c, made, live))
+            step = self.handed_round(key, CellStep(h, c, made, live))
             assert step.c is not None
             return step.h, step.c
 
@@ -297,7 +299,7 @@ class _Stepping:
 
     def elman(self, h: Tensor) -> Tensor:
         """Behind each step of `Elman.forward`."""
-        return self.handed_round("l0", Step(h)).h
+        return self.handed_round("l0", CellStep(h)).h
 
 
 @contextmanager

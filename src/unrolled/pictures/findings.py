@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unrolled.inside.ablation import Search
+from unrolled.inside.ablation import UnitSearch
 from unrolled.inside.passage import Question
 from unrolled.pictures.toolkit import Theme, begin, dress, legend_above, save
 
@@ -55,7 +55,13 @@ def draw_tracking(
 
 
 def draw_search(
-    search: Search, question: Question, path: Path, theme: Theme, *, title: str = "", most: int = 24
+    search: UnitSearch,
+    question: Question,
+    path: Path,
+    theme: Theme,
+    *,
+    title: str = "",
+    most: int = 24,
 ) -> Path:
     """Draw the shares right without each unit alone, and without more and more of the chosen ones.
 

@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
-__all__ = ["Cell", "colour", "places"]
+__all__ = ["LetterPlace", "colour", "places"]
 
 FAMILY = "DejaVu Sans Mono"  # matplotlib brings it
 MISSING = "\N{WHITE SQUARE}"
 MARKS = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
 
-class Cell(NamedTuple):
+class LetterPlace(NamedTuple):
     """A letter's place in the grid, and the number of the token that it is of."""
 
     line: int
@@ -28,9 +28,9 @@ class Cell(NamedTuple):
     token: int
 
 
-def places(tokens: Sequence[str], columns: int, lines: int) -> list[Cell]:
+def places(tokens: Sequence[str], columns: int, lines: int) -> list[LetterPlace]:
     """Where each letter stands; lines break where the text does, or full; what is over is left."""
-    found: list[Cell] = []
+    found: list[LetterPlace] = []
     line = column = 0
     for number, token in enumerate(tokens):
         for letter in token:
@@ -38,14 +38,14 @@ def places(tokens: Sequence[str], columns: int, lines: int) -> list[Cell]:
                 line, column = line + 1, 0
             if line == lines:
                 return found
-            found.append(Cell(line, column, letter, number))
+            found.append(LetterPlace(line, column, letter, number))
             line, column = (line + 1, 0) if letter == "\n" else (line, column + 1)
     return found
 
 
 def colour(
     axes: Axes,
-    cells: Sequence[Cell],
+    cells: Sequence[LetterPlace],
     values: Sequence[float],
     columns: int,
     fontsize: float,

@@ -15,7 +15,7 @@ import torch
 
 from unrolled.recipes import RecipeError
 from unrolled.reproduce.experiments import EXPERIMENTS, Experiment
-from unrolled.reproduce.tables import Row, as_text, save
+from unrolled.reproduce.tables import FigureRow, as_text, save
 from unrolled.training.runs import free_folder
 
 __all__ = ["command", "rows_of"]
@@ -73,7 +73,7 @@ def _chosen(names: Sequence[str]) -> list[Experiment]:
 
 def rows_of(
     experiment: Experiment, seeds: int, full: bool, tell: Callable[[str], None]
-) -> Iterator[Row]:
+) -> Iterator[FigureRow]:
     """The rows of one experiment, run with the seeds 0, 1, …; ``tell`` is told of each run."""
     runs, times = [], []
     for seed in range(1 if experiment.alone else seeds):
@@ -87,4 +87,4 @@ def rows_of(
     for figure in experiment.figures:
         values = tuple(run.figures[figure.metric] for run in runs)
         steps = tuple(figure.at or run.steps for run in runs)
-        yield Row(experiment.name, figure, values, steps, sum(times))
+        yield FigureRow(experiment.name, figure, values, steps, sum(times))

@@ -16,10 +16,10 @@ from torch.nn.functional import linear
 from unrolled import recipes, training
 from unrolled.layer.lstm import LSTM
 
-__all__ = ["EXPERIMENTS", "Experiment", "Figure", "Run"]
+__all__ = ["EXPERIMENTS", "Experiment", "Figure", "Reproduction"]
 
 
-class Run(NamedTuple):
+class Reproduction(NamedTuple):
     """What one seed gave: figures by their names, and after how many steps."""
 
     figures: dict[str, float]
@@ -66,7 +66,7 @@ class Experiment:
     """
 
     name: str
-    run: Callable[[int, bool], Run]
+    run: Callable[[int, bool], Reproduction]
     figures: tuple[Figure, ...]
     alone: bool = False
 
@@ -78,56 +78,56 @@ def _recipe(name: str, seed: int, **fields: Any) -> Any:
     return dataclasses.replace(dataclasses.replace(recipe, **first).published(), **fields)
 
 
-def _adder(network: str, most: int) -> Callable[[int, bool], Run]:
+def _adder(network: str, most: int) -> Callable[[int, bool], Reproduction]:
     """Until every sum is right at a look every 1,000 steps, or to the end of the document's."""
 
-    def run(seed: int, full: bool) -> Run:
+    def run(seed: int, full: bool) -> Reproduction:
         recipe = _recipe("adder", seed, network=network)
         looks = (step for step in training.train(recipe) if step.metrics)
         for look in looks:
             done = look.metrics["sums_right"] == 1.0 or look.step >= most
             if done and not full:
                 break
-        return Run(look.metrics, look.step)
+        return Reproduction(look.metrics, look.step)
 
     return run
 
 
-def _cosine(seed: int, full: bool) -> Run:
+def _cosine(seed: int, full: bool) -> Reproduction:
     *_, last = training.train(_recipe("series", seed))
-    return Run(last.metrics, last.step)
+    return Reproduction(last.metrics, last.step)
 
 
-def _sequence(start: str) -> Callable[[int, bool], Run]:
+def _sequence(start: str) -> Callable[[int, bool], Reproduction]:
     """The document's last line is of iteration 99, counted from 0: after 99 updates."""
 
-    def run(seed: int, full: bool) -> Run:
+    def run(seed: int, full: bool) -> Reproduction:
         steps = training.train(_recipe("sequence", seed, start=start))
         *_, look = (step for step in steps if step.step == 99)
-        return Run(look.metrics, look.step)
+        return Reproduction(look.metrics, look.step)
 
     return run
 
 
-def _recall(network: str) -> Callable[[int, bool], Run]:
+def _recall(network: str) -> Callable[[int, bool], Reproduction]:
     """The mean of the last 100 batches: at this rate a single one may be far off.
 
     No batch was seen before it is judged, and the loss is half the squared error.
     """
 
-    def run(seed: int, full: bool) -> Run:
+    def run(seed: int, full: bool) -> Reproduction:
         recipe = _recipe("memory", seed, networks=(network,))
         losses = [loss for step in training.train(recipe) for loss in step.losses]
-        return Run({"mse": 2 * fmean(losses[-100:])}, len(losses))
+        return Reproduction({"mse": 2 * fmean(losses[-100:])}, len(losses))
 
     return run
 
 
-def _primes(seed: int, full: bool) -> Run:
+def _primes(seed: int, full: bool) -> Reproduction:
     steps = training.train(_recipe("primes", seed))
     looks = {step.step: step.metrics for step in steps if step.step in (9000, 10_000)}
     at, end = (looks[step]["squared_error"] for step in (9000, 10_000))
-    return Run({"at_9000": at, "at_end": end}, 10_000)
+    return Reproduction({"at_9000": at, "at_end": end}, 10_000)
 
 
 # --- document 004's layer ---
@@ -166,7 +166,7 @@ def _ours_chained(x: Tensor, theirs: nn.LSTM) -> tuple[Tensor, list[Tensor]]:
     return x, ends
 
 
-def _layer(seed: int, full: bool) -> Run:
+def _layer(seed: int, full: bool) -> Reproduction:
     """The largest difference to `torch.nn.LSTM` over outputs and states; 2 layers, float64.
 
     Of the document's layers chained, and of this library's.
@@ -192,7 +192,7 @@ def _layer(seed: int, full: bool) -> Run:
         right = [y, *itertools.chain(*zip(h, c, strict=True))]
         found = [_document_004(x, layers), _ours_chained(x, theirs)]
     pairs = [pair for y, ends in found for pair in zip(right, [y, *ends], strict=True)]
-    return Run({"difference": max((a - b).abs().max().item() for a, b in pairs)}, 0)
+    return Reproduction({"difference": max((a - b).abs().max().item() for a, b in pairs)}, 0)
 
 
 # --- the table's rows ---

@@ -15,13 +15,13 @@ from typing import Any
 from unrolled.files.whole import replace_file
 from unrolled.reproduce.experiments import Figure
 
-__all__ = ["Row", "as_markdown", "as_text", "save"]
+__all__ = ["FigureRow", "as_markdown", "as_text", "save"]
 
 HEADS = ("figure", "published", "as written", "ours", "bound", "steps", "seconds", "")
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """A figure and what each seed gave for it."""
 
     experiment: str
@@ -77,7 +77,7 @@ def _range(words: Sequence[str]) -> str:
     return words[0] if words[0] == words[-1] else f"{words[0]} to {words[-1]}"
 
 
-def as_text(rows: Sequence[Row], width: int = 26) -> str:
+def as_text(rows: Sequence[FigureRow], width: int = 26) -> str:
     """The table for a terminal, its long cells folded."""
     lines = [_folded(HEADS, width), *(_folded(row.cells(), width) for row in rows)]
     widths = [max(len(word) for row in lines for word in row[n]) for n in range(len(HEADS))]
@@ -95,13 +95,13 @@ def _folded(cells: Sequence[str], width: int) -> list[list[str]]:
     return [textwrap.wrap(cell, width) or [""] for cell in cells]
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[FigureRow]) -> str:
     """The table in Markdown."""
     lines = [HEADS, ("---",) * len(HEADS), *(row.cells() for row in rows)]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
-def save(rows: Sequence[Row], seeds: int, folder: Path) -> list[Path]:
+def save(rows: Sequence[FigureRow], seeds: int, folder: Path) -> list[Path]:
     """Write `reproduce.md`, `.csv`, `.json` and `.png` into a folder."""
     sheet = io.StringIO()
     csv.writer(sheet, lineterminator="\n").writerows([HEADS, *(row.cells() for row in rows)])
@@ -121,7 +121,7 @@ def _write(path: Path, text: str) -> None:
     replace_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-def _picture(rows: Sequence[Row], seeds: int, path: Path) -> Path:
+def _picture(rows: Sequence[FigureRow], seeds: int, path: Path) -> Path:
     """The table as a picture; what is missed stands out in colour and in words."""
     from matplotlib.figure import Figure as Picture
 
