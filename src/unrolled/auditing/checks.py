@@ -48,7 +48,7 @@ def audit(
         The gradient of each parameter by its name, and of ``"x"`` if there is one, for the
         gradient ``d_h`` of every step's h.  ``forward`` has been called just before.
     params : mapping of str to str
-        What is in each parameter; see `unrolled.auditing.ArrayLayout`.  By default torch's two weights
+        What is in each parameter; see `ArrayLayout`.  By default torch's two weights
         and two biases: ``w_ih``, ``w_hh``, ``b_ih``, ``b_hh``.
     gates, axes, output
         See `unrolled.auditing.ArrayLayout`.
