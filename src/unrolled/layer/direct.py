@@ -201,13 +201,17 @@ class _Direct(torch.autograd.Function):
             d_h_0, d_c_0 = (x.new_empty(*layer.lead, *y.shape[1:]) for _ in range(2))
         d_weights = [torch.empty_like(w) for w in weights]
         at_x, at_y, at_gates, at_c, at_h_0, at_c_0 = own[:6]
-        d_in = [0 if t is None else t.data_ptr() for t in (d_x, d_h_0, d_c_0)]
         calls.backward(
             *x.shape[:2],
             (at_x, at_h_0, at_c_0),
             (at_y, 0, 0, at_gates, at_c),
             upstream,
-            (*d_in, *layer.spread([g.data_ptr() for g in d_weights])),
+            (
+                0 if d_x is None else d_x.data_ptr(),
+                0 if d_h_0 is None else d_h_0.data_ptr(),
+                0 if d_c_0 is None else d_c_0.data_ptr(),
+                *layer.spread([g.data_ptr() for g in d_weights]),
+            ),
         )
         return None, None, d_x, d_h_0, d_c_0, *d_weights
 
