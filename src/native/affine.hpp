@@ -5,8 +5,6 @@
 
 namespace unrolled::LEVEL {
 
-constexpr int affine_sums = registers == 16 ? 12 : 24;
-
 // to[m][n] = start[n] + Σ_k rows[m][k] · w[k][n] for R rows and N vectors, of which `columns` numbers
 // are written.
 template <class T, int R, int N>
@@ -41,9 +39,9 @@ template <class T, int N> static AffineTile<T> affine_tile_of(long rows) {
     case 1: return affine_tile<T, 1, N>;
     case 2: return affine_tile<T, 2, N>;
     case 3: return affine_tile<T, 3, N>;
-    case 4: return affine_tile<T, 4 * N <= affine_sums ? 4 : 1, N>;
-    case 5: return affine_tile<T, 5 * N <= affine_sums ? 5 : 1, N>;
-    default: return affine_tile<T, 6 * N <= affine_sums ? 6 : 1, N>;
+    case 4: return affine_tile<T, 4 * N <= held_sums ? 4 : 1, N>;
+    case 5: return affine_tile<T, 5 * N <= held_sums ? 5 : 1, N>;
+    default: return affine_tile<T, 6 * N <= held_sums ? 6 : 1, N>;
   }
 }
 
@@ -58,7 +56,7 @@ static void affine(const T* from, long from_step, long rows, const T* w, long w_
     const long take_N = width == 3 ? 2 : N;  // three vectors are two and one
     for (long part = 0; part < width; part += take_N) {
       const long vectors = smaller(take_N, width - part), at = n + part * L;
-      const long most = smaller(6, affine_sums / vectors);
+      const long most = smaller(6, held_sums / vectors);
       for (long r = 0; r < rows;) {
         const long take = blocks_of(rows - r, blocks_of(rows - r, most));
         const AffineTile<T> tile = vectors == 4   ? affine_tile_of<T, 4>(take)

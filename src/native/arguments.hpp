@@ -1,5 +1,10 @@
 // What Python hands over for one layer and direction, and the table of a level's entry points.
 //
+// A struct that Python fills, or a part of it, is written as a list, FIELD(type, name) for each field.
+// From the list come the struct, the order in which Python hands the fields over (calls.hpp), and the
+// names by which Python looks before the first call whether it has the same order (contract.cpp).  An
+// enum's members are a list likewise.
+//
 // Every pointer is to contiguous memory of the shape beside it.  "or null" is said where it may be.
 // Nothing written may overlap anything else; what is read may overlap.
 // T, B, I, H as everywhere; G is the number of gates with weights, 4 or 3; P that of peepholes.
@@ -7,66 +12,103 @@
 
 #include <cstdint>
 
+#define UNROLLED_FIELD(type, name) type name;
+#define UNROLLED_MEMBER(name) name,
+
 namespace unrolled {
 
-enum class Forget { learned, one, coupled };
+#define UNROLLED_FORGET(MEMBER) MEMBER(learned) MEMBER(one) MEMBER(coupled)
+enum class Forget { UNROLLED_FORGET(UNROLLED_MEMBER) };
+
+#define UNROLLED_SIZES(FIELD) \
+  FIELD(long, I)              \
+  FIELD(long, H)
+
+#define UNROLLED_CELL(FIELD) \
+  FIELD(Forget, forget)      \
+  FIELD(bool, peephole)      \
+  FIELD(bool, identity)
+
+#define UNROLLED_EXTENT(FIELD) \
+  FIELD(long, T)               \
+  FIELD(long, B)               \
+  FIELD(int, threads)
 
 struct Shape {
-  long T, B, I, H;
-  Forget forget;
-  bool peephole, identity;
-  int threads;
+  UNROLLED_SIZES(UNROLLED_FIELD)
+  UNROLLED_CELL(UNROLLED_FIELD)
+  UNROLLED_EXTENT(UNROLLED_FIELD)
   // Always inlined: a copy of its own could be taken from the unit of another level.
   __attribute__((always_inline)) long G() const { return forget == Forget::learned ? 4 : 3; }
 };
 
+#define UNROLLED_WEIGHTS(FIELD)                           \
+  FIELD(const T*, w_ih) /* [G·H, I] */                    \
+  FIELD(const T*, w_hh) /* [G·H, H] */                    \
+  FIELD(const T*, b_ih) /* [G·H] or null */               \
+  FIELD(const T*, b_hh) /* [G·H] or null */               \
+  FIELD(const T*, p)    /* [P, H], or null without peepholes */
+
+// Left out of a call where there are none: then all are null.
+// carry: [T, B] or null, 0 where the row starts again before the step.
+// live: [T, B] or null, 0 where the step does not happen for the row.
+// inside: [T, B] or null, 0 where a row's sequence has ended, or not begun.  No step is live there,
+//   nothing of it is read, and nothing is written but y, which is 0.  The ones of a row are one run.
+// to_start: a row starts again from (h_0, c_0), or from zero.
+// keep_step: from a row of keep_h and keep_c to the next: H, or 0, where all are the same.
+#define UNROLLED_MASKS(FIELD)                                              \
+  FIELD(const std::uint8_t*, carry)                                        \
+  FIELD(const std::uint8_t*, live)                                         \
+  FIELD(const std::uint8_t*, inside)                                       \
+  FIELD(const T*, recur)  /* [B, H] or null */                             \
+  FIELD(const T*, update) /* [T, B, H] or null */                          \
+  FIELD(const T*, keep_h) /* [T, B, H] or null; [H] where keep_step is 0 */ \
+  FIELD(const T*, keep_c) /* likewise */                                   \
+  FIELD(bool, to_start)                                                    \
+  FIELD(long, keep_step)
+
+#define UNROLLED_READ(FIELD)                            \
+  FIELD(const T*, x)   /* [T, B, I] */                  \
+  FIELD(const T*, h_0) /* [B, H] or null, which is zero */ \
+  FIELD(const T*, c_0) /* [B, H] or null, which is zero */
+
 // Read by both passes.
 template <class T> struct Inputs {
-  const T* x;      // [T, B, I]
-  const T* h_0;    // [B, H] or null, which is zero
-  const T* c_0;    // [B, H] or null, which is zero
-  const T* w_ih;   // [G·H, I]
-  const T* w_hh;   // [G·H, H]
-  const T* b_ih;   // [G·H] or null
-  const T* b_hh;   // [G·H] or null
-  const T* p;      // [P, H], or null without peepholes
-  const std::uint8_t* carry;  // [T, B] or null: 0 where the row starts again before the step
-  const std::uint8_t* live;   // [T, B] or null: 0 where the step does not happen for the row
-  // [T, B] or null: 0 where a row's sequence has ended, or not begun.  No step is live there, nothing of
-  // it is read, and nothing is written but y, which is 0.  The ones of a row are one run.
-  const std::uint8_t* inside;
-  const T* recur;   // [B, H] or null
-  const T* update;  // [T, B, H] or null
-  const T* keep_h;  // [T, B, H] or null; [H] where keep_step is 0
-  const T* keep_c;  // likewise
-  bool to_start;    // a row starts again from (h_0, c_0), or from zero
-  long keep_step;   // from a row of keep_h and keep_c to the next: H, or 0, where all are the same
+  UNROLLED_WEIGHTS(UNROLLED_FIELD)
+  UNROLLED_MASKS(UNROLLED_FIELD)
+  UNROLLED_READ(UNROLLED_FIELD)
 };
+
+#define UNROLLED_OUTPUTS(FIELD)              \
+  FIELD(T*, y)     /* [T, B, H] */           \
+  FIELD(T*, h_n)   /* [B, H] */              \
+  FIELD(T*, c_n)   /* [B, H] */              \
+  FIELD(T*, gates) /* [T, B, 4, H] or null */ \
+  FIELD(T*, c)     /* [T, B, H]; null if and only if gates is */
 
 // Written by the forward pass, read by the backward pass.
 template <class T> struct Outputs {
-  T* y;      // [T, B, H]
-  T* h_n;    // [B, H]
-  T* c_n;    // [B, H]
-  T* gates;  // [T, B, 4, H] or null
-  T* c;      // [T, B, H]; null if and only if gates is
+  UNROLLED_OUTPUTS(UNROLLED_FIELD)
 };
+
+#define UNROLLED_GRADIENTS(FIELD)                                             \
+  FIELD(const T*, d_y)     /* [T, B, H] or null, which is zero; so are the next four */ \
+  FIELD(const T*, d_h_n)   /* [B, H] or null */                               \
+  FIELD(const T*, d_c_n)   /* [B, H] or null */                               \
+  FIELD(const T*, d_gates) /* [T, B, 4, H] or null */                         \
+  FIELD(const T*, d_c)     /* [T, B, H] or null */                            \
+  FIELD(T*, d_x)           /* [T, B, I], or null if not wanted */             \
+  FIELD(T*, d_h_0)         /* [B, H] or null */                               \
+  FIELD(T*, d_c_0)         /* [B, H]; null if and only if d_h_0 is */         \
+  FIELD(T*, d_w_ih)        /* [G·H, I] */                                     \
+  FIELD(T*, d_w_hh)        /* [G·H, H] */                                     \
+  FIELD(T*, d_b_ih)        /* [G·H] or null */                                \
+  FIELD(T*, d_b_hh)        /* [G·H] or null: the same numbers */              \
+  FIELD(T*, d_p)           /* [P, H], or null without peepholes */
 
 // The gradient that reaches the outputs (read), and that of the inputs (written, all of it).
 template <class T> struct Gradients {
-  const T* y;      // [T, B, H] or null, which is zero; so are the next four
-  const T* h_n;    // [B, H] or null
-  const T* c_n;    // [B, H] or null
-  const T* gates;  // [T, B, 4, H] or null
-  const T* c;      // [T, B, H] or null
-  T* d_x;     // [T, B, I], or null if not wanted
-  T* d_h_0;   // [B, H] or null
-  T* d_c_0;   // [B, H]; null if and only if d_h_0 is
-  T* d_w_ih;  // [G·H, I]
-  T* d_w_hh;  // [G·H, H]
-  T* d_b_ih;  // [G·H] or null
-  T* d_b_hh;  // [G·H] or null: the same numbers
-  T* d_p;     // [P, H], or null without peepholes
+  UNROLLED_GRADIENTS(UNROLLED_FIELD)
 };
 
 // A layer that is stepped: its weights packed once, its buffers fixed.

@@ -55,8 +55,8 @@ static void row_backward(const BackSlice<T>& s, long r, long row, long k, const 
   for (long j = 0; j < blocks; ++j) {
     const long u = j * L, n = smaller(L, H - u);
     Vec<T> d_h = load(d_h_row + u), d_c = load(d_c_row + u);
-    if (d.y) d_h += load(d.y + row * H + u, n);
-    if (d.c) d_c += load(d.c + row * H + u, n);
+    if (d.d_y) d_h += load(d.d_y + row * H + u, n);
+    if (d.d_c) d_c += load(d.d_c + row * H + u, n);
     const T* gates = s.out->gates + row * 4 * H + u;
     Gates<T> v;
     v.i = load(gates, n);
@@ -75,8 +75,8 @@ static void row_backward(const BackSlice<T>& s, long r, long row, long k, const 
       store(s.rest + r * s.padded + u, d_h - d_h_new);
     }
     Gates<T> d_v{Vec<T>{}, Vec<T>{}, Vec<T>{}, Vec<T>{}, d_c_new, d_h_new};
-    if (d.gates) {
-      const T* from = d.gates + row * 4 * H + u;
+    if (d.d_gates) {
+      const T* from = d.d_gates + row * 4 * H + u;
       d_v.i = load(from, n);
       d_v.f = load(from + H, n);
       d_v.g = load(from + 2 * H, n);
@@ -125,8 +125,8 @@ static long back_step(const BackSlice<T>& s, long t, long filled, bool masked, R
     if (in.inside && !in.inside[row]) continue;
     const bool carried = !in.carry || in.carry[row];
     if (in.live && !in.live[row]) {  // E8: the state was held
-      if (d.y) add_row(s.d_h + r * s.padded, d.y + row * H, H);
-      if (d.c) add_row(s.d_c + r * s.padded, d.c + row * H, H);
+      if (d.d_y) add_row(s.d_h + r * s.padded, d.d_y + row * H, H);
+      if (d.d_c) add_row(s.d_c + r * s.padded, d.d_c + row * H, H);
       continue;
     }
     const T *h_in, *c_in;
@@ -205,8 +205,8 @@ template <class T> static void run_back(const BackSlice<T>& s, bool masked, RowB
   const long H = shape.H;
   for (long r = 0; r < s.rows; ++r) {
     const long b = s.first + r;
-    if (d.h_n) __builtin_memcpy(s.d_h + r * s.padded, d.h_n + b * H, H * sizeof(T));
-    if (d.c_n) __builtin_memcpy(s.d_c + r * s.padded, d.c_n + b * H, H * sizeof(T));
+    if (d.d_h_n) __builtin_memcpy(s.d_h + r * s.padded, d.d_h_n + b * H, H * sizeof(T));
+    if (d.d_c_n) __builtin_memcpy(s.d_c + r * s.padded, d.d_c_n + b * H, H * sizeof(T));
   }
   long filled = 0;
   for (long t = shape.T; t-- > 0;) {

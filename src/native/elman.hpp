@@ -57,14 +57,14 @@ template <class T> static void elman_backward(const TrainedLayer<T>& layer) {
   const long H = s.H, I = s.I, rows = s.T * s.B, step = s.B * H, wide = blocks_of(H, L) * L;
   Buffer<T> w_h(H * wide), d_a(rows * H), d_h(step, true), x(rows * I + L);
   pack_rows(in.w_hh, H, H, w_h.at);
-  if (d.h_n) __builtin_memcpy(d_h.at, d.h_n, step * sizeof(T));
+  if (d.d_h_n) __builtin_memcpy(d_h.at, d.d_h_n, step * sizeof(T));
   const T* y = layer.out.y;
   for (long t = s.T; t-- > 0;) {
     T* to = d_a.at + t * step;
     for (long k = 0; k < step; k += L) {
       const long n = smaller(L, step - k);
       Vec<T> from = load(d_h.at + k, n);
-      if (d.y) from += load(d.y + t * step + k, n);
+      if (d.d_y) from += load(d.d_y + t * step + k, n);
       store(to + k, from * activation_backward<T>(layer.activation, load(y + t * step + k, n)), n);
     }
     if (t) affine(to, H, s.B, w_h.at, wide, H, static_cast<const T*>(nullptr), d_h.at, H, H);

@@ -133,22 +133,20 @@ static void step_tile(const Slice<T>& s, long t, long from, long block, const T*
 template <class T> using StepTile = void (*)(const Slice<T>&, long, long, long, const T*, Finish<T>);
 template <class T> using InputTile = void (*)(const Slice<T>&, const T*, long, T*, long);
 
-constexpr int held = registers == 16 ? 12 : 24;  // sums that the registers hold beside the operands
-
 // Rows in a tile; at a width above 1, the few rows that ask for it.
-UNROLLED_INLINE long tile_rows(long G, long width) { return smaller(6, held / (G * width)); }
+UNROLLED_INLINE long tile_rows(long G, long width) { return smaller(6, held_sums / (G * width)); }
 
 // A single row keeps too few sums for the multipliers: read several blocks of units at once, but, of
 // weights that L1 does not hold, a panel that it does.  block_bytes: what W_hh has for a block.
 UNROLLED_INLINE long panel_blocks(long G, long rows, long blocks, long block_bytes) {
-  long most = rows > 3 ? 1 : held / (G * rows);
+  long most = rows > 3 ? 1 : held_sums / (G * rows);
   constexpr long near = 32768;
   if (rows <= 3 && blocks * block_bytes > near && block_bytes <= near) most = smaller(most, near / block_bytes);
   return blocks_of(blocks, blocks_of(blocks, most < 1 ? 1 : smaller(most, 6)));
 }
 
 template <class T, int G, int R, int WIDTH> static constexpr StepTile<T> step_tile_if() {
-  if constexpr (R * G * WIDTH <= held)
+  if constexpr (R * G * WIDTH <= held_sums)
     return step_tile<T, G, R, WIDTH>;
   else
     return nullptr;
@@ -181,9 +179,9 @@ template <class T, int G> static InputTile<T> input_tile_of(long rows) {
     case 1: return input_tile<T, G, 1>;
     case 2: return input_tile<T, G, 2>;
     case 3: return input_tile<T, G, 3>;
-    case 4: return input_tile<T, G, 4 * G <= held ? 4 : 1>;
-    case 5: return input_tile<T, G, 5 * G <= held ? 5 : 1>;
-    default: return input_tile<T, G, 6 * G <= held ? 6 : 1>;
+    case 4: return input_tile<T, G, 4 * G <= held_sums ? 4 : 1>;
+    case 5: return input_tile<T, G, 5 * G <= held_sums ? 5 : 1>;
+    default: return input_tile<T, G, 6 * G <= held_sums ? 6 : 1>;
   }
 }
 

@@ -21,29 +21,30 @@ long slices_for(const Shape& s) {
   return count < 1 ? 1 : count;
 }
 
-// The choice among the cells: CHOOSE(function) is `function<T, Cell<…>, M>` for this shape.
-template <class T, bool M, template <class, class, bool> class Pick, Forget F>
-auto pick_from(const Shape& s) {
-  if (s.peephole) return s.identity ? Pick<T, Cell<F, true, true>, M>::of() : Pick<T, Cell<F, true, false>, M>::of();
-  return s.identity ? Pick<T, Cell<F, false, true>, M>::of() : Pick<T, Cell<F, false, false>, M>::of();
+// Of what is compiled once for each cell, with masks and without, the one for this shape: `make` is a
+// lambda with these two as template parameters.
+template <class Make> auto for_cell(const Shape& s, bool with_masks, Make make) {
+  const auto of = [&]<Forget F, bool PEEPHOLE, bool IDENTITY>() {
+    using C = Cell<F, PEEPHOLE, IDENTITY>;
+    return with_masks ? make.template operator()<C, true>() : make.template operator()<C, false>();
+  };
+  const auto of_forget = [&]<Forget F>() {
+    if (s.peephole)
+      return s.identity ? of.template operator()<F, true, true>() : of.template operator()<F, true, false>();
+    return s.identity ? of.template operator()<F, false, true>() : of.template operator()<F, false, false>();
+  };
+  if (s.forget == Forget::learned) return of_forget.template operator()<Forget::learned>();
+  if (s.forget == Forget::one) return of_forget.template operator()<Forget::one>();
+  return of_forget.template operator()<Forget::coupled>();
 }
 
-template <class T, bool M, template <class, class, bool> class Pick> auto pick_forget(const Shape& s) {
-  if (s.forget == Forget::learned) return pick_from<T, M, Pick, Forget::learned>(s);
-  if (s.forget == Forget::one) return pick_from<T, M, Pick, Forget::one>(s);
-  return pick_from<T, M, Pick, Forget::coupled>(s);
+template <class T> Finish<T> finish_for(const Shape& s, bool with_masks) {
+  return for_cell(s, with_masks, []<class C, bool M>() -> Finish<T> { return finish<T, C, M>; });
 }
 
-template <class T, template <class, class, bool> class Pick> auto pick(const Shape& s, bool with_masks) {
-  return with_masks ? pick_forget<T, true, Pick>(s) : pick_forget<T, false, Pick>(s);
+template <class T> RowBackward<T> row_backward_for(const Shape& s, bool with_masks) {
+  return for_cell(s, with_masks, []<class C, bool M>() -> RowBackward<T> { return row_backward<T, C, M>; });
 }
-
-template <class T, class C, bool M> struct PickFinish {
-  static Finish<T> of() { return finish<T, C, M>; }
-};
-template <class T, class C, bool M> struct PickRowBackward {
-  static RowBackward<T> of() { return row_backward<T, C, M>; }
-};
 
 // What a slice of so many rows works in.
 template <class T> struct Room {
@@ -134,7 +135,7 @@ void forward_with(const Packed<T>& packed, const Shape& shape, const Inputs<T>& 
   expect_large(out.y, steps);
   expect_large(out.gates, 4 * steps);
   expect_large(out.c, steps);
-  ForwardWork<T> work{&shape, &in, &out, &packed, slices, ahead, pick<T, PickFinish>(shape, masked(in))};
+  ForwardWork<T> work{&shape, &in, &out, &packed, slices, ahead, finish_for<T>(shape, masked(in))};
   in_parallel(int(slices), forward_slice<T>, &work);
 }
 
@@ -164,7 +165,7 @@ template <class T> struct LayerStepper : Stepper {
         packed(s, i, s.B),
         room(s, i, o, s.B, 0),
         slice(slice_of(shape, in, out, packed, room, 0, s.B)),
-        finish(pick<T, PickFinish>(s, masked(i))) {}
+        finish(finish_for<T>(s, masked(i))) {}
 
   static void take(Stepper* self) {
     auto* stepper = static_cast<LayerStepper*>(self);
@@ -289,7 +290,7 @@ void backward_with(Few<T>* few, const Shape& shape, const Inputs<T>& in, const O
   if (d.d_c_0) __builtin_memset(d.d_c_0, 0, shape.B * shape.H * sizeof(T));
   if (d.d_x && in.live) __builtin_memset(d.d_x, 0, shape.T * shape.B * shape.I * sizeof(T));
   expect_large(d.d_x, shape.T * shape.B * shape.I * long(sizeof(T)));
-  work.row_backward = pick<T, PickRowBackward>(shape, work.with_masks);
+  work.row_backward = row_backward_for<T>(shape, work.with_masks);
   in_parallel(int(work.slices), backward_slice<T>, &work);
   collect(work);
 }
@@ -304,7 +305,7 @@ template <class T> long train_all(Training<T>& net, const Batch<T>* batches, lon
 }
 
 template <class T> double busy(long rounds) {
-  constexpr int n = registers == 16 ? 12 : 24;
+  constexpr int n = held_sums;
   Vec<T> sum[n], a = all<T>(T(0.5)), b = all<T>(T(0.25));
   for (int i = 0; i < n; ++i) sum[i] = all<T>(T(i));  // different, or they would be made as one
   for (long k = 0; k < rounds; ++k) {
@@ -329,7 +330,8 @@ template <class T> Vec<T> tanh_of(Vec<T> x) { return tanh<T>(x); }
 }  // namespace
 
 extern const Entry<REAL> NAME;
-constexpr Entry<REAL> NAME{forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>,
-                                 train_all<REAL>};
+constexpr Entry<REAL> NAME{
+    forward<REAL>, backward<REAL>, stepper<REAL>, busy<REAL>, map<REAL, sigmoid_of<REAL>>, map<REAL, tanh_of<REAL>>,
+    train_all<REAL>};
 
 }  // namespace unrolled::LEVEL

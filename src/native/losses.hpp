@@ -1,6 +1,6 @@
-// Losses: what they say of (said, target), and the gradient of what was said.
+// Losses: their value for (output, target), and the gradient of the output.
 //
-// z is what is said and y the target; what is summed is
+// z is the output and y the target; what is summed is
 //   squared_error          (z − y)²
 //   sigmoid_squared_error  (σ(z) − y)²         document 001's adder
 //   binary_cross_entropy   −y log σ(z) − (1 − y) log(1 − σ(z))
@@ -53,13 +53,13 @@ template <class T, Criterion C> UNROLLED_INLINE Vec<T> compare(Vec<T> z, Vec<T> 
   }
 }
 
-template <class T, Criterion C> static double compare_all(const T* said, const T* target, long count, T scale, T* d) {
+template <class T, Criterion C> static double compare_all(const T* output, const T* target, long count, T scale, T* d) {
   constexpr long L = lanes<T>;
   double sum = 0;
   for (long k = 0; k < count; k += L) {
     const long n = smaller(L, count - k);
     Vec<T> gradient;
-    const Vec<T> value = compare<T, C>(load(said + k, n), load(target + k, n), scale, gradient);
+    const Vec<T> value = compare<T, C>(load(output + k, n), load(target + k, n), scale, gradient);
     store(d + k, gradient, n);
     sum += double(sum_of<T>(value, n));
   }
@@ -67,26 +67,26 @@ template <class T, Criterion C> static double compare_all(const T* said, const T
 }
 
 // Of one row of O logits; `to` is the row of d.
-template <class T> static double classify(const T* said, long target, long O, T scale, T* to) {
+template <class T> static double classify(const T* logits, long target, long O, T scale, T* to) {
   constexpr long L = lanes<T>;
-  T most = said[0];
-  for (long o = 1; o < O; ++o) most = said[o] > most ? said[o] : most;
+  T most = logits[0];
+  for (long o = 1; o < O; ++o) most = logits[o] > most ? logits[o] : most;
   T total = 0;
   for (long o = 0; o < O; o += L) {
     const long n = smaller(L, O - o);
-    const Vec<T> e = exp_of<T>(load(said + o, n) - most);
+    const Vec<T> e = exp_of<T>(load(logits + o, n) - most);
     store(to + o, e, n);
     total += sum_of<T>(e, n);
   }
   const T share = scale / total;
   for (long o = 0; o < O; ++o) to[o] *= share;
   to[target] -= scale;
-  return __builtin_log(double(total)) - (double(said[target]) - double(most));
+  return __builtin_log(double(total)) - (double(logits[target]) - double(most));
 }
 
 // The loss of `rows` rows of O numbers, and d.  inside: [rows] or null: 0 where a row does not count.
 template <class T>
-static double loss_of(const Loss& loss, const T* said, const void* target, const std::uint8_t* inside, long rows,
+static double loss_of(const Loss& loss, const T* output, const void* target, const std::uint8_t* inside, long rows,
                       long B, long O, T* d) {
   const bool classes = loss.criterion == Criterion::cross_entropy;
   const auto* class_of = static_cast<const std::int64_t*>(target);
@@ -112,13 +112,13 @@ static double loss_of(const Loss& loss, const T* said, const void* target, const
       continue;
     }
     if (classes) {
-      sum += classify(said + r * O, class_of[r], O, T(scale), d + r * O);
+      sum += classify(output + r * O, class_of[r], O, T(scale), d + r * O);
       ++r;
       continue;
     }
     long end = r + 1;
     while (end < rows && counts(end)) ++end;
-    const T *z = said + r * O, *y = numbers + r * O;
+    const T *z = output + r * O, *y = numbers + r * O;
     const long count = (end - r) * O;
     if (loss.criterion == Criterion::squared_error)
       sum += compare_all<T, Criterion::squared_error>(z, y, count, T(scale), d + r * O);

@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #endif
 
+#include "calls.hpp"
+#include "contract.hpp"
 #include "trainer.hpp"
 
 namespace unrolled {
@@ -119,47 +121,6 @@ void use_level(const std::string& name) {
   throw nanobind::value_error("this machine has no such level");
 }
 
-// The arguments of a call, all of them whole numbers: eight of the shape, then addresses, 0 for null,
-// in the order of arguments.hpp.  One flat list costs a third of a microsecond, three lists one.
-class Numbers {
- public:
-  Numbers(const nanobind::args& given, std::size_t expected) : given(given) {
-    if (given.size() != expected) throw nanobind::value_error("the native engine was given another number of arguments");
-  }
-  long number() { return nanobind::cast<long>(given[next++]); }
-  template <class T> T* at() { return reinterpret_cast<T*>(nanobind::cast<std::uintptr_t>(given[next++])); }
-
- private:
-  const nanobind::args& given;
-  std::size_t next = 0;
-};
-
-constexpr std::size_t shape_size = 8, inputs_size = 17, outputs_size = 5, gradients_size = 13;
-
-// Braces are evaluated in the order in which they stand.
-Shape shape_of(Numbers& n) {
-  return {n.number(), n.number(), n.number(), n.number(), static_cast<Forget>(n.number()),
-          n.number() != 0, n.number() != 0, static_cast<int>(n.number())};
-}
-
-template <class T> Inputs<T> inputs_of(Numbers& n) {
-  using In = const T;
-  using Flag = const std::uint8_t;
-  return {n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(),
-          n.at<Flag>(), n.at<Flag>(), n.at<Flag>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.number() != 0,
-          n.number()};
-}
-
-template <class T> Outputs<T> outputs_of(Numbers& n) {
-  return {n.at<T>(), n.at<T>(), n.at<T>(), n.at<T>(), n.at<T>()};
-}
-
-template <class T> Gradients<T> gradients_of(Numbers& n) {
-  using In = const T;
-  return {n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<In>(), n.at<T>(), n.at<T>(),
-          n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>(),  n.at<T>()};
-}
-
 template <class T> const Entry<T>& entry();
 template <> const Entry<float>& entry() { return *chosen.f32; }
 template <> const Entry<double>& entry() { return *chosen.f64; }
@@ -185,25 +146,18 @@ class Weights {
 };
 
 template <class T> void forward(Weights* weights, const nanobind::args& given) {
-  Numbers n(given, shape_size + inputs_size + outputs_size);
-  const Shape shape = shape_of(n);
-  const Inputs<T> in = inputs_of<T>(n);
-  const Outputs<T> out = outputs_of<T>(n);
-  unlocked(shape, [&] {
+  const auto call = ForwardCall::read<T, Pass<T>>(given);
+  unlocked(call, [&] {
     // A second thread in the same layer packs for itself.
     std::unique_lock<std::mutex> lock;
     if (weights) lock = std::unique_lock(weights->mutex, std::try_to_lock);
-    entry<T>().forward(shape, in, out, lock.owns_lock() ? &weights->kept : nullptr);
+    entry<T>().forward(call, call, call, lock.owns_lock() ? &weights->kept : nullptr);
   });
 }
 
 template <class T> void backward(const nanobind::args& given) {
-  Numbers n(given, shape_size + inputs_size + outputs_size + gradients_size);
-  const Shape shape = shape_of(n);
-  const Inputs<T> in = inputs_of<T>(n);
-  const Outputs<T> out = outputs_of<T>(n);
-  const Gradients<T> d = gradients_of<T>(n);
-  unlocked(shape, [&] { entry<T>().backward(shape, in, out, d); });
+  const auto call = BackwardCall::read<T, Pass<T>>(given);
+  unlocked(call, [&] { entry<T>().backward(call, call, call, call); });
 }
 
 // Layers stepped one after the other, each reading where the one below writes.
@@ -216,10 +170,8 @@ class Stack {
     for (Stepper* layer : layers) layer->drop(layer);
   }
   template <class T> void add(const nanobind::args& given) {
-    Numbers n(given, shape_size + inputs_size + outputs_size);
-    const Shape shape = shape_of(n);
-    const Inputs<T> in = inputs_of<T>(n);
-    layers.push_back(entry<T>().stepper(shape, in, outputs_of<T>(n)));
+    const auto call = ForwardCall::read<T, Pass<T>>(given);
+    layers.push_back(entry<T>().stepper(call, call, call));
   }
   void step() {
     for (Stepper* layer : layers) layer->step(layer);
@@ -231,18 +183,12 @@ class Stack {
 
 template <class T> double busy(long rounds) { return entry<T>().busy(rounds); }
 
-template <class T> void sigmoid(const nanobind::args& given) {
-  Numbers n(given, 3);
-  const T* from = n.at<const T>();
-  T* to = n.at<T>();
-  entry<T>().sigmoid(from, to, n.number());
+template <class T> void sigmoid(std::uintptr_t from, std::uintptr_t to, long count) {
+  entry<T>().sigmoid(reinterpret_cast<const T*>(from), reinterpret_cast<T*>(to), count);
 }
 
-template <class T> void tanh(const nanobind::args& given) {
-  Numbers n(given, 3);
-  const T* from = n.at<const T>();
-  T* to = n.at<T>();
-  entry<T>().tanh(from, to, n.number());
+template <class T> void tanh(std::uintptr_t from, std::uintptr_t to, long count) {
+  entry<T>().tanh(reinterpret_cast<const T*>(from), reinterpret_cast<T*>(to), count);
 }
 
 }  // namespace
@@ -264,6 +210,7 @@ NB_MODULE(_native, m) {
       .def("add_f32", &Stack::add<float>)
       .def("add_f64", &Stack::add<double>)
       .def("step", &Stack::step);
+  bind_contract(m);
   bind_trainer<float>(m, "Trainer_f32", entry<float>);
   bind_trainer<double>(m, "Trainer_f64", entry<double>);
   m.def("busy_f32", busy<float>);

@@ -161,14 +161,13 @@ static void columns_tile(const T* d_a, long pitch, long row, long gate_blocks, c
 template <class T> using ColumnsTile = void (*)(const T*, long, long, long, const T*, T* const*);
 
 template <class T, int N> static ColumnsTile<T> columns_tile_of(long rows) {
-  constexpr int held = registers == 16 ? 12 : 24;
   switch (rows) {
     case 1: return columns_tile<T, 1, N>;
     case 2: return columns_tile<T, 2, N>;
     case 3: return columns_tile<T, 3, N>;
-    case 4: return columns_tile<T, 4 * N <= held ? 4 : 1, N>;
-    case 5: return columns_tile<T, 5 * N <= held ? 5 : 1, N>;
-    default: return columns_tile<T, 6 * N <= held ? 6 : 1, N>;
+    case 4: return columns_tile<T, 4 * N <= held_sums ? 4 : 1, N>;
+    case 5: return columns_tile<T, 5 * N <= held_sums ? 5 : 1, N>;
+    default: return columns_tile<T, 6 * N <= held_sums ? 6 : 1, N>;
   }
 }
 
@@ -191,7 +190,7 @@ static void gates_to_columns(const T* d_a, long pitch, long first, long rows, lo
   const long vectors = blocks_of(N, L);
   for (long n = 0; n < vectors;) {
     const long width = panel_width(vectors - n, rows_at_once);
-    const long most = smaller(6, (registers == 16 ? 12 : 24) / width);
+    const long most = smaller(6, held_sums / width);
     for (long r = 0; r < rows;) {
       const long take = blocks_of(rows - r, blocks_of(rows - r, most));
       T* at[6];
@@ -232,7 +231,7 @@ template <class T>
 static void weights_gradient(const T* d_a, long pitch, long rows, long gate_blocks, const T* read, long stride,
                              T* sums) {
   constexpr long L = lanes<T>;
-  constexpr int N = 3, most = (registers == 16 ? 12 : 24) / N, R = L < most ? int(L) : most;
+  constexpr int N = 3, most = held_sums / N, R = L < most ? int(L) : most;
   constexpr long depth = 128, near = (1L << 20) / long(sizeof(T));
   const long vectors = stride / L;
   const long some = near / (rows * L) < 1 ? 1 : near / (rows * L);

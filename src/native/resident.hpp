@@ -48,11 +48,11 @@ template <class T> struct Resident {
   Resident(const Resident&) = delete;
   Resident& operator=(const Resident&) = delete;
 
-  // For the backward pass of another batch of T steps and B rows.
-  Few<T>* again(long T_, long B, const Rule& rule, double clip) {
+  // For the backward pass of another batch of so many steps and rows.
+  Few<T>* again(long steps, long rows, const Rule& rule, double clip) {
     const bool plain = rule.method == Method::sgd && rule.momentum == 0 && rule.decay == 0 && clip <= 0;
     // Between the chunks of a longer batch the weights are still needed.
-    const bool spent = plain && T_ <= chunk_steps(B);
+    const bool spent = plain && steps <= chunk_steps(rows);
     few.begun = few.turned = false;
     few.rate = T(rule.rate);
     few.spent_x = spent && moved[0].entry;

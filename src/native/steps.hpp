@@ -21,8 +21,8 @@ template <class T> struct Passes {
 template <class T> static void enter(const Training<T>& net, const Batch<T>& batch) {
   const T* x = batch.x;
   for (TrainedLayer<T>* layer = net.layers; layer < net.layers + net.depth; ++layer) {
-    layer->shape.T = batch.T_;
-    layer->shape.B = batch.B;
+    layer->shape.T = batch.steps;
+    layer->shape.B = batch.rows;
     layer->in.x = x;
     layer->in.h_0 = batch.fresh ? nullptr : layer->h;
     layer->in.c_0 = batch.fresh ? nullptr : layer->c;
@@ -50,20 +50,20 @@ static double learn(Training<T>& net, const Batch<T>& batch, const Passes<T>& pa
   TrainedLayer<T>& top = net.layers[net.depth - 1];
   const bool last = net.head.last;
   const T* h = last ? top.out.h_n : top.out.y;
-  const long rows = last ? batch.B : batch.T_ * batch.B;
-  say(net.head, h, rows);
-  const double value = loss_of(net.loss, net.head.said, batch.target, last ? nullptr : batch.inside, rows, batch.B,
-                               net.head.O, net.head.d_said);
+  const long rows = last ? batch.rows : batch.steps * batch.rows;
+  head_forward(net.head, h, rows);
+  const double value = loss_of(net.loss, net.head.output, batch.target, last ? nullptr : batch.inside, rows, batch.rows,
+                               net.head.O, net.head.d_output);
   if (!__builtin_isfinite(value)) return value;
-  say_backward(net.head, h, rows);
-  top.d.y = last ? nullptr : net.head.d_h;
-  top.d.h_n = last ? net.head.d_h : nullptr;
+  head_backward(net.head, h, rows);
+  top.d.d_y = last ? nullptr : net.head.d_h;
+  top.d.d_h_n = last ? net.head.d_h : nullptr;
   for (long k = net.depth; k-- > 0;) {
     const TrainedLayer<T>& layer = net.layers[k];
     if (layer.elman)
       elman_backward(layer);
     else
-      passes.backward_with(residents ? residents[k]->again(batch.T_, batch.B, net.rule, net.clip) : nullptr, layer.shape,
+      passes.backward_with(residents ? residents[k]->again(batch.steps, batch.rows, net.rule, net.clip) : nullptr, layer.shape,
                            layer.in, layer.out, layer.d);
   }
   return value;
@@ -121,7 +121,7 @@ static long make_few(Training<T>& net, const Batch<T>* batches, long count, T* l
     hold(false);
     return made;
   }
-  Resident<T> resident(net.layers[from], batches->B, net.learned, net.parameters);
+  Resident<T> resident(net.layers[from], batches->rows, net.learned, net.parameters);
   residents[from] = &resident;
   return make_few(net, batches, count, losses, passes, residents, from + 1);
 }
@@ -134,9 +134,9 @@ static long train(Training<T>& net, const Batch<T>* batches, long count, T* loss
   long made = 0;
   while (made < count && net.stop == Stop::none) {
     // Those that follow with as many rows; what packs the weights depends on that alone.
-    const long B = batches[made].B;
+    const long B = batches[made].rows;
     long some = 1;
-    while (made + some < count && batches[made + some].B == B) ++some;
+    while (made + some < count && batches[made + some].rows == B) ++some;
     const bool few = B <= few_rows && !net.layers->elman;
     made += few ? make_few(net, batches + made, some, losses + made, passes, residents.at, 0)
                 : make_steps<T>(net, batches + made, some, losses + made, passes, nullptr);

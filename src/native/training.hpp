@@ -9,74 +9,136 @@
 
 namespace unrolled {
 
-enum class Activation { tanh, sigmoid, relu };
-enum class Criterion { squared_error, sigmoid_squared_error, binary_cross_entropy, cross_entropy };
-enum class Over { sum, rows, mean };  // the loss is divided by nothing, by B, or by what it sums over
-enum class Method { sgd, adagrad, adam, adamw, rmsprop };
-enum class Stop { none, loss, gradient };
+#define UNROLLED_ACTIVATION(MEMBER) MEMBER(tanh) MEMBER(sigmoid) MEMBER(relu)
+enum class Activation { UNROLLED_ACTIVATION(UNROLLED_MEMBER) };
+
+#define UNROLLED_CRITERION(MEMBER) \
+  MEMBER(squared_error)            \
+  MEMBER(sigmoid_squared_error)    \
+  MEMBER(binary_cross_entropy)     \
+  MEMBER(cross_entropy)
+enum class Criterion { UNROLLED_CRITERION(UNROLLED_MEMBER) };
+
+// The loss is divided by nothing, by B, or by what it sums over.
+#define UNROLLED_OVER(MEMBER) MEMBER(sum) MEMBER(rows) MEMBER(mean)
+enum class Over { UNROLLED_OVER(UNROLLED_MEMBER) };
+
+#define UNROLLED_METHOD(MEMBER) MEMBER(sgd) MEMBER(adagrad) MEMBER(adam) MEMBER(adamw) MEMBER(rmsprop)
+enum class Method { UNROLLED_METHOD(UNROLLED_MEMBER) };
+
+// What was not finite, so that the steps ended.
+#define UNROLLED_STOP(MEMBER) MEMBER(none) MEMBER(loss) MEMBER(gradient)
+enum class Stop { UNROLLED_STOP(UNROLLED_MEMBER) };
 
 constexpr long slack = 16;
 
-// One training step's data, eight whole numbers as Python lays them out.
+// target: [T, B, O] or [B, O] of T; of cross_entropy [T, B] or [B] of int64.
+// fresh: whether the state before the step is zero, and not what the step before left.
+#define UNROLLED_BATCH(FIELD)                                                        \
+  FIELD(long, steps)                /* T */                                          \
+  FIELD(long, rows)                 /* B */                                          \
+  FIELD(const T*, x)                /* [T, B, I] */                                  \
+  FIELD(const void*, target)                                                         \
+  FIELD(const std::uint8_t*, carry) /* [T, B] or null; these three as in `Inputs` */ \
+  FIELD(const std::uint8_t*, live)                                                   \
+  FIELD(const std::uint8_t*, inside)                                                 \
+  FIELD(long, fresh)
+
+// One training step's data: a row of the table that Python lays out, a whole number for each field.
 template <class T> struct Batch {
-  long T_, B;
-  const T* x;                 // [T, B, I]
-  const void* target;         // [T, B, O] or [B, O] of T; of cross_entropy [T, B] or [B] of int64
-  const std::uint8_t* carry;  // [T, B] or null; these three as in `Inputs`
-  const std::uint8_t* live;
-  const std::uint8_t* inside;
-  long fresh;  // whether the state before it is zero, and not what the step before left
+  UNROLLED_BATCH(UNROLLED_FIELD)
 };
+
+#define UNROLLED_KIND(FIELD) FIELD(Activation, activation)
+
+#define UNROLLED_STATE(FIELD)    \
+  FIELD(T*, h) /* [B, H] */      \
+  FIELD(T*, c) /* [B, H]; of an Elman network null */
 
 // A layer of either kind.  What is of one batch (T, B, x, the masks) is filled in at each step.
 template <class T> struct TrainedLayer {
-  bool elman;             // h = s(a) and nothing else: `in` has no p, `out` no gates and c
-  Activation activation;  // of an Elman network
+  bool elman;  // h = s(a) and nothing else: `in` has no p, `out` no gates and c
+  UNROLLED_KIND(UNROLLED_FIELD)
   Shape shape;
   Inputs<T> in;
-  Outputs<T> out;   // y: [rows, H] + slack; of an Elman network after B·H numbers for h_0
-  Gradients<T> d;   // d_x of the lowest layer is null
-  T *h, *c;         // [B, H]: the state that is carried; c of an Elman network is null
+  Outputs<T> out;  // y: [rows, H] + slack; of an Elman network after B·H numbers for h_0
+  Gradients<T> d;  // d_x of the lowest layer is null
+  // The state that is carried.
+  UNROLLED_STATE(UNROLLED_FIELD)
 };
 
+#define UNROLLED_HEAD(FIELD)                                                 \
+  FIELD(long, O)                                                             \
+  FIELD(const T*, w) /* [O, H], or null: the output is the first O units of h */ \
+  FIELD(const T*, b) /* [O] or null */                                       \
+  FIELD(bool, last)  /* reads h after each row's last step, and not at every step */
+
 template <class T> struct Head {
-  long H, O;
-  const T* w;   // [O, H], or null: the first O units of h are what is said
-  const T* b;   // [O] or null
-  bool last;    // reads h after each row's last step, and not at every step
-  T* said;      // [rows, O]
-  T* d_said;    // [rows, O]
+  UNROLLED_HEAD(UNROLLED_FIELD)
+  long H;
+  T* output;    // [rows, O]
+  T* d_output;  // [rows, O]
   T* d_h;       // [rows, H]: the gradient of what is read
   T* d_w;       // [O, H]
   T* d_b;       // [O]
 };
 
+#define UNROLLED_LOSS(FIELD)  \
+  FIELD(Criterion, criterion) \
+  FIELD(Over, over)           \
+  FIELD(double, factor)       \
+  FIELD(long, ignored) /* the class that does not count */
+
 struct Loss {
-  Criterion criterion;
-  Over over;
-  double factor;
-  long ignored;  // the class that does not count
+  UNROLLED_LOSS(UNROLLED_FIELD)
 };
+
+#define UNROLLED_RULE(FIELD) \
+  FIELD(Method, method)      \
+  FIELD(double, rate)        \
+  FIELD(double, decay)       \
+  FIELD(double, momentum)    \
+  FIELD(double, dampening)   \
+  FIELD(double, beta1)       \
+  FIELD(double, beta2)       \
+  FIELD(double, eps)         \
+  FIELD(double, rate_decay)  \
+  FIELD(bool, nesterov)      \
+  FIELD(bool, centered)
 
 // torch's hyperparameters; a method reads those that it has.
 struct Rule {
-  Method method;
-  double rate, decay, momentum, dampening, beta1, beta2, eps, rate_decay;
-  bool nesterov, centered;
+  UNROLLED_RULE(UNROLLED_FIELD)
 };
 
-// A parameter that is learnt, its gradient, and the tensors of the optimiser's state.
+// step: torch's count of updates, a float of its own for each parameter; null with sgd.
+// fresh: sgd's `first` holds nothing yet.
+#define UNROLLED_LEARNED(FIELD)                                                            \
+  FIELD(T*, value)  /* [count] */                                                          \
+  FIELD(long, count)                                                                       \
+  FIELD(T*, first)  /* sgd and rmsprop: momentum; adagrad: sum; adam: exp_avg; or null */ \
+  FIELD(T*, second) /* adam: exp_avg_sq; rmsprop: square_avg; or null */                  \
+  FIELD(T*, third)  /* rmsprop: grad_avg; or null */                                      \
+  FIELD(float*, step)                                                                      \
+  FIELD(bool, fresh)
+
+// A parameter that is learnt, the tensors of the optimiser's state, and its gradient.
 template <class T> struct Learned {
-  T* value;
+  UNROLLED_LEARNED(UNROLLED_FIELD)
   const T* gradient;
-  T* first;    // sgd and rmsprop: momentum; adagrad: sum; adam: exp_avg; or null
-  T* second;   // adam: exp_avg_sq; rmsprop: square_avg
-  T* third;    // rmsprop: grad_avg
-  float* step;  // torch's count of updates, a float of its own for each parameter; null with sgd
-  long count;
-  bool fresh;   // sgd: `first` holds nothing yet
-  bool spent;   // the backward pass has made this step's update already
+  bool spent;  // the backward pass has made this step's update already
 };
+
+// Memory for batches of up to so many rows.
+#define UNROLLED_ROOM(FIELD)     \
+  FIELD(long, most_rows) /* T·B */ \
+  FIELD(long, most_B)
+
+// Steps that are to be made, and where their losses go.
+#define UNROLLED_BLOCK(FIELD)                       \
+  FIELD(const Batch<T>*, batches) /* [count] */     \
+  FIELD(long, count)                                \
+  FIELD(T*, losses)               /* [count] */
 
 template <class T> struct Training {
   TrainedLayer<T>* layers;

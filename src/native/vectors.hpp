@@ -39,8 +39,9 @@ template <class T> using Wrapping = typename VectorOf<T>::wrapping;
 // Numbers in a vector.
 template <class T> constexpr long lanes = VECTOR_BYTES / long(sizeof(T));
 
-// Vector registers: how many sums a product keeps at once.
+// Vector registers, and how many sums a product keeps in them at once: the others are for the operands.
 constexpr int registers = VECTOR_BYTES == 64 ? 32 : 16;
+constexpr int held_sums = registers == 16 ? 12 : 24;
 
 template <class T> UNROLLED_INLINE Vec<T> all(T value) { return value - Vec<T>{}; }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cases import CELLS, make_inputs, make_masks, name_of, native_level
 from unrolled import LSTM, Cell, _native
-from unrolled.engines import Gradients, Inputs, cpu
+from unrolled.engines import Backward, Gradients, Inputs, cpu
 from unrolled.engines.masks import StateMasks
 
 LEVELS = _native.levels()
@@ -80,7 +80,7 @@ def forward_and_backward(
             out, _ = cpu.forward(cell, inputs, masks, save=True)
             d = Gradients(torch.ones_like(out.y), out.h_n, out.c_n, None, None)
             needs = tuple(t is not None for t in inputs)
-            grads = cpu.backward(cell, inputs, masks, out, None, d, needs)
+            grads = cpu.backward(Backward(cell, inputs, masks, out, None, d, needs))
     finally:
         torch.set_num_threads(before)
     return [t for t in out if t is not None], [g for g in grads if g is not None]

@@ -23,6 +23,7 @@ from cases import (
 )
 from unrolled import _native
 from unrolled.engines import (
+    Backward,
     Choice,
     Declined,
     Forward,
@@ -51,7 +52,8 @@ def run(
     needs = tuple(t is not None for t in inputs)
     with torch.no_grad():
         out, saved = engine_named(engine).forward(cell, inputs, masks, save=True, trace=False)
-        grads = engine_named(engine).backward(cell, inputs, masks, out, saved, d, needs)
+        back = Backward(cell, inputs, masks, out, saved, d, needs)
+        grads = engine_named(engine).backward(back)
     return list(out[:3]), grads
 
 
@@ -97,7 +99,7 @@ def test_hand_written_backward_is_the_gradient(
     exact = torch.autograd.grad(out, there, list(d))
     needs = tuple(t is not None for t in inputs)
     with torch.no_grad():
-        grads = reference.backward(cell, inputs, masks, out, None, d, needs)
+        grads = reference.backward(Backward(cell, inputs, masks, out, None, d, needs))
     found = [g for g in grads if g is not None]
     assert len(found) == len(exact)
     assert max(error(f, e) for f, e in zip(found, exact, strict=True)) <= 1e-10

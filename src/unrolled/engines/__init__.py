@@ -6,6 +6,7 @@ do, with its reason, and never does something else instead.  It keeps no state b
 
 from unrolled.engines.choice import check_name, choose, engine_named, engine_names
 from unrolled.engines.protocol import (
+    Backward,
     Choice,
     Declined,
     Engine,
@@ -17,6 +18,7 @@ from unrolled.engines.protocol import (
 )
 
 __all__ = [
+    "Backward",
     "Choice",
     "Declined",
     "Engine",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unrolled.engines.masks import StateMasks
-from unrolled.engines.protocol import Forward, Gradients, Inputs, Request, recorded_backward
+from unrolled.engines.protocol import Backward, Forward, Inputs, Request, recorded_backward
 from unrolled.equations import Cell
 
 __all__ = ["backward", "forward", "skips", "supports"]
@@ -63,15 +63,7 @@ def forward(
     return Forward(*(None if t is None else t.detach() for t in out)), (leaves, out)  # type: ignore[arg-type]
 
 
-def backward(
-    cell: Cell,
-    inputs: Inputs,
-    masks: StateMasks,
-    out: Forward,
-    saved: Any,
-    d: Gradients,
-    needs: tuple[bool, ...],
-) -> list[Tensor | None]:
+def backward(back: Backward) -> list[Tensor | None]:
     """Torch's backward pass; see `unrolled.engines.Engine`."""
-    leaves, recorded = saved
-    return recorded_backward(leaves, recorded, d, needs)
+    leaves, recorded = back.saved
+    return recorded_backward(leaves, recorded, back.d, back.needs)

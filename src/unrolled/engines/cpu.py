@@ -1,7 +1,9 @@
 """The native engine: every cell and every mask in C++, float32 and float64, on the CPU.
 
 The only file that imports the extension.  Here tensors are checked and made contiguous, outputs are
-allocated, and addresses are handed over; what is computed is in ``src/native``.
+allocated, and addresses are handed over in the order of `unrolled.engines.calls`; what is computed
+is in ``src/native``.  Where the extension is not there, or takes something else than is handed
+over, the engine declines.
 """
 
 from __future__ import annotations
@@ -9,47 +11,36 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from unrolled.engines.calls import Calls, Layer, Trainer, mismatch
 from unrolled.engines.masks import StateMasks
-from unrolled.engines.protocol import Forward, Gradients, Inputs, Request
+from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell
 
 try:
     import unrolled._native as _native
 except ImportError as error:
     _missing: str | None = f"the extension is not built ({error})"
-    warnings.warn(
-        f"unrolled runs without its native engine: {_missing}; "
-        "torch's own and the reference do its work, more slowly.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
 else:
     _missing = None
-    _wanted = os.environ.get("UNROLLED_LEVEL")
-    if _wanted:
-        if _wanted not in _native.levels():
-            raise ImportError(
-                f"UNROLLED_LEVEL={_wanted} is not a level of this machine: "
-                f"use one of {', '.join(_native.levels())}, or unset it."
-            )
-        _native.use_level(_wanted)
 
 __all__ = [
     "Steps",
+    "address",
     "backward",
     "built",
     "calls",
-    "cell_numbers",
     "dense",
     "forward",
-    "kept_weights",
+    "layer",
     "level",
+    "number",
     "peak",
     "skips",
     "supports",
@@ -57,8 +48,6 @@ __all__ = [
 ]
 
 skips = True
-
-_FORGET = ("learned", "one", "coupled")
 
 
 def built() -> bool:
@@ -99,24 +88,31 @@ def supports(request: Request) -> str | None:
     return None
 
 
-def calls(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The kernel's forward and backward pass: numbers in the order of ``arguments.hpp``."""
+def number(kind: str, word: str) -> int:
+    """The extension's number for a word, such as ``"coupled"`` of the kind ``"Forget"``."""
+    return _numbers[kind][word]
+
+
+def layer(cell: Cell, width: int, hidden: int, weights: Sequence[int]) -> Layer:
+    """A layer as the extension is told of it; ``weights``: where w_ih to p lie, 0 for None."""
+    identity = cell.output == "identity"
+    return Layer(width, hidden, number("Forget", cell.forget), cell.peephole, identity, *weights)
+
+
+def calls(told: Layer, dtype: torch.dtype) -> Calls:
+    """A layer's calls for whoever calls again: its packed weights are kept from call to call."""
+    run, back = _passes(dtype)
+    return Calls(told, partial(run, _native.Weights()), back)
+
+
+def _passes(dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
     if dtype == torch.float32:
         return _native.forward_f32, _native.backward_f32
     return _native.forward_f64, _native.backward_f64
 
 
-def cell_numbers(cell: Cell) -> tuple[int, int, int]:
-    """A cell as the kernel is told of it."""
-    return _FORGET.index(cell.forget), int(cell.peephole), int(cell.output == "identity")
-
-
-def kept_weights() -> Any:
-    """Where the kernel keeps packed weights from call to call, for whoever calls again."""
-    return _native.Weights()
-
-
-def _address(t: Tensor | None) -> int:
+def address(t: Tensor | None) -> int:
+    """Where a tensor lies; 0 for None."""
     return 0 if t is None else t.data_ptr()
 
 
@@ -183,34 +179,63 @@ class Steps:
         fixed = (inputs.x, inputs.h_0, inputs.c_0, y)
         if not all(t.is_contiguous() for t in fixed):
             raise ValueError("a stepper's tensors must be contiguous.")
-        call = _Call(cell, inputs, masks)
-        out = [_address(t) for t in (y, inputs.h_0, inputs.c_0, None, None)]
-        add = self._stack.add_f32 if call.dtype == torch.float32 else self._stack.add_f64
-        add(*call.shape, *call.inputs, *out)
+        add = self._stack.add_f32 if y.dtype == torch.float32 else self._stack.add_f64
+        call = _Call(cell, inputs, masks, (add, add))
+        call.forward(y, inputs.h_0, inputs.c_0, None, None)
         self._kept.append((call, y))
 
 
+_MASKS = (
+    "carry",
+    "live",
+    "inside",
+    "recur",
+    "update",
+    "keep_h",
+    "keep_c",
+    "to_start",
+    "keep_step",
+)
+
+
 class _Call:
-    """The arguments of one call as the extension takes them, kept alive while it runs."""
+    """One call with all that it reads, checked, dense, and alive while it runs."""
 
-    def __init__(self, cell: Cell, inputs: Inputs, masks: StateMasks) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        inputs: Inputs,
+        masks: StateMasks,
+        passes: tuple[Callable[..., None], Callable[..., None]],
+    ) -> None:
+        steps, rows, width = inputs.x.shape
         hidden = inputs.w_hh.shape[1]
-        carry, live, recur, update, *keep = masks.tensors()
-        same = all(t is None or t.stride()[:2] == (0, 0) for t in keep)  # zoneout's expected value
-        if same:
-            keep = [None if t is None else t[0, 0] for t in keep]
-        given = (*_checked(cell, inputs), carry, live, masks.inside, recur, update, *keep)
-        self.kept = [dense(t) for t in given]
-        self.inputs = [0 if t is None else t.data_ptr() for t in self.kept]
-        self.inputs += [int(masks.to_start), 0 if same else hidden]
-        self.shape = [*inputs.x.shape, hidden, *cell_numbers(cell), torch.get_num_threads()]
-        self.dtype = inputs.x.dtype
+        self.size = steps, rows
+        self.kept = [dense(t) for t in _checked(cell, inputs)]
+        told = layer(cell, width, hidden, list(map(address, self.kept[3:])))
+        self._calls = Calls(told, *passes, self._masks(masks, hidden))
 
-    def forward(self, out: list[int]) -> None:
-        calls(self.dtype)[0](None, *self.shape, *self.inputs, *out)
+    def _masks(self, masks: StateMasks, hidden: int) -> list[int]:
+        """The addresses and numbers of ``_MASKS``; none where no mask does anything."""
+        if not masks.names() and masks.inside is None:
+            return []
+        given: dict[str, Any] = {name: getattr(masks, name) for name in _MASKS[:-1]}
+        keep = [t for t in (masks.keep_h, masks.keep_c) if t is not None]
+        same = all(t.stride()[:2] == (0, 0) for t in keep)  # zoneout's expected value
+        for name in ("keep_h", "keep_c"):
+            if same and given[name] is not None:
+                given[name] = given[name][0, 0]
+        tensors = [dense(given[name]) for name in _MASKS[:-2]]
+        self.kept += tensors
+        return [*map(address, tensors), int(masks.to_start), 0 if same else hidden]
 
-    def backward(self, given: list[int]) -> None:
-        calls(self.dtype)[1](*self.shape, *self.inputs, *given)
+    def forward(self, *out: Tensor | None) -> None:
+        read: Any = (*self.kept[:3], *out)
+        self._calls.forward(*self.size, *read)
+
+    def backward(self, *lists: Sequence[Tensor | None]) -> None:
+        out, d_out, d_in = (list(map(address, tensors)) for tensors in lists)
+        self._calls.backward(*self.size, list(map(address, self.kept[:3])), out, d_out, d_in)
 
 
 def forward(
@@ -227,20 +252,14 @@ def forward(
         c = x.new_empty(steps, rows, hidden)
     out = Forward(y, h_n, c_n, gates, c)
     if rows:
-        _Call(cell, inputs, masks).forward([_address(t) for t in out])
+        passes = _passes(x.dtype)
+        _Call(cell, inputs, masks, (partial(passes[0], None), passes[1])).forward(*out)
     return out, None
 
 
-def backward(
-    cell: Cell,
-    inputs: Inputs,
-    masks: StateMasks,
-    out: Forward,
-    saved: Any,
-    d: Gradients,
-    needs: tuple[bool, ...],
-) -> list[Tensor | None]:
+def backward(back: Backward) -> list[Tensor | None]:
     """All gradients in one call, that of x only if wanted; see `unrolled.engines.Engine`."""
+    cell, inputs, masks, out, _, d, needs = back
     x, h_0, c_0, w_ih, w_hh, *_ = inputs
     empty = torch.empty if x.shape[1] else torch.zeros
     d_x = empty(x.shape, dtype=x.dtype, device=x.device) if needs[0] else None
@@ -253,13 +272,42 @@ def backward(
     )
     d_p = None if inputs.p is None else empty(inputs.p.shape, dtype=x.dtype, device=x.device)
     if x.shape[1]:
-        kept = [dense(t) for t in (*out, *d)]
         written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p]
-        _Call(cell, inputs, masks).backward([_address(t) for t in (*kept, *written)])
+        call = _Call(cell, inputs, masks, _passes(x.dtype))
+        call.backward([dense(t) for t in out], [dense(t) for t in d], written)
     return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p, None]
 
 
-def trainer(dtype: torch.dtype, threads: int) -> Any:
-    """What makes whole training steps; see ``trainer.hpp``."""
+def trainer(dtype: torch.dtype, threads: int) -> Trainer:
+    """What makes whole training steps of a network, which it is then told of."""
     kind = _native.Trainer_f32 if dtype == torch.float32 else _native.Trainer_f64
-    return kind(threads)
+    return Trainer(kind(threads))
+
+
+def _look() -> str | None:
+    """Why the extension cannot be used; its level is chosen here if it can."""
+    if _missing is not None:
+        return _missing
+    other = mismatch(_native, _MASKS)
+    if other is not None:
+        return f"the extension is not that of this package: {other}"
+    wanted = os.environ.get("UNROLLED_LEVEL")
+    if wanted and wanted not in _native.levels():
+        raise ImportError(
+            f"UNROLLED_LEVEL={wanted} is not a level of this machine: "
+            f"use one of {', '.join(_native.levels())}, or unset it."
+        )
+    if wanted:
+        _native.use_level(wanted)
+    return None
+
+
+_missing = _look()
+_numbers: dict[str, dict[str, int]] = {} if _missing else _native.members()
+if _missing:
+    warnings.warn(
+        f"unrolled runs without its native engine: {_missing}; "
+        "torch's own and the reference do its work, more slowly.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -13,6 +13,7 @@ from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
 
 __all__ = [
+    "Backward",
     "Choice",
     "Declined",
     "Engine",
@@ -58,6 +59,18 @@ class Gradients(NamedTuple):
     c: Tensor | None
 
 
+class Backward(NamedTuple):
+    """What a backward pass is given: a call, what it gave, and the gradient that reaches that."""
+
+    cell: Cell
+    inputs: Inputs
+    masks: StateMasks
+    out: Forward  # with gates and c
+    saved: Any  # what the engine's forward pass gave to be handed over
+    d: Gradients
+    needs: tuple[bool, ...]  # of each of the inputs, whether its gradient is wanted
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked of an engine, in the words in which it may decline."""
@@ -85,17 +98,8 @@ class Engine(Protocol):
     ) -> tuple[Forward, Any]:
         """Run; ``save`` what `backward` wants (the second value is handed to it as it is)."""
 
-    def backward(
-        self,
-        cell: Cell,
-        inputs: Inputs,
-        masks: StateMasks,
-        out: Forward,
-        saved: Any,
-        d: Gradients,
-        needs: tuple[bool, ...],
-    ) -> list[Tensor | None]:
-        """The gradient of each of ``inputs``; None where ``needs`` is False."""
+    def backward(self, back: Backward) -> list[Tensor | None]:
+        """The gradient of each of ``back.inputs``; None where ``back.needs`` is False."""
 
 
 class Declined(RuntimeError):

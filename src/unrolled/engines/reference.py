@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 
 from unrolled import equations
 from unrolled.engines.masks import StateMasks, blank
-from unrolled.engines.protocol import Forward, Gradients, Inputs, Request
+from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell, Gates
 
 __all__ = ["backward", "forward", "skips", "supports"]
@@ -91,20 +91,13 @@ def _or_zero(d: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if d is None else d
 
 
-def backward(
-    cell: Cell,
-    inputs: Inputs,
-    masks: StateMasks,
-    out: Forward,
-    saved: None,
-    d: Gradients,
-    needs: tuple[bool, ...],
-) -> list[Tensor | None]:
+def backward(back: Backward) -> list[Tensor | None]:
     """Backpropagation through time, by hand; see `unrolled.engines.Engine`.
 
     Only y, c and the four gates were saved; what a step started from, c_new and h_new are made
     again from them, which is cheaper than to keep them.
     """
+    cell, inputs, masks, out, _, d, needs = back
     x, h_0, c_0, w_ih, w_hh, _, _, p, w_hr = inputs
     assert out.gates is not None
     assert out.c is not None

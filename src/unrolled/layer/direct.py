@@ -23,11 +23,9 @@ from unrolled.layer.recurrence import differentiable_backward
 __all__ = ["run"]
 
 State = tuple[Tensor, Tensor]
-_NO_MASKS = (0,) * 9
 
 # Bound once: an attribute of a module costs as much as the question.
 _default_dtype = torch.get_default_dtype
-_threads = torch.get_num_threads
 
 
 def _plain(t: Any, dtype: torch.dtype) -> bool:
@@ -124,7 +122,7 @@ def _one(
                 return out[:3]  # type: ignore[no-any-return]
     if seen is None:
         return _forward(layer, x, h_0, c_0, None, None)
-    saved = _saved(x, layer.numbers[1])
+    saved = _saved(x, layer.sizes[1])
     seen.append(Forward(*_forward(layer, x, h_0, c_0, *saved), *saved))
     return seen[-1][:3]
 
@@ -150,26 +148,10 @@ def _forward(
     c: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     steps, rows, _ = x.shape
-    hidden, lead = layer.numbers[1], layer.lead
+    hidden, lead = layer.sizes[1], layer.lead
     empty = _maker(x)
     y, h_n, c_n = empty(steps, rows, hidden), empty(*lead, rows, hidden), empty(*lead, rows, hidden)
-    layer.forward(
-        layer.kept,
-        steps,
-        rows,
-        *layer.numbers,
-        _threads(),
-        x.data_ptr(),
-        0 if h_0 is None else h_0.data_ptr(),
-        0 if c_0 is None else c_0.data_ptr(),
-        *layer.addresses,
-        *_NO_MASKS,
-        y.data_ptr(),
-        h_n.data_ptr(),
-        c_n.data_ptr(),
-        0 if gates is None else gates.data_ptr(),
-        0 if c is None else c.data_ptr(),
-    )
+    layer.forward(steps, rows, x, h_0, c_0, y, h_n, c_n, gates, c)
     return y, h_n, c_n
 
 
@@ -186,7 +168,7 @@ class _Direct(torch.autograd.Function):
         c_0: Tensor | None,
         *weights: Tensor,
     ) -> tuple[Tensor, ...]:
-        gates, c = _saved(x, layer.numbers[1])
+        gates, c = _saved(x, layer.sizes[1])
         out = _forward(layer, x, h_0, c_0, gates, c)
         ctx.layer = layer
         ctx.known = _memory((x, out[0], gates, c, h_0, c_0))
@@ -202,10 +184,11 @@ class _Direct(torch.autograd.Function):
         if torch.is_grad_enabled() or batched(d):
             with torch.enable_grad():
                 return None, None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs)
-        own, lent = _memory(tensors[:6]), _memory(weights)
-        if own != ctx.known or lent != layer.present:
+        own, calls = _memory(tensors[:6]), layer.calls
+        if own != ctx.known or _memory(weights) != layer.present:
             x, y, _, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
-            own, lent = _memory(tensors[:6]), _memory(weights)
+            own = _memory(tensors[:6])
+            calls = layer.calls_with(layer.spread([cpu.address(w) for w in weights]))
         upstream = [0, 0, 0, 0, 0]
         dense: list[Any] = []
         for k, g in enumerate(d):
@@ -217,25 +200,18 @@ class _Direct(torch.autograd.Function):
         if needs[1] or needs[2]:
             d_h_0, d_c_0 = (x.new_empty(*layer.lead, *y.shape[1:]) for _ in range(2))
         d_weights = [torch.empty_like(w) for w in weights]
-        layer.backward(
+        at_x, at_y, at_gates, at_c, at_h_0, at_c_0 = own[:6]
+        calls.backward(
             *x.shape[:2],
-            *layer.numbers,
-            _threads(),
-            own[0],
-            own[4],
-            own[5],
-            *layer.spread(lent[: len(weights)]),
-            *_NO_MASKS,
-            own[1],
-            0,
-            0,
-            own[2],
-            own[3],
-            *upstream,
-            0 if d_x is None else d_x.data_ptr(),
-            0 if d_h_0 is None else d_h_0.data_ptr(),
-            0 if d_c_0 is None else d_c_0.data_ptr(),
-            *layer.spread([g.data_ptr() for g in d_weights]),
+            (at_x, at_h_0, at_c_0),
+            (at_y, 0, 0, at_gates, at_c),
+            upstream,
+            (
+                0 if d_x is None else d_x.data_ptr(),
+                0 if d_h_0 is None else d_h_0.data_ptr(),
+                0 if d_c_0 is None else d_c_0.data_ptr(),
+                *layer.spread([g.data_ptr() for g in d_weights]),
+            ),
         )
         return None, None, d_x, d_h_0, d_c_0, *d_weights
 
@@ -253,7 +229,7 @@ def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | N
     """What autograd kept, dense again after a hook packed it; RuntimeError if it cannot be."""
     x = tensors[0]
     assert x is not None
-    (steps, rows, width), hidden = x.shape, layer.numbers[1]
+    (steps, rows, width), hidden = x.shape, layer.sizes[1]
     state = (*layer.lead, rows, hidden)
     shapes = [
         (steps, rows, width),
@@ -282,7 +258,7 @@ def _differentiable(
     """The gradient as a function that can be differentiated again: the reference's."""
     x, h_0, c_0, *weights = tensors
     assert x is not None
-    state = (x.shape[1], layer.numbers[1])
+    state = (x.shape[1], layer.sizes[1])
     h, c = (x.new_zeros(state) if s is None else s.reshape(state) for s in (h_0, c_0))
     w_ih, w_hh, b_ih, b_hh, p = layer.spread(weights, None)
     inputs = Inputs(x, h, c, w_ih, w_hh, b_ih, b_hh, p, None)

@@ -18,7 +18,7 @@ from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.layer.plan import Planned
 from unrolled.layer.recurrence import choice_for, recurrence
 from unrolled.layer.regularisation import Noise
-from unrolled.layer.settings import Settings, cell_named
+from unrolled.layer.settings import PROJECTION, WEIGHTS, Settings, cell_named
 from unrolled.layer.stepper import Stepper
 from unrolled.layer.trace import Trace
 
@@ -316,21 +316,9 @@ device, dtype
 
     def inputs_of(self, key: str, x: Tensor, state: State) -> Inputs:
         """What an engine reads for the layer and direction ``key``, such as ``l0_reverse``."""
-
-        def weight(name: str, there: bool) -> Tensor | None:
-            return getattr(self, f"{name}_{key}") if there else None
-
-        return Inputs(
-            x,
-            state[0],
-            state[1],
-            getattr(self, f"weight_ih_{key}"),
-            getattr(self, f"weight_hh_{key}"),
-            weight("bias_ih", self.bias),
-            weight("bias_hh", self.bias),
-            weight("weight_ph", self.cell.peephole),
-            weight("weight_hr", self.proj_size > 0),
-        )
+        names = [f"{name}_{key}" for name in (*WEIGHTS, PROJECTION)]
+        weights: list[Any] = [getattr(self, n) if n in self._names else None for n in names]
+        return Inputs(x, *state, *weights)
 
     def _layers(
         self,

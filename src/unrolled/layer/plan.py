@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.engines import Request, cpu
+from unrolled.engines.calls import Calls
 from unrolled.engines.watching import parameters_of
 from unrolled.equations import Cell
+from unrolled.layer.settings import WEIGHTS, weight_shapes
 
 __all__ = ["Layer", "Plan", "Planned"]
-
-_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
 
 
 class Layer:
@@ -22,15 +22,14 @@ class Layer:
 
     __slots__ = (
         "addresses",
-        "backward",
+        "calls",
         "cell",
         "dtype",
         "forward",
         "held",
-        "kept",
         "lead",
-        "numbers",
         "present",
+        "sizes",
     )
 
     def __init__(
@@ -43,9 +42,13 @@ class Layer:
         w_ih, w_hh = self.held[0][1], self.held[1][1]
         self.dtype = w_ih.dtype
         self.cell, self.lead = cell, lead
-        self.numbers = (w_ih.shape[1], w_hh.shape[1], *cpu.cell_numbers(cell))
-        self.forward, self.backward = cpu.calls(w_ih.dtype)
-        self.kept = cpu.kept_weights()
+        self.sizes = (w_ih.shape[1], w_hh.shape[1])
+        self.calls = self.calls_with(self.addresses)
+        self.forward = self.calls.forward
+
+    def calls_with(self, addresses: Sequence[int]) -> Calls:
+        """The kernel's calls with weights that lie there."""
+        return cpu.calls(cpu.layer(self.cell, *self.sizes, addresses), self.dtype)
 
     def unchanged(self, parameters: dict[str, Any]) -> bool:
         """Whether the weights are the same memory as before; what is in it, the kernel looks at."""
@@ -142,22 +145,19 @@ class Planned(nn.Module):
 
 def _plain_weights(module: Planned, ending: str, width: int) -> dict[str, Tensor | None] | None:
     """A layer's parameters as the kernel takes them; None where one is out of the ordinary."""
-    cell, hidden = module.cell, module.hidden_size
-    gates = len(cell.gates) * hidden
-    bias = (gates,) if module.bias else None
-    peepholes = (len(cell.peepholes), hidden) if cell.peephole else None
     found: dict[str, Tensor | None] = {}
-    shapes = ((gates, width), (gates, hidden), bias, bias, peepholes)
-    for name, shape in zip(_WEIGHTS, shapes, strict=True):
+    shapes = weight_shapes(module.cell, width, module.hidden_size, module.bias)
+    for name in WEIGHTS:
+        shape = shapes[name]
         weight = parameters_of(module).get(name + ending)
         found[name + ending] = weight
         if shape is None and weight is None:
             continue
         if weight.__class__ is not nn.Parameter or weight.layout is not torch.strided:
             return None
-        request = Request(cell, (), weight.dtype, weight.device.type)
+        request = Request(module.cell, (), weight.dtype, weight.device.type)
         if weight.shape != shape or not weight.is_contiguous() or cpu.supports(request):
             return None
-        if weight.is_neg() or weight.dtype != found[_WEIGHTS[0] + ending].dtype:  # type: ignore[union-attr]
+        if weight.is_neg() or weight.dtype != found[WEIGHTS[0] + ending].dtype:  # type: ignore[union-attr]
             return None
     return found

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unrolled.engines import (
+    Backward,
     Choice,
     Forward,
     Gradients,
@@ -198,9 +199,8 @@ class _Recurrence(torch.autograd.Function):
                 grads = differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
         else:
             out = Forward(*kept[_INPUTS + _MASKS :])
-            grads = engine_named(ctx.engine).backward(
-                ctx.cell, inputs, masks, out, ctx.saved, Gradients(*d), needs
-            )
+            back = Backward(ctx.cell, inputs, masks, out, ctx.saved, Gradients(*d), needs)
+            grads = engine_named(ctx.engine).backward(back)
         grads = [g if need else None for g, need in zip(grads, needs, strict=True)]
         return (None, None, None, None, *grads)
 
@@ -261,7 +261,8 @@ def _op_backward(*args: Any) -> list[Tensor]:
     out, d = Forward(*rest[:5]), Gradients(*rest[5:])
     needs = tuple(t is not None for t in inputs)
     with torch.no_grad():
-        grads = engine_named(engine).backward(cell, inputs, masks, out, None, d, needs)
+        back = Backward(cell, inputs, masks, out, None, d, needs)
+        grads = engine_named(engine).backward(back)
     return [
         _dense(g if g is not None or t is None else torch.zeros_like(t), inputs.x)
         for g, t in zip(grads, inputs, strict=True)

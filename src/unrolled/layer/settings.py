@@ -9,7 +9,13 @@ from typing import NamedTuple
 
 from unrolled.equations import CELLS, Cell
 
-__all__ = ["Settings", "cell_named", "probability"]
+__all__ = ["PROJECTION", "WEIGHTS", "Settings", "cell_named", "probability", "weight_shapes"]
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
+"""What a layer's parameters are called, in the order in which engines read them (`Inputs`)."""
+
+PROJECTION = "weight_hr"
+"""The one that follows them where there is a projection."""
 
 
 def cell_named(cell: Cell | str) -> Cell:
@@ -42,6 +48,22 @@ def probability(name: str, value: object) -> float:
     if not 0 <= float(value) <= 1:
         raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
     return float(value)
+
+
+def weight_shapes(
+    cell: Cell, width: int, hidden: int, bias: bool, projected: int = 0
+) -> dict[str, tuple[int, ...] | None]:
+    """The shape of each parameter of a layer that reads ``width`` numbers; None: there is none."""
+    rows = len(cell.gates) * hidden
+    shapes = (
+        (rows, width),
+        (rows, projected or hidden),
+        (rows,) if bias else None,
+        (rows,) if bias else None,
+        (len(cell.peepholes), hidden) if cell.peephole else None,
+        (projected, hidden) if projected else None,
+    )
+    return dict(zip((*WEIGHTS, PROJECTION), shapes, strict=True))
 
 
 class Settings(NamedTuple):
@@ -85,19 +107,14 @@ class Settings(NamedTuple):
 
     def shapes(self, cell: Cell) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Each parameter's name and shape, in torch's order; peepholes come last of a layer."""
-        hidden, out = self.hidden_size, self.proj_size or self.hidden_size
-        rows = len(cell.gates) * hidden
+        out = self.proj_size or self.hidden_size
+        names = (*WEIGHTS[:4], PROJECTION, *WEIGHTS[4:])
         ends = ("", "_reverse") if self.bidirectional else ("",)
         for layer in range(self.num_layers):
             width = self.input_size if layer == 0 else out * len(ends)
+            shapes = weight_shapes(cell, width, self.hidden_size, self.bias, self.proj_size)
             for end in ends:
-                key = f"l{layer}{end}"
-                yield f"weight_ih_{key}", (rows, width)
-                yield f"weight_hh_{key}", (rows, out)
-                if self.bias:
-                    yield f"bias_ih_{key}", (rows,)
-                    yield f"bias_hh_{key}", (rows,)
-                if self.proj_size:
-                    yield f"weight_hr_{key}", (self.proj_size, hidden)
-                if cell.peephole:
-                    yield f"weight_ph_{key}", (len(cell.peepholes), hidden)
+                for name in names:
+                    shape = shapes[name]
+                    if shape is not None:
+                        yield f"{name}_l{layer}{end}", shape

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.engines.calls import Batch
 from unrolled.engines.masks import row_masks
 from unrolled.layer.elman import Elman
 from unrolled.steps.losses import Loss
@@ -106,9 +107,9 @@ def _check_target(
 ) -> None:
     count, steps, rows = sizes
     lead = (count, rows) if network.read == "last" else (count, steps, rows)
-    classes, said = loss.kind == "cross_entropy", network.outputs
-    expected = [lead] if classes else [(*lead, said)]
-    if said == 1 and not classes:
+    classes, outputs = loss.kind == "cross_entropy", network.outputs
+    expected = [lead] if classes else [(*lead, outputs)]
+    if outputs == 1 and not classes:
         expected.append(lead)
     if tuple(target.shape) not in expected:
         words = " or ".join(str(list(shape)) for shape in expected)
@@ -120,17 +121,17 @@ def _check_target(
         )
     if classes:
         counted = target[target != loss.ignore_index]
-        if len(counted) and not (0 <= int(counted.min()) <= int(counted.max()) < said):
+        if len(counted) and not (0 <= int(counted.min()) <= int(counted.max()) < outputs):
             raise ValueError(
                 f"target holds classes from {int(counted.min())} to {int(counted.max())}, expected "
-                f"0 to {said - 1}."
+                f"0 to {outputs - 1}."
             )
 
 
 class Places(NamedTuple):
-    """Where each batch of a block lies, as the kernel reads it."""
+    """Where each batch of a block lies in memory, as the kernel reads it."""
 
-    table: Tensor  # of int64, [N, 8]: a row of ``Batch`` in ``training.hpp`` for each
+    table: Tensor  # of int64, a row for each batch; the columns are those of `Batch`
     steps: int
     rows: int
     kept: list[Tensor]  # what must live as long
@@ -141,17 +142,30 @@ def places(batches: Batches, carried: bool) -> Places:
     count, steps, rows, _ = batches.x.shape
     masks = row_masks(batches.inside(), batches.mask, batches.resets)
     kept: list[Tensor] = []
-    table = torch.zeros(count, 8, dtype=torch.int64)
-    table[:, 0], table[:, 1], table[:, 7] = steps, rows, int(not carried)
     numbers = torch.arange(count)
-    given = (batches.x, batches.target, masks.carry, masks.live, masks.inside)
-    for column, t in enumerate(given, 2):
+
+    def each(t: Tensor | None) -> Tensor | int:
+        """Where each batch of a tensor lies; 0 for None."""
         if t is None or not count:
-            continue
+            return 0
         if not t[0].is_contiguous() or t.is_neg():
             t = t.resolve_neg().contiguous()
         kept.append(t)
-        table[:, column] = t.data_ptr() + numbers * (t.stride(0) * t.element_size())
+        return t.data_ptr() + numbers * (t.stride(0) * t.element_size())
+
+    columns = Batch(
+        steps=steps,
+        rows=rows,
+        x=each(batches.x),
+        target=each(batches.target),
+        carry=each(masks.carry),
+        live=each(masks.live),
+        inside=each(masks.inside),
+        fresh=int(not carried),
+    )
+    table = torch.empty(count, len(columns), dtype=torch.int64)
+    for k, column in enumerate(columns):
+        table[:, k] = column
     return Places(table, steps, rows, kept)
 
 

@@ -1,4 +1,4 @@
-"""What a network is to be told: a loss as data, so that it can be taken in C++ as well as in torch.
+"""How far an output is from its target: a loss as data, taken in C++ as well as in torch.
 
 `Loss` is the definition, in plain torch; ``src/native/losses.hpp`` has the same four kinds.
 """
@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-__all__ = ["KINDS", "Loss", "as_loss"]
+from unrolled.engines.calls import MEMBERS
 
-KINDS = ("squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy")
-OVER = ("sum", "rows", "mean")
+__all__ = ["Loss", "as_loss"]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss of what is said and what was to be said.
+    """How far a network's output is from its target, as one number that training makes small.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ class Loss:
     ignore_index: int = -100
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", KINDS), ("over", OVER)):
+        for name, known in (("kind", MEMBERS["Criterion"]), ("over", MEMBERS["Over"])):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is not known: use one of {', '.join(known)}."
@@ -60,34 +59,34 @@ class Loss:
         if not math.isfinite(self.factor):
             raise ValueError(f"factor={self.factor} makes no sense: expected a finite number.")
 
-    def __call__(self, said: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
         """The loss in plain torch.
 
         Parameters
         ----------
-        said : Tensor, [T, B, O] or [B, O]
+        output : Tensor, [T, B, O] or [B, O]
         target : Tensor
             Shaped like it, or without O where that is 1; of classes always without O.
         inside : Tensor of bool, [T, B], optional
             False: the step does not count.
         """
-        rows = said.shape[-2]
+        rows = output.shape[-2]
         if self.kind != "cross_entropy":
-            target = target.reshape(said.shape)
+            target = target.reshape(output.shape)
         if inside is not None:
-            said, target = said[inside], target[inside]
+            output, target = output[inside], target[inside]
         if self.kind == "cross_entropy":
-            said, target = said.flatten(0, -2), target.flatten()
+            logits, target = output.flatten(0, -2), target.flatten()
             ignored = self.ignore_index
-            total = cross_entropy(said, target, reduction="sum", ignore_index=ignored)
+            total = cross_entropy(logits, target, reduction="sum", ignore_index=ignored)
             count = int((target != ignored).sum())
         elif self.kind == "binary_cross_entropy":
-            total = binary_cross_entropy_with_logits(said, target, reduction="sum")
-            count = said.numel()
+            total = binary_cross_entropy_with_logits(output, target, reduction="sum")
+            count = output.numel()
         else:
-            z = said.sigmoid() if self.kind == "sigmoid_squared_error" else said
+            z = output.sigmoid() if self.kind == "sigmoid_squared_error" else output
             total = (z - target).square().sum()
-            count = said.numel()
+            count = output.numel()
         if self.over == "mean":
             total = total / count
         elif self.over == "rows":

@@ -1,4 +1,4 @@
-"""A network, its loss and its optimiser, as the kernel is told of them."""
+"""A network, its loss and its optimiser, as the native engine is told of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from unrolled.engines import cpu
 from unrolled.engines.watching import mark_stepped, parameters_of
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
+from unrolled.layer.settings import WEIGHTS
 from unrolled.steps import updates
 from unrolled.steps.batches import Batches, Places
-from unrolled.steps.losses import KINDS, OVER, Loss
+from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 from unrolled.steps.support import supports
 
@@ -30,9 +31,6 @@ _MEANWHILE = (
     "the network or its optimizer was changed while steps were being made: do that between two "
     "calls; an iterable of batches runs one block ahead."
 )
-
-_ACTIVATIONS = ("tanh", "sigmoid", "relu")
-_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ph")
 
 
 class TrainingError(RuntimeError):
@@ -143,22 +141,37 @@ class Program:
         self._kept = [p.detach() for p in self.network.parameters()]
         network, loss, optimizer = self.network, self.loss, self.optimizer
         self._trainer = cpu.trainer(self.dtype, self._threads)
-        self._learned: list[tuple[Tensor, int, int]] = []
-        sizes = self._add_layers(network.recurrent, self._state)
+        self._add_layers(network.recurrent, self._state)
         head = network.head
-        weights = (None, None) if head is None else (head.weight, head.bias)
-        self._note(sizes, weights)
-        self._trainer.set_head(network.outputs, *map(_address, weights), network.read == "last")
-        ignored = loss.ignore_index
-        self._trainer.set_loss(KINDS.index(loss.kind), OVER.index(loss.over), loss.factor, ignored)
-        self._trainer.set_rule(*updates.rule_of(optimizer), self._clip)
+        self._trainer.set_head(
+            network.outputs,
+            cpu.address(None if head is None else head.weight),
+            cpu.address(None if head is None else head.bias),
+            network.read == "last",
+        )
+        self._trainer.set_loss(
+            cpu.number("Criterion", loss.kind),
+            cpu.number("Over", loss.over),
+            loss.factor,
+            loss.ignore_index,
+        )
+        rule = updates.rule_of(optimizer)
+        rule = rule._replace(method=cpu.number("Method", rule.method))
+        self._trainer.set_rule(rule, self._clip)
         self._changed = [*_parts(self._state)]
         self._created: list[tuple[int, Tensor, dict[str, Any] | None, updates.State, Any]] = []
-        for k, (p, layer, slot) in enumerate(self._learned):
+        for k, p in enumerate(p for p in network.parameters() if p.requires_grad):
             before = dict(optimizer.state[p]) if p in optimizer.state else None
             held = updates.state_of(optimizer, p)
-            address = map(_address, held[:4])
-            self._trainer.add_parameter(layer, slot, p.numel(), p.data_ptr(), *address, held.fresh)
+            self._trainer.add_parameter(
+                value=p.data_ptr(),
+                count=p.numel(),
+                first=cpu.address(held.first),
+                second=cpu.address(held.second),
+                third=cpu.address(held.third),
+                step=cpu.address(held.step),
+                fresh=held.fresh,
+            )
             tensors = [t for t in held[:4] if t is not None]
             self._changed += [p, *tensors]
             known = {id(t) for t in (before or {}).values()}
@@ -167,29 +180,18 @@ class Program:
                 self._created.append((k, p, before, held, step))
         self._kept += [t.detach() for t in self._changed]
 
-    def _add_layers(self, recurrent: LSTM | Elman, state: State) -> int:
-        hidden = recurrent.hidden_size
-        layers = recurrent.num_layers if isinstance(recurrent, LSTM) else 1
-        for k in range(layers):
-            held = parameters_of(recurrent)
-            weights = [held.get(f"{name}_l{k}") for name in _WEIGHTS]
+    def _add_layers(self, recurrent: LSTM | Elman, state: State) -> None:
+        hidden, held = recurrent.hidden_size, parameters_of(recurrent)
+        for k in range(recurrent.num_layers if isinstance(recurrent, LSTM) else 1):
+            weights = [cpu.address(held.get(f"{name}_l{k}")) for name in WEIGHTS]
             width = hidden if k else recurrent.input_size
-            self._note(k, weights)
-            at = list(map(_address, weights))
             if isinstance(recurrent, Elman):
-                h = _address(state)
-                kind = _ACTIVATIONS.index(recurrent.activation)
-                self._trainer.add_elman(width, hidden, kind, *at[:4], h)
+                kind = cpu.number("Activation", recurrent.activation)
+                self._trainer.add_elman(width, hidden, kind, weights, cpu.address(state))
                 continue
             h, c = (0, 0) if state is None else (s[k].data_ptr() for s in state)
-            cell = cpu.cell_numbers(recurrent.cell)
-            self._trainer.add_lstm(width, hidden, *map(_as, (int, bool, bool), cell), *at, h, c)
-        return layers
-
-    def _note(self, layer: int, weights: Any) -> None:
-        for slot, p in enumerate(weights):
-            if p is not None and p.requires_grad:
-                self._learned.append((p, layer, slot))
+            layer = cpu.layer(recurrent.cell, width, hidden, weights)
+            self._trainer.add_lstm(layer, h, c)
 
     def at_once(self, block: Places) -> int:
         """How many steps one call makes: some hundredths of a second, after which all is heard."""
@@ -217,11 +219,13 @@ class Program:
         self._look()
         self._trainer.reserve(block.steps * block.rows, block.rows)
         table, size, some = block.table, losses.element_size(), self.at_once(block)
+        row_size = table.shape[1] * table.element_size()
         at = first
         try:
             while at < last and not halt():
                 take = min(some, last - at)
-                row, into = table.data_ptr() + at * 64, losses.data_ptr() + (at - first) * size
+                row = table.data_ptr() + at * row_size
+                into = losses.data_ptr() + (at - first) * size
                 made = self._trainer.run(row, take, into)
                 at += made
                 if made < take:
@@ -255,12 +259,9 @@ class Program:
 
     def error(self, step: int) -> TrainingError:
         """Why it stopped before ``step``."""
-        what = "the loss" if self._trainer.stop == 1 else "the gradient's norm"
-        return TrainingError(f"step {step}: {what} is {self._trainer.found}")
-
-
-def _as(kind: Callable[[int], Any], value: int) -> Any:
-    return kind(value)
+        stop, found = self._trainer.stopped
+        what = "the loss" if stop == "loss" else "the gradient's norm"
+        return TrainingError(f"step {step}: {what} is {found}")
 
 
 def _parts(state: State) -> tuple[Tensor, ...]:
@@ -269,7 +270,3 @@ def _parts(state: State) -> tuple[Tensor, ...]:
 
 def _place(t: Tensor) -> tuple[object, ...]:
     return t.data_ptr(), t.shape, t.dtype, t.is_contiguous()
-
-
-def _address(t: Tensor | None) -> int:
-    return 0 if t is None else t.data_ptr()

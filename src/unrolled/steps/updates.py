@@ -12,38 +12,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.engines.calls import Rule
 from unrolled.engines.watching import optimizer_hooked
 
-__all__ = ["Rule", "State", "reason", "rule_of", "settings", "state_of"]
+__all__ = ["State", "reason", "rule_of", "settings", "state_of"]
 
-_METHODS = (
-    torch.optim.SGD,
-    torch.optim.Adagrad,
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.RMSprop,
-)
+_METHODS: dict[type[torch.optim.Optimizer], str] = {
+    torch.optim.SGD: "sgd",
+    torch.optim.Adagrad: "adagrad",
+    torch.optim.Adam: "adam",
+    torch.optim.AdamW: "adamw",
+    torch.optim.RMSprop: "rmsprop",
+}
 _NO_SUCH = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
-class Rule(NamedTuple):
-    """The numbers of ``Rule`` in ``training.hpp``, in its order."""
-
-    method: int
-    rate: float
-    decay: float
-    momentum: float
-    dampening: float
-    beta1: float
-    beta2: float
-    eps: float
-    rate_decay: float
-    nesterov: bool
-    centered: bool
-
-
 class State(NamedTuple):
-    """The tensors of a parameter's state in the order of ``Learned`` in ``training.hpp``."""
+    """What an optimiser keeps of one parameter; None where it keeps no such tensor.
+
+    Which of torch's tensors is ``first``, ``second`` and ``third`` says ``training.hpp``.
+    """
 
     first: Tensor | None
     second: Tensor | None
@@ -102,17 +90,17 @@ def _rule(optimizer: torch.optim.Optimizer, given: dict[str, Any]) -> Rule:
         method = torch.optim.AdamW if decoupled else torch.optim.Adam
     beta1, beta2 = given.get("betas", (0.0, given.get("alpha", 0.0)))
     return Rule(
-        _METHODS.index(method),
-        float(given["lr"]),
-        float(given["weight_decay"]),
-        float(given.get("momentum", 0.0)),
-        float(given.get("dampening", 0.0)),
-        float(beta1),
-        float(beta2),
-        float(given.get("eps", 0.0)),
-        float(given.get("lr_decay", 0.0)),
-        bool(given.get("nesterov", False)),
-        bool(given.get("centered", False)),
+        method=_METHODS[method],
+        rate=float(given["lr"]),
+        decay=float(given["weight_decay"]),
+        momentum=float(given.get("momentum", 0.0)),
+        dampening=float(given.get("dampening", 0.0)),
+        beta1=float(beta1),
+        beta2=float(beta2),
+        eps=float(given.get("eps", 0.0)),
+        rate_decay=float(given.get("lr_decay", 0.0)),
+        nesterov=bool(given.get("nesterov", False)),
+        centered=bool(given.get("centered", False)),
     )
 
 
