@@ -43,8 +43,8 @@ def main() -> None:
     command = Path(sysconfig.get_path("scripts")) / "unrolled"
     said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
     assert version("unrolled") in said, said
-    native = next(place.glob("_native*"))
-    print(f"{said.strip()} on Python {sys.version.split()[0]}, torch {torch.__version__}: {native.name}")
+    native = next(place.glob("_native*")).name
+    print(f"{said.strip()}, Python {sys.version.split()[0]}, {native}: all is well")
 
 
 if __name__ == "__main__":
