@@ -17,7 +17,7 @@ READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo reproduce test bench mutants sanitize check screenshots lint moved
+.PHONY: help install demo reproduce test bench mutants sanitize check screenshots lint docs wheel moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
@@ -53,6 +53,28 @@ check: $(READY)  ## Look for what is wrong in the source, without running it
 
 screenshots: $(READY)  ## Take the explorer's pictures for the docs, in Chromium
 	@.venv/bin/python tests/screenshots.py "$(RUNS)"
+
+docs: $(READY)  ## Write the documentation as a site; every warning is an error
+	@if ! cmp -s requirements-docs.lock .venv/.docs; then \
+	  $(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c requirements.lock \
+	    -r requirements-docs.lock && cp requirements-docs.lock .venv/.docs || exit 1; fi
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs --quiet build --strict
+	@echo "written: build/site/index.html"
+
+# The wheel is built out of the sdist, which so is shown to be whole, and installed where nothing of
+# the checkout is.  Its dependencies come at the versions of requirements.lock.
+wheel: $(READY)  ## Build an sdist and a wheel, and try the wheel in an environment of its own
+	@rm -rf dist build/wheel
+	@.venv/bin/python -c 'from scikit_build_core.build import build_sdist; build_sdist("dist")'
+	@if [ "$$(cat dist/*.tar.gz | wc -c)" -ge 1000000 ]; then \
+	  echo "make: the sdist has 1 MB or more: see sdist.exclude in pyproject.toml" >&2; exit 1; fi
+	@$(RUN) pip wheel --disable-pip-version-check --quiet --no-index --no-build-isolation --no-deps \
+	  --wheel-dir dist dist/*.tar.gz
+	@.venv/bin/python -m venv build/wheel
+	@build/wheel/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) \
+	  -c requirements.lock dist/*.whl
+	@build/wheel/bin/python -I tests/wheel.py
+	@ls -l dist
 
 lint: $(READY)  ## Mend what can be mended in the source, and its layout
 	@$(RUN) ruff check --fix

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
+from contextlib import redirect_stdout
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
+from unrolled import cli
+from unrolled.cli.main import COMMANDS
 from unrolled.inside.ablation import Ablation
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -103,7 +109,101 @@ def test_the_pictures_can_be_made_again(make: ModuleType, tmp_path: Path) -> Non
     assert made == {path.name for path in (DOCS / "lstm").glob("*.png")}
 
 
-def test_every_link_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
+# --- every page: its links, its paths, its commands, its code ---
+
+ROOT = DOCS.parent
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+NOT_RUN = "# Not run by the tests: "  # the first line of a snippet, and the reason
+
+# What a page names in backticks may lie beside the page, at the root, or where its readers look.
+LOOKED_IN = ("", "src/unrolled", "src/native", "src/unrolled/explorer")
+READERS_OWN = {"my_lstm.py"}  # files that a page tells its reader to make
+FILE = re.compile(r"[\w.\-/]+\.(?:py|hpp|cpp|js|md|toml|sh|ya?ml|lock|json|csv|html|txt)")
+
+FOLDER = re.compile(r"(?:src|tests|docs|examples|benchmarks)/[\w./\-]*")
+
+
+def named(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+
+
+def is_there(path: str, page: Path) -> bool:
+    places = [page.parent, *(ROOT / place for place in LOOKED_IN)]
+    return any((place / path).exists() for place in places)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose(page)):
         if "://" not in target:
-            assert (DOCS / target).exists(), target
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+    for words in re.findall(r"`([^`\n]+)`", prose(page)):
+        if (FILE.fullmatch(words) and words not in READERS_OWN) or FOLDER.fullmatch(words):
+            assert is_there(words, page), words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_the_code_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From top to bottom, in one namespace, as a reader would type it."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names: dict[str, object] = {"__name__": "a_page"}
+    for code in blocks(page, "python"):
+        if code.startswith(NOT_RUN):
+            assert len(code.splitlines()[0]) > len(NOT_RUN) + 10, "say why"
+            continue
+        exec(compile(code, str(page), "exec"), names)
+
+
+def commands(page: Path, program: str) -> list[list[str]]:
+    lines = "\n".join(blocks(page, "sh")).splitlines()
+    words = [shlex.split(line, comments=True) for line in lines if line.startswith(f"{program} ")]
+    inline = re.findall(rf"`({program} [^`\n]+)`", prose(page))
+    return words + [shlex.split(line) for line in inline]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_every_target_of_make_that_a_page_names_is_there(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for words in commands(page, "make"):
+        for target in words[1:]:
+            assert "=" in target or re.search(rf"^{target}:", makefile, re.M), " ".join(words)
+
+
+@cache
+def help_of(*words: str) -> str:
+    """What `unrolled COMMAND --help` prints."""
+    with redirect_stdout(StringIO()) as said:
+        assert cli.main([*words, "--help"]) == 0
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_every_command_and_flag_that_a_page_names_is_there(page: Path) -> None:
+    for words in commands(page, "unrolled"):
+        command = words[1]
+        if command.startswith("-") or command.isupper() or "RECIPE" in words:
+            continue
+        assert command in COMMANDS, " ".join(words)
+        flags = [word for word in words[2:] if word.startswith("--")]
+        if command == "train" and flags and words[2].endswith(".py"):
+            words[2] = str(ROOT / words[2])
+        told = help_of(command, *words[2:3]) if command == "train" and flags else help_of(command)
+        for flag in flags:
+            if command != "try" or flag == "--trust":  # the others are the recipe's own
+                assert flag in told, " ".join(words)
