@@ -9,6 +9,7 @@ import torch
 from hypothesis import settings
 
 from explorer_browser import RUNS, STORY, Opened, Visit, chromium
+from fresh import FreshPython, fresh_pythons
 from unrolled import cli
 from unrolled.cli.explore import explorables
 
@@ -25,6 +26,12 @@ torch.utils.deterministic.fill_uninitialized_memory = True
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def fresh_python() -> Iterator[FreshPython]:
+    with fresh_pythons() as run:
+        yield run
 
 
 # --- the explorer, in a browser ---
