@@ -8,7 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from explorer_browser import RUNS, STORY, Opened, Visit, chromium
+from explorer_browser import AGAIN, RUNS, STORY, Chromium, Opened, Visit, chromium
+from fresh import FreshPython, fresh_pythons
 from unrolled import cli
 from unrolled.cli.explore import explorables
 
@@ -27,33 +28,45 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def fresh_python() -> Iterator[FreshPython]:
+    with fresh_pythons() as run:
+        yield run
+
+
 # --- the explorer, in a browser ---
 
 
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A small run of each recipe that can be explored, and its page."""
-    root = tmp_path_factory.mktemp("explored")
-    story = root / "story.txt"
-    story.write_text(STORY * 60, encoding="utf-8")
-    found = {}
-    for name, words in RUNS.items():
-        folder = root / name
+class Explored(dict[str, Path]):
+    """A small run of each recipe that can be explored, and its page; made when it is wanted."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __missing__(self, name: str) -> Path:
+        story = self.root / "story.txt"
+        story.write_text(STORY * 60, encoding="utf-8")
         data = ["--data", str(story)] if name == "text" else []
-        assert cli.main(["train", *words, *data, "--out", str(folder)]) == 0
+        folder = self.root / name
+        assert cli.main(["train", *RUNS[name], *data, "--out", str(folder)]) == 0
         assert cli.main(["explore", str(folder)]) == 0
-        found[name] = folder
-    return found
+        self[name] = folder
+        return folder
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Explored:
+    return Explored(tmp_path_factory.mktemp("explored"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
     with chromium() as found:
         yield found
 
 
 @pytest.fixture
-def visit(browser: Any, folders: dict[str, Path]) -> Iterator[Visit]:
+def visit(browser: Chromium, folders: dict[str, Path]) -> Iterator[Visit]:
     """Open a run's page; in the end nothing was fetched, and nothing complained."""
     opened: list[Opened] = []
 
@@ -66,3 +79,12 @@ def visit(browser: Any, folders: dict[str, Path]) -> Iterator[Visit]:
     yield visit
     for page in opened:
         page.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say where a browser had died, also of tests that passed in the end."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    lines = [(r.nodeid, line) for r in reports for line in getattr(r, "caplog", "").splitlines()]
+    for test, line in dict.fromkeys(lines):
+        if AGAIN in line:
+            terminalreporter.write_line(f"{test}: {line}")

@@ -95,6 +95,9 @@ class Recipe:
         return ""
 
 
+LONG = Recipe(steps=240, steps_per_update=3, report_every=10, carry_state=True)
+
+
 def finish(recipe: Any, **more: Any) -> Step:
     """Train to the end; the last step."""
     return list(train(recipe, **more))[-1]

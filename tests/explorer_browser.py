@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,16 +23,63 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+Visited = TypeVar("Visited")
 SEEN = "localStorage.setItem('unrolled: the tour was seen', 'yes')"
 
 
+LOG = logging.getLogger("explorer_browser")
+AGAIN = "Chromium was started again"
+
+
+class Chromium:
+    """A browser without a window; one that has died is started again, and what it lost repeated.
+
+    Parameters
+    ----------
+    launch
+        Starts a browser.
+    """
+
+    def __init__(self, launch: Callable[[], Any]) -> None:
+        self._launch = launch
+        self._running = launch()
+
+    def visit(self, begin: Callable[[Any], Visited]) -> Visited:
+        """What ``begin`` makes of the browser; where it fails, once more, of a new browser."""
+        from playwright.sync_api import Error
+
+        try:
+            return begin(self._running)
+        except Error as error:
+            LOG.warning("%s: %s", AGAIN, str(error).partition("\n")[0])
+        self.close()
+        self._running = self._launch()
+        return begin(self._running)
+
+    def new_context(self, **settings: Any) -> Any:
+        """A visitor of whom nothing is known."""
+        return self.visit(lambda running: running.new_context(**settings))
+
+    def process(self) -> int:
+        """The number under which the system knows it."""
+        told = self._running.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+        (number,) = (one["id"] for one in told["processInfo"] if one["type"] == "browser")
+        return int(number)
+
+    def close(self) -> None:
+        """End it, if it is still there."""
+        if self._running.is_connected():
+            self._running.close()
+
+
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser, without a window."""
+def chromium() -> Iterator[Chromium]:
+    """The browser, as long as it is wanted."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        launch = playwright.chromium.launch
+        browser = Chromium(lambda: launch(executable_path=CHROMIUM, args=ARGUMENTS))
         yield browser
         browser.close()
 
@@ -41,7 +89,7 @@ class Opened:
 
     Parameters
     ----------
-    browser
+    browser : Chromium
     path : Path
         Of the page.
     networks : list of Explorable
@@ -50,7 +98,7 @@ class Opened:
 
     def __init__(
         self,
-        browser: Any,
+        browser: Chromium,
         path: Path,
         networks: list[Explorable],
         *,
@@ -60,17 +108,25 @@ class Opened:
         **settings: Any,
     ) -> None:
         self.networks = networks
+        size = {"width": width, "height": 900}
+        address = path.as_uri() + fragment
+
+        def begin(running: Any) -> None:
+            self.context = running.new_context(viewport=size, **settings)
+            self._begin(address, first_visit)
+
+        browser.visit(begin)
+
+    def _begin(self, address: str, first_visit: bool) -> None:
         self.asked: list[str] = []
         self.complaints: list[str] = []
-        size = {"width": width, "height": 900}
-        self.context = browser.new_context(viewport=size, **settings)
         self.page = self.context.new_page()
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
         if not first_visit:
             self.page.add_init_script(SEEN)
-        self.page.goto(path.as_uri() + fragment)
+        self.page.goto(address)
         self.page.wait_for_selector("#panel h2:not(:empty)")
 
     def close(self) -> None:

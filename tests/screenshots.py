@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from explorer_browser import Opened, chromium
+from explorer_browser import Chromium, Opened, chromium
 from unrolled import cli
 from unrolled.cli.explore import explorables
 
@@ -59,7 +59,7 @@ def trained(root: Path) -> None:
         assert cli.main(["explore", str(root / name)]) == 0
 
 
-def take(browser: Any, root: Path, name: str, width: int, theme: str) -> Path:
+def take(browser: Chromium, root: Path, name: str, width: int, theme: str) -> Path:
     """One picture, in few colours."""
     run, state, clicks = PICTURES[name]
     networks = [one for one, _, _ in explorables(root / run, run)]

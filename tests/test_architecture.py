@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import unrolled
+from fresh import FreshPython
 from mutants import MUTANTS
 from unrolled.engines import engine_names
 
@@ -211,18 +210,14 @@ def test_public_names_are_sorted_and_there() -> None:
     assert {a.name for node in ours for a in node.names} == set(names)
 
 
-def test_importing_the_package_is_cheap() -> None:
+def test_importing_the_package_is_cheap(fresh_python: FreshPython) -> None:
     costly = {"triton", "matplotlib", "tyro", "rich", "statsmodels", "pandas", "scipy"}
-    said = subprocess.run(
-        [sys.executable, "-c", "import unrolled, sys; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name.partition(".")[0] for name in said.stdout.split()}
+    done = fresh_python("import unrolled, sys; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "unrolled" in loaded
     assert not costly & loaded
-    assert not [name for name in said.stdout.split() if name.startswith("unrolled.explorer")]
+    assert not [name for name in done.stdout.split() if name.startswith("unrolled.explorer")]
 
 
 @pytest.mark.parametrize("folder", ["src", "tests"])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from fresh import FreshPython
 from unrolled import cli, recipes
 from unrolled.cli.main import COMMANDS
 from unrolled.training import runs
@@ -383,15 +382,13 @@ def test_a_missing_extra_is_a_sentence(capsys: Captured, monkeypatch: pytest.Mon
     assert "pip install 'unrolled[cli]'" in refused(capsys, "train", "adder", *QUICK)
 
 
-def test_the_command_is_installed_and_light(tmp_path: Path) -> None:
+def test_the_command_is_installed_and_light(fresh_python: FreshPython) -> None:
     script = (
         "import sys, unrolled, unrolled.cli\n"
         "heavy = {'matplotlib', 'tyro', 'rich', 'statsmodels', 'safetensors'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "sys.exit(unrolled.cli.main(['show', 'nowhere']))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ)
-    )
+    done = fresh_python(script)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("unrolled: nowhere is not a run")

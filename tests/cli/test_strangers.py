@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from unrolled import cli
 from unrolled.training import checkpoint
 
 Captured = pytest.CaptureFixture[str]
+Make = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +26,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def made(*words: str) -> Path:
-    """A run of one step."""
-    assert cli.main(["train", *words, "--steps", "1", "--hidden", "2", "--out", "run"]) == 0
-    return Path("run")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """A run of one step, trained once for all tests; each has a copy of it."""
+    kept: dict[tuple[str, ...], Path] = {}
+
+    def made(*words: str) -> Path:
+        if words not in kept:
+            kept[words] = tmp_path_factory.mktemp("made") / "run"
+            few = ["--steps", "1", "--hidden", "2", "--out", str(kept[words])]
+            assert cli.main(["train", *words, *few]) == 0
+        return Path(shutil.copytree(kept[words], "run"))
+
+    return made
 
 
 def claim(run: Path, **fields: Any) -> None:
@@ -54,7 +66,7 @@ def refused(capsys: Captured, *words: str) -> str:
 @pytest.mark.parametrize(
     "words", [["try", "run", "1"], ["show", "run", "--plots"], ["explore", "run"]]
 )
-def test_code_that_a_run_names_is_not_run(capsys: Captured, words: list[str]) -> None:
+def test_code_that_a_run_names_is_not_run(capsys: Captured, made: Make, words: list[str]) -> None:
     made("adder")
     Path("evil.py").write_text("open('done', 'w').close()\n")
     path = Path("run/config.json")
@@ -74,7 +86,7 @@ COMMANDS = [["try", "run"], ["show", "run", "--plots"], ["explore", "run"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_pipe_or_a_device_is_no_data(capsys: Captured, words: list[str]) -> None:
+def test_a_pipe_or_a_device_is_no_data(capsys: Captured, made: Make, words: list[str]) -> None:
     made("series")
     os.mkfifo("pipe")
     for name in (str(Path("pipe").resolve()), "/dev/zero"):
@@ -82,7 +94,7 @@ def test_a_pipe_or_a_device_is_no_data(capsys: Captured, words: list[str]) -> No
         assert f"names {name}, which is no file to read" in refused(capsys, *words)
 
 
-def test_whose_data_a_page_holds_is_said(capsys: Captured) -> None:
+def test_whose_data_a_page_holds_is_said(capsys: Captured, made: Make) -> None:
     rows = "\n".join(str(n % 7) for n in range(200))
     Path("private.csv").write_text(f"n\n{rows}\n")
     made("series", "--data", "private.csv")
@@ -101,7 +113,7 @@ def test_whose_data_a_page_holds_is_said(capsys: Captured) -> None:
 @pytest.mark.parametrize("words", COMMANDS)
 @pytest.mark.parametrize("claimed", [{"hidden": 100_000}, {"layers": 10**9}, {"window": 10**12}])
 def test_sizes_that_the_weights_do_not_have_are_a_sentence(
-    capsys: Captured, words: list[str], claimed: dict[str, int]
+    capsys: Captured, made: Make, words: list[str], claimed: dict[str, int]
 ) -> None:
     claim(made("series"), **claimed)
     assert "config.json" in refused(capsys, *words)
@@ -111,18 +123,18 @@ def test_sizes_that_the_weights_do_not_have_are_a_sentence(
 
 
 @pytest.mark.parametrize("pictures", [[1], 5])
-def test_pictures_that_are_no_names(capsys: Captured, pictures: Any) -> None:
+def test_pictures_that_are_no_names(capsys: Captured, made: Make, pictures: Any) -> None:
     path = made("adder") / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": pictures}))
     assert "result.json is damaged: 'pictures' holds no names" in refused(capsys, "show", "run")
 
 
-def test_a_loss_that_is_no_number(capsys: Captured) -> None:
+def test_a_loss_that_is_no_number(capsys: Captured, made: Make) -> None:
     (made("adder") / "metrics.jsonl").write_text('{"step": 1, "loss": "x"}\n')
     assert "line 1 says loss = 'x', which is no number" in refused(capsys, "show", "run", "--plots")
 
 
-def test_what_is_not_finite_is_null_in_the_json(capsys: Captured) -> None:
+def test_what_is_not_finite_is_null_in_the_json(capsys: Captured, made: Make) -> None:
     path = made("adder") / "weights.safetensors"
     weights = checkpoint.read_weights(path)
     checkpoint.write_weights(path, {k: torch.full_like(v, torch.nan) for k, v in weights.items()})
@@ -132,7 +144,7 @@ def test_what_is_not_finite_is_null_in_the_json(capsys: Captured) -> None:
     assert json.loads(out)["networks"][0]["logits"][0][0] is None
 
 
-def test_nothing_in_a_config_steers_the_terminal(capsys: Captured) -> None:
+def test_nothing_in_a_config_steers_the_terminal(capsys: Captured, made: Make) -> None:
     claim(made("series"), data="\x1b]0;pwned\x07\nfinished: well\ud800")
     status, out, err = run(capsys, "show", "run")
     assert status == 0

@@ -1,8 +1,6 @@
 """The native engine: its activations, its threads, and whose results depend on what."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cases import CELLS, make_inputs, make_masks, name_of, native_level
+from fresh import FreshPython
 from unrolled import LSTM, Cell, _native
 from unrolled.engines import Backward, Gradients, Inputs, cpu
 from unrolled.engines.masks import StateMasks
@@ -184,29 +183,21 @@ def test_inputs_that_are_not_contiguous() -> None:
     assert torch.equal(d_x, d_plain)
 
 
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_level_can_be_set_from_outside(level: str) -> None:
+def test_the_level_can_be_set_from_outside(level: str, fresh_python: FreshPython) -> None:
     code = "from unrolled.engines import cpu; print(cpu.level())"
-    assert run_python(code, UNROLLED_LEVEL=level).stdout.strip() == level
+    assert fresh_python(code, UNROLLED_LEVEL=level).stdout.strip() == level
 
 
-def test_a_level_that_is_not_there_is_refused() -> None:
-    done = run_python("from unrolled.engines import cpu", UNROLLED_LEVEL="v5")
+def test_a_level_that_is_not_there_is_refused(fresh_python: FreshPython) -> None:
+    done = fresh_python("from unrolled.engines import cpu", UNROLLED_LEVEL="v5")
     assert done.returncode != 0
     assert "UNROLLED_LEVEL=v5 is not a level of this machine: use one of" in done.stderr
 
 
-def test_without_the_extension_the_package_works_and_says_so_once() -> None:
+def test_without_the_extension_the_package_works_and_says_so_once(
+    fresh_python: FreshPython,
+) -> None:
     code = """
 import sys
 sys.modules["unrolled._native"] = None
@@ -220,14 +211,14 @@ for lstm in (unrolled.LSTM(2, 3, 2), unrolled.LSTM(2, 3, 2, cell="peephole", zon
     assert torch.allclose(y, lstm(x)[0], atol=1e-6)
     assert torch.allclose(stepper.c, lstm(x)[1][1], atol=1e-6)
 """
-    done = run_python(code)
+    done = fresh_python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("aten; cpu declined: the extension is not built")
     assert done.stderr.count("runs without its native engine") == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_has_threads_of_its_own() -> None:
+def test_a_forked_child_has_threads_of_its_own(fresh_python: FreshPython) -> None:
     """OpenMP believes in threads that a child does not have, and would wait for them for ever."""
     code = """
 import os, signal, torch, unrolled
@@ -241,7 +232,7 @@ with torch.inference_mode():
         os._exit(lstm(x)[0].numpy().tobytes() != y.numpy().tobytes())
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    done = run_python(code)
+    done = fresh_python(code)
     assert done.stdout.strip() == "0", done.stderr
 
 

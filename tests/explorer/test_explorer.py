@@ -6,8 +6,6 @@ import html
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from torch import nn
 import unrolled
 from explorer_cases import sample
 from explorer_needs import ROOT
+from fresh import FreshPython
 from unrolled import LSTM, Elman, cli
 from unrolled.cli import explore
 from unrolled.explorer import (
@@ -326,10 +325,12 @@ def test_what_cannot_be_explored_is_said(arguments: Any, words: str) -> None:
         unrolled.explore(*arguments)
 
 
-def test_importing_the_package_does_not_bring_the_explorer() -> None:
+def test_importing_the_package_does_not_bring_the_explorer(fresh_python: FreshPython) -> None:
     code = "import unrolled, sys; assert 'explore' in dir(unrolled); print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not [name for name in said.stdout.split() if name.startswith("unrolled.explorer")]
+    done = fresh_python(code)
+    assert done.returncode == 0, done.stderr
+    assert "unrolled" in done.stdout.split()
+    assert not [name for name in done.stdout.split() if name.startswith("unrolled.explorer")]
     assert callable(unrolled.explore)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         unrolled.nonsense  # noqa: B018

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from explorer_browser import RUNS, Opened, Visit, number, typed
+from explorer_browser import RUNS, Chromium, Opened, Visit, number, typed
 from explorer_needs import needs
 from unrolled import cli
 from unrolled.cli.explore import explorables
@@ -129,7 +129,7 @@ def test_compare_networks_of_a_run(visit: Visit) -> None:
 
 @pytest.mark.parametrize("name", ["adder", "text", "series"])
 def test_compare_two_runs(
-    browser: Any, folders: dict[str, Path], tmp_path: Path, name: str
+    browser: Chromium, folders: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     other = tmp_path / "other"
     words = [word if word != "60" else "20" for word in RUNS[name]]

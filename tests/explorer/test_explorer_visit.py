@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import unrolled
-from explorer_browser import Opened, Visit
+from explorer_browser import AGAIN, Chromium, Opened, Visit
 from explorer_needs import needs
 from unrolled import LSTM, cli
 from unrolled.cli.explore import explorables
@@ -22,6 +23,38 @@ from unrolled.training import checkpoint, runs
 pytestmark = needs("chromium")
 
 NASTY = """</script><img src=x onerror="alert('1')"><!--<script>&lt;\u2028 '"""
+
+
+# --- the browser ---------------------------------------------------------------------------
+
+
+def test_a_browser_that_was_killed_is_started_again_for_the_next_visit(
+    browser: Chromium, folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    networks = [one for one, _, _ in explorables(folders["adder"], "adder")]
+
+    def once() -> None:
+        page = Opened(browser, folders["adder"] / "explorer.html", networks)
+        page.check_values()
+        page.close()
+
+    once()
+    assert AGAIN not in caplog.text
+    before = browser.process()
+    os.kill(before, signal.SIGKILL)
+    once()
+    assert browser.process() != before
+    assert caplog.text.count(AGAIN) == 1
+    once()
+    assert caplog.text.count(AGAIN) == 1
+
+
+def test_a_page_that_no_browser_opens_is_tried_twice(
+    browser: Chromium, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Exception, match="ERR_FILE_NOT_FOUND"):
+        Opened(browser, tmp_path / "nowhere.html", [])
+    assert caplog.text.count(AGAIN) == 1
 
 
 # --- the first visit ------------------------------------------------------------------------
@@ -201,7 +234,7 @@ def _tags(page: Opened) -> list[int]:
     return found
 
 
-def test_a_text_full_of_tags_is_text(browser: Any, tmp_path: Path) -> None:
+def test_a_text_full_of_tags_is_text(browser: Chromium, tmp_path: Path) -> None:
     story = tmp_path / "story.txt"
     story.write_text((NASTY + "\n") * 60, encoding="utf-8")
     folder = tmp_path / """run "><b>'&"""
@@ -220,7 +253,7 @@ def test_a_text_full_of_tags_is_text(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
-def test_a_column_with_a_nasty_name_is_a_name(browser: Any, tmp_path: Path) -> None:
+def test_a_column_with_a_nasty_name_is_a_name(browser: Chromium, tmp_path: Path) -> None:
     name = """<b onclick="x">'y'"""
     data = tmp_path / "d.csv"
     rows = [f"{np.sin(n / 3):.4f},<i>{n}</i>" for n in range(80)]
@@ -239,7 +272,7 @@ def test_a_column_with_a_nasty_name_is_a_name(browser: Any, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite(
-    browser: Any, folders: dict[str, Path], tmp_path: Path, value: float
+    browser: Chromium, folders: dict[str, Path], tmp_path: Path, value: float
 ) -> None:
     folder = Path(shutil.copytree(folders["adder"], tmp_path / "run"))
     weights = checkpoint.read_weights(folder / runs.WEIGHTS)
@@ -259,7 +292,7 @@ def test_weights_that_are_not_finite(
     page.close()
 
 
-def test_a_page_made_from_python(browser: Any, tmp_path: Path) -> None:
+def test_a_page_made_from_python(browser: Chromium, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(9, 3, generator=generator)
     page = unrolled.explore(
@@ -285,7 +318,7 @@ def test_a_page_made_from_python(browser: Any, tmp_path: Path) -> None:
 
 
 def test_in_a_notebook_the_page_runs_in_a_frame_that_reaches_nothing(
-    browser: Any, tmp_path: Path
+    browser: Chromium, tmp_path: Path
 ) -> None:
     page = unrolled.explore(LSTM(2, 3), torch.zeros(4, 2))
     (tmp_path / "notebook.html").write_text(
