@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.files.columns import Floats
-from unrolled.recipes._events.labeller import Parts, scores
+from unrolled.recipes._events.labeller import DividedSignal, scores
 from unrolled.recipes._events.signals import Bools
 
 __all__ = ["LinearLabeller"]
@@ -32,7 +32,9 @@ class LinearLabeller:
     regressions: tuple[Any, ...]
 
     @classmethod
-    def fit(cls, parts: Parts, longest: int, *, both_directions: bool, seed: int) -> LinearLabeller:
+    def fit(
+        cls, parts: DividedSignal, longest: int, *, both_directions: bool, seed: int
+    ) -> LinearLabeller:
         """Fit with scikit-learn, on the training part alone.
 
         The window is the one of 1, 4, 16 and 64 steps, and the network's, with the best average

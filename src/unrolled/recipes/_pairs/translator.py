@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._pairs.vocabulary import END, Vocabulary
+from unrolled.recipes._pairs.vocabulary import END, PairVocabulary
 
 __all__ = ["IGNORED", "State", "Translator"]
 
@@ -44,8 +44,8 @@ class Translator(nn.Module):
 
     def __init__(
         self,
-        source: Vocabulary,
-        target: Vocabulary,
+        source: PairVocabulary,
+        target: PairVocabulary,
         *,
         embedding: int,
         hidden: int,

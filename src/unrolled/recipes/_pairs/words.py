@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.judging import Judgement, bins, exact_match
-from unrolled.recipes._pairs.vocabulary import Tokens, Vocabulary
+from unrolled.recipes._pairs.vocabulary import PairVocabulary, Tokens
 
 __all__ = ["question", "summary", "told", "unknown"]
 
@@ -61,7 +61,7 @@ def _width(word: str, widest: int) -> int:
     return int(word)
 
 
-def unknown(vocabulary: Vocabulary, source: str, *, learnt: bool) -> list[str]:
+def unknown(vocabulary: PairVocabulary, source: str, *, learnt: bool) -> list[str]:
     """A line on the symbols of the source that were never seen; if none were learnt so, refuse."""
     found = list(dict.fromkeys(vocabulary.unknown(source)))
     if not found:
@@ -75,7 +75,7 @@ def unknown(vocabulary: Vocabulary, source: str, *, learnt: bool) -> list[str]:
     raise ValueError(f"{named} {were} never seen in training: {known}")
 
 
-def _known(vocabulary: Vocabulary) -> str:
+def _known(vocabulary: PairVocabulary) -> str:
     symbols = vocabulary.symbols
     if vocabulary.tokens == "characters":
         shown = repr("".join(symbols[:80]))
@@ -84,7 +84,7 @@ def _known(vocabulary: Vocabulary) -> str:
     return shown if len(symbols) <= 12 else f"{shown} and {len(symbols) - 12:,} more"
 
 
-def told(answers: Sequence[Answer], vocabulary: Vocabulary, *, with_scores: bool) -> list[str]:
+def told(answers: Sequence[Answer], vocabulary: PairVocabulary, *, with_scores: bool) -> list[str]:
     """The answers as lines; with scores, the natural logarithm of each one's probability first."""
     lines = ["log probability  answer"] if with_scores else []
     for one in answers:
