@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import NoReturn
 
-__all__ = ["Parser", "real_number", "whole_number"]
+__all__ = ["TryParser", "real_number", "whole_number"]
 
 
 def whole_number(word: str, what: str, least: int, most: int, *, such_as: int) -> int:
@@ -37,7 +37,7 @@ def real_number(
     )
 
 
-class Parser(argparse.ArgumentParser):
+class TryParser(argparse.ArgumentParser):
     """argparse, but refusing in one sentence, which ends with the ``epilog``."""
 
     def error(self, message: str) -> NoReturn:

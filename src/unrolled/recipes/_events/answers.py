@@ -12,7 +12,7 @@ import numpy as np
 from unrolled.engines.expected import check_flag, share
 from unrolled.files.columns import Floats
 from unrolled.files.whole import replace_file
-from unrolled.recipes._asked import Parser
+from unrolled.recipes._asked import TryParser
 from unrolled.recipes._events.signals import Bools, Signal
 
 __all__ = [
@@ -47,7 +47,7 @@ def read_question(words: Sequence[str], *, built_in: bool) -> LabelRequest:
     ValueError
         In one sentence: words that make no sense, or a file to write that is there already.
     """
-    parser = Parser(
+    parser = TryParser(
         prog="unrolled try DIR",
         description="Label every step of a signal.",
         allow_abbrev=False,

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled.engines.expected import at_least, between, check_flag, ending
-from unrolled.recipes._asked import Parser
+from unrolled.recipes._asked import TryParser
 from unrolled.recipes._text.network import LanguageModel, Writer
 from unrolled.recipes._text.vocabulary import UNKNOWN, Vocabulary
 
@@ -32,7 +32,7 @@ def answer(model: LanguageModel, arguments: Sequence[str]) -> str:
     ValueError
         In one sentence: a flag that is not known, a value that makes no sense.
     """
-    parser = Parser(add_help=False, allow_abbrev=False, epilog=_TAKES)
+    parser = TryParser(add_help=False, allow_abbrev=False, epilog=_TAKES)
     parser.add_argument("--primer", default="")
     parser.add_argument("--length", type=int, default=500)
     parser.add_argument("--temperature", type=float, default=0.8)
