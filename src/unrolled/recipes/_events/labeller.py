@@ -1,4 +1,4 @@
-"""An LSTM that says at every step of a signal how probable each event is, and how good that is."""
+"""An LSTM that gives the probability of each event at every step, and how good that is."""
 
 from __future__ import annotations
 
@@ -146,8 +146,8 @@ def probabilities(model: Labeller, values: Floats) -> Floats:
     return np.concatenate(found) if found else np.empty((0, len(model.rarity)))
 
 
-def scores(flags: Bools, said: Floats, events: Sequence[str] = ()) -> dict[str, float]:
-    """Score ``said`` [T, K] against the truth: ROC-AUC and average precision.
+def scores(flags: Bools, predictions: Floats, events: Sequence[str] = ()) -> dict[str, float]:
+    """Score ``predictions`` [T, K] against the truth: ROC-AUC and average precision.
 
     Of several events, the mean over them of each against the rest; with ``events``, each by its
     name too.  An event that is nowhere or everywhere has no score.
@@ -157,7 +157,7 @@ def scores(flags: Bools, said: Floats, events: Sequence[str] = ()) -> dict[str, 
     figures: dict[str, float] = {}
     for name, score in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
         each = [
-            float(score(flags[:, k], said[:, k])) if 0 < flags[:, k].mean() < 1 else math.nan
+            float(score(flags[:, k], predictions[:, k])) if 0 < flags[:, k].mean() < 1 else math.nan
             for k in range(flags.shape[1])
         ]
         known = [value for value in each if not math.isnan(value)]

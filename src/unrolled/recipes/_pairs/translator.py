@@ -88,7 +88,7 @@ class Translator(nn.Module):
         """The mean cross entropy of a symbol of the targets [U, B], in nats.
 
         The decoder is shown the right symbols before it (teacher forcing), whatever it would have
-        said itself.
+        written itself.
         """
         before = torch.cat((torch.full_like(target[:1], END), target[:-1].clamp(min=END)))
         logits, _ = self.decode(before, self.encode(source, lengths))
