@@ -1,7 +1,7 @@
-"""Say where the largest of the numbers so far was: a recipe of one file.
+"""Tell where the largest of the numbers so far was: a recipe of one file.
 
-Each step brings a number from 0 to 1.  The network says, at every step, how long ago the largest so
-far was heard: it has to compare, remember and count.  Train it, look at it and try it:
+Each step brings a number from 0 to 1.  The network tells, at every step, how long ago the largest
+so far was heard: it has to compare, remember and count.  Train it, look at it and try it:
 
     unrolled train examples/my_recipe.py
     unrolled show runs/my_recipe
@@ -18,18 +18,19 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from unrolled import LSTM
+from unrolled import LSTM, training
+from unrolled.training import at_least, only
 
 SOURCE = "this example"
 PUBLISHED = None  # or {"metric": "right", "value": 0.9, "steps": 1000}, to stand beside yours
 
 
-class Network(nn.Module):
+class HowLongAgo(nn.Module):
     """An LSTM over the numbers, and a score for each possible answer."""
 
     def __init__(self, hidden: int, answers: int) -> None:
@@ -44,41 +45,25 @@ class Network(nn.Module):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The hyperparameters: each is a flag."""
+class Recipe(training.Recipe):
+    """The hyperparameters: each is a flag, and what it has to be stands beside it.
 
-    length: int = 8
-    """Numbers in one sequence."""
-    hidden: int = 32
-    """Hidden units."""
-    batch_size: int = 64
-    """Sequences in one update."""
+    Every recipe has seven more, and methods that may be left out: see `unrolled.training.Recipe`.
+    A default that does not suit is given again, as for ``steps`` here.
+    """
 
-    # These seven every recipe has; `unrolled.training` reads them.
-    seed: int = 0
-    """Weights and batches are drawn from it."""
     steps: int = 1500
-    """Updates."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.01
-    """What the optimiser is given."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit."""
-    steps_per_update: int = 0
-    """Time steps in one update; 0 is the whole sequence, and the only value that makes sense."""
+    """Updates: some 10 seconds."""
+    steps_per_update: Annotated[int, only(0, "the sequence is short")] = 0
+    """Only 0 makes sense: the sequence is short, and learnt as a whole."""
     report_every: int = 250
     """Updates from one report to the next."""
-
-    def check(self) -> None:
-        """Raise ValueError, in one sentence, where a field makes no sense."""
-        for name, least in (("length", 2), ("hidden", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected {least} or more."
-                )
-        if self.steps_per_update:
-            raise ValueError("steps_per_update makes no sense for one short sequence: use 0.")
+    length: Annotated[int, at_least(2)] = 8
+    """Numbers in one sequence."""
+    hidden: Annotated[int, at_least(1)] = 32
+    """Hidden units."""
+    batch_size: Annotated[int, at_least(1)] = 64
+    """Sequences in one update."""
 
     def published(self) -> Recipe:
         """What --published stands for; there is no document here, so nothing but the defaults."""
@@ -88,7 +73,7 @@ class Recipe:
 
     def model(self) -> nn.Module:
         """A fresh network; torch's generator is seeded already."""
-        return Network(self.hidden, self.length)
+        return HowLongAgo(self.hidden, self.length)
 
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Numbers [T, B] and answers [T, B]; every random choice comes from ``generator``."""
@@ -108,22 +93,14 @@ class Recipe:
         numbers = torch.rand(self.length, 1000, generator=torch.Generator().manual_seed(2**31))
         answers = steps_since_largest(numbers)
         with torch.no_grad():
-            said = model(numbers).argmax(-1)
-        right = said == answers
+            predictions = model(numbers).argmax(-1)
+        right = predictions == answers
         # Always saying 0, "it was just now", is right more often than one might think.
         return {
             "right": right.float().mean().item(),
             "right_at_the_end": right[-1].float().mean().item(),
             "right_by_saying_0": (answers == 0).float().mean().item(),
         }
-
-    def report(self, model: Any, step: int, batch: tuple[Tensor, ...]) -> str:
-        """Lines of your own at every report; none here."""
-        return ""
-
-    def result(self, model: Any) -> dict[str, Any]:
-        """The figures at the end."""
-        return self.metrics(model)
 
     # --- what is shown ----------------------------------------------------------------------
 
@@ -154,11 +131,11 @@ class Recipe:
         if not 1 <= len(numbers) <= self.length or not ((numbers >= 0) & (numbers <= 1)).all():
             raise ValueError(f"expected 1 to {self.length} numbers from 0 to 1, such as 0.3 0.9.")
         with torch.no_grad():
-            said = model(numbers).argmax(-1)[:, 0].tolist()
+            predictions = model(numbers).argmax(-1)[:, 0].tolist()
         answers = steps_since_largest(numbers)[:, 0].tolist()
-        rows = zip(numbers[:, 0].tolist(), said, answers, strict=True)
-        lines = [f"{n:>6g}  {s:>4}  {a:>5}{'' if s == a else '  wrong'}" for n, s, a in rows]
-        return "\n".join(["number  said  truth", *lines])
+        rows = zip(numbers[:, 0].tolist(), predictions, answers, strict=True)
+        lines = [f"{n:>6g}  {p:>10}  {a:>5}{'' if p == a else '  wrong'}" for n, p, a in rows]
+        return "\n".join(["number  prediction  truth", *lines])
 
 
 def steps_since_largest(numbers: Tensor) -> Tensor:

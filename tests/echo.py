@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled import LSTM, Batches, Loss, Network
+from unrolled import LSTM, Batches, Loss, Network, training
 from unrolled.steps.program import Native
 from unrolled.training import Step, runs, train
 
@@ -33,15 +33,11 @@ class Echo(nn.Module):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Say again what was said a step before."""
+class Recipe(training.Recipe):
+    """Give again what was read a step before."""
 
-    seed: int = 0
     steps: int = 12
-    optimizer: str = "Adam"
-    learning_rate: float = 0.01
     clip: float = 0.0
-    steps_per_update: int = 0
     report_every: int = 4
     carry_state: bool = False
     spoil_at: int = 0
@@ -50,9 +46,6 @@ class Recipe:
     def check(self) -> None:
         if self.spoil not in ("loss", "gradient", "weight"):
             raise ValueError(f"spoil = {self.spoil!r}")
-
-    def published(self) -> Recipe:
-        return self
 
     def model(self) -> nn.Module:
         return Echo()
@@ -64,8 +57,8 @@ class Recipe:
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         x, y, count = batch
-        said, state = model(x, state)
-        loss = (said - y).square().mean()
+        output, state = model(x, state)
+        loss = (output - y).square().mean()
         if self.spoil_at and count[0, 0].item() + 1 == self.spoil_at:
             if self.spoil == "loss":
                 loss = loss * math.nan
@@ -83,16 +76,10 @@ class Recipe:
     def report(self, model: nn.Module, step: int, batch: tuple[Tensor, ...]) -> str:
         return f"report {step} {batch[2][0, 0].item():.0f}"
 
-    def result(self, model: nn.Module) -> dict[str, Any]:
-        return self.metrics(model)
-
     def draw(self, model: nn.Module, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         path = folder / "picture.png"
         path.write_text(str([row["step"] for row in history]))
         return [path]
-
-    def attempt(self, model: nn.Module, arguments: list[str]) -> str:
-        return ""
 
 
 LONG = Recipe(steps=240, steps_per_update=3, report_every=10, carry_state=True)

@@ -14,7 +14,7 @@ import torch
 
 from unrolled import cli, recipes, training
 from unrolled.inside import intervention, units
-from unrolled.inside.inspection import Inspection, passages_of
+from unrolled.inside.inspection import Inspection
 from unrolled.recipes._text.looking import properties
 from unrolled.recipes.text import Recipe as Text
 
@@ -219,7 +219,7 @@ def test_what_was_published_is_drawn_where_it_can_be_compared(
 @pytest.mark.parametrize("name", recipes.names())
 def test_a_passage_is_of_the_steps_that_ran(name: str) -> None:
     recipe, model = trained(name)
-    found = passages_of(recipe, model)
+    found = recipe.look(model)
     assert found
     for passage in found:
         inspection = Inspection(model, passage)

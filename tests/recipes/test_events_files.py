@@ -75,7 +75,7 @@ def test_a_file_to_label_may_lack_the_event(tmp_path: Path) -> None:
     [
         ("", "seizure", r"data\.csv is empty: expected a row of column names"),
         (GOOD, "", r"columns t, A, B, seizure: say which one holds the event with --event COLUMN"),
-        (GOOD, "siezure", r"no column 'siezure': its columns are .* Did you mean 'seizure'\?"),
+        (GOOD, "siezure", r"no column 'siezure': its columns are .*; did you mean 'seizure'\?"),
         (GOOD, "seizure=2", r"'seizure' has no value '2': its values are 0, 1"),
         (GOOD.replace(",6,", ",nan,"), "seizure", r"row 3 of column 'B' is nan, not a finite"),
         (GOOD.replace(",6,", ",,"), "seizure", r"row 3 of column 'B' is blank: fill it in"),
@@ -241,7 +241,10 @@ def test_a_recording_has_annotations_and_stim_values(raw: FakeRaw, tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"event": "Seizur"}, r"has no event 'Seizur': its events are .* Did you mean 'seizure'\?"),
+        (
+            {"event": "Seizur"},
+            r"has no event 'Seizur': its events are .*; did you mean 'seizure'\?",
+        ),
         ({"event": "", "channels": ("CZ",)}, r"no channel 'CZ': its channels are Fz, Cz\. Did you"),
         ({"event": "", "time": "t"}, r"--time t names a column, but night\.fif is a recording"),
     ],

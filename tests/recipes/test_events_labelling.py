@@ -11,17 +11,17 @@ import torch
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import labeller, linear
 from unrolled.recipes._events.bursts import bursts
-from unrolled.recipes._events.labeller import Labeller, Parts, probabilities, scores
+from unrolled.recipes._events.labeller import DividedSignal, Labeller, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.pictures import busiest
 
 
-def parts_of(count: int = 600, seed: int = 0) -> Parts:
+def parts_of(count: int = 600, seed: int = 0) -> DividedSignal:
     values, events = bursts(count, np.random.default_rng(seed))
-    return Parts(values * 7 + 100, events[:, None], ("event",), count * 3 // 4)
+    return DividedSignal(values * 7 + 100, events[:, None], ("event",), count * 3 // 4)
 
 
-def model_of(parts: Parts, both: bool = False) -> Labeller:
+def model_of(parts: DividedSignal, both: bool = False) -> Labeller:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Labeller(LSTM(parts.values.shape[1], 4, bidirectional=both), parts).eval()
@@ -110,7 +110,7 @@ def test_the_linear_labeller_finds_a_delayed_sign() -> None:
     """The event is where x was above 0 six steps ago: a window of 16 finds it, of 4 not."""
     values = np.random.default_rng(0).standard_normal((2000, 2))
     flags = np.roll(values[:, :1] > 0, 6, axis=0)
-    parts = Parts(values, flags, ("e",), 1500)
+    parts = DividedSignal(values, flags, ("e",), 1500)
     rival = LinearLabeller.fit(parts, 64, both_directions=False, seed=0)
     assert rival.window == 16
     assert scores(parts.heldout, rival.decide(values)[1500:])["roc_auc"] > 0.99
@@ -121,7 +121,7 @@ def test_the_linear_labeller_finds_a_delayed_sign() -> None:
 
 def test_of_a_long_signal_rows_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).standard_normal((2000, 2))
-    parts = Parts(values, values[:, :1] > 0, ("e",), 1500)
+    parts = DividedSignal(values, values[:, :1] > 0, ("e",), 1500)
     whole = LinearLabeller.fit(parts, 4, both_directions=False, seed=0)
     monkeypatch.setattr(linear, "MOST_NUMBERS", 2400)
     one, other = (LinearLabeller.fit(parts, 4, both_directions=False, seed=0) for _ in range(2))

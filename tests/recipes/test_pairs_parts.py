@@ -19,7 +19,7 @@ from unrolled.recipes._pairs.judging import Judgement, bins, edit_distance
 from unrolled.recipes._pairs.numbers import LARGEST, in_words, number_pairs
 from unrolled.recipes._pairs.pictures import examples
 from unrolled.recipes._pairs.translator import State, Translator
-from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, Corpus, Vocabulary
+from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts, PairVocabulary
 
 # --- files ---
 
@@ -130,13 +130,13 @@ def test_every_number_of_digits_has_its_share(count: int, largest: int) -> None:
 
 
 def test_symbols_come_from_the_texts_and_go_back() -> None:
-    letters = Vocabulary("characters", ["abba", "c"])
+    letters = PairVocabulary("characters", ["abba", "c"])
     assert letters.symbols == ["a", "b", "c"]
     assert letters.text([*letters.numbers("cab"), END, 2]) == "cab"
     assert letters.numbers("axa") == [2, UNKNOWN, 2]
     assert letters.unknown("axya") == ["x", "y"]
     assert letters.text([2, UNKNOWN]) == "a\N{REPLACEMENT CHARACTER}"
-    words = Vocabulary("words", ["to be or", "not  to be"], fewest=2)
+    words = PairVocabulary("words", ["to be or", "not  to be"], fewest=2)
     assert words.symbols == ["be", "to"]
     assert words.text(words.numbers("to  be")) == "to be"
     assert words.unknown("to err") == ["err"]
@@ -144,16 +144,16 @@ def test_symbols_come_from_the_texts_and_go_back() -> None:
 
 def test_a_digest_tells_vocabularies_apart() -> None:
     texts = ["ab", "b a", "ac", "ab c"]
-    characters = [Vocabulary("characters", [text]) for text in texts]
-    words = [Vocabulary("words", [text]) for text in texts]
+    characters = [PairVocabulary("characters", [text]) for text in texts]
+    words = [PairVocabulary("words", [text]) for text in texts]
     assert len({vocabulary.digest() for vocabulary in characters}) == 4
     assert len({vocabulary.digest() for vocabulary in words}) == 4
-    assert characters[0].digest() != Vocabulary("words", ["a b"]).digest()
-    assert characters[0].digest() == Vocabulary("characters", ["ba", "a"]).digest()
+    assert characters[0].digest() != PairVocabulary("words", ["a b"]).digest()
+    assert characters[0].digest() == PairVocabulary("characters", ["ba", "a"]).digest()
 
 
 def test_a_corpus_pads_what_is_chosen() -> None:
-    corpus = Corpus.of([[5], [6, 7, 8], [9, 2]])
+    corpus = NumberedTexts.of([[5], [6, 7, 8], [9, 2]])
     chosen = torch.tensor([1, 0])
     assert corpus.padded(chosen, -1).T.tolist() == [[6, 7, 8], [5, -1, -1]]
     assert corpus.padded(chosen, 0, reverse=True).T.tolist() == [[8, 7, 6], [5, 0, 0]]
@@ -165,7 +165,7 @@ def test_a_corpus_pads_what_is_chosen() -> None:
 
 def network(symbols: str = "ab", *, seed: int = 0, both_directions: bool = False) -> Translator:
     torch.manual_seed(seed)
-    vocabulary = Vocabulary("characters", [symbols])
+    vocabulary = PairVocabulary("characters", [symbols])
     model = Translator(
         vocabulary,
         vocabulary,

@@ -185,8 +185,8 @@ def test_try_names_the_next_prime() -> None:
         (["x"], "'x' is not a number"),
         (["-7"], "'-7' is not a number"),
         (["1", "2"], "'1 2' is not"),
-        (["4"], "4 is out of reach: expected a number from 5"),
-        (["1000000000001"], "out of reach"),
+        (["4"], "'4' is not a number to look for .*: expected one whole number from 5"),
+        (["1000000000001"], "from 5 to 1000000000000, such as"),
         (["1000002"], "the gaps before 1000002 hold one beyond"),
     ],
 )

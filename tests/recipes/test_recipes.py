@@ -124,8 +124,11 @@ def test_two_files_of_one_name_are_two_recipes(file: Path, tmp_path: Path) -> No
         ("\n1 / 0", r"ZeroDivisionError in line 2: division by zero"),
         ("def (", "SyntaxError"),
         ("import no_such_module", "ModuleNotFoundError in line 1"),
-        (FILE.replace("def attempt", "def other"), "its Recipe has no attempt"),
-        (FILE.replace("    clip: float = 0.0\n", ""), "its Recipe has no clip"),
+        (FILE.replace("def loss", "def other"), r"its Recipe has no loss\."),
+        (FILE.replace("def batch", "def other"), r"its Recipe has no batch\."),
+        (FILE.replace("(training.Recipe)", ""), r"write `class Recipe\(training\.Recipe\):`"),
+        (FILE.replace("@dataclass(frozen=True)", ""), "defines no dataclass"),
+        ("from unrolled.training import Recipe", "its Recipe has no loss, metrics, model, batch"),
         (FILE.replace('{"metric": "loss", "value": 0.5}', "3"), "expected a metric and a value"),
     ],
 )

@@ -144,13 +144,13 @@ def test_try_refuses_what_is_no_noise(words: list[str]) -> None:
     ("fields", "sentence"),
     [
         ({"cells": ("vanila",)}, "did you mean 'vanilla'"),
-        ({"cells": ()}, "cells names no cell"),
-        ({"cells": ("linear", "linear")}, "'linear' twice"),
+        ({"cells": ()}, "cells = .* makes no sense: expected one or more, such as linear vanilla"),
+        ({"cells": ("linear", "linear")}, "'linear', 'linear'.* expected each of them once"),
         ({"inputs": 0}, "inputs = 0 makes no sense"),
         ({"hidden": -1}, "hidden = -1 makes no sense"),
-        ({"targets": ()}, "targets holds nothing to learn"),
-        ({"targets": (float("nan"),)}, "targets holds nan"),
-        ({"targets": (1.5,)}, r"targets holds 1.5, and h = o⊙tanh\(c\) says nothing beyond"),
+        ({"targets": ()}, "targets = .* makes no sense: expected one or more, such as 0.5"),
+        ({"targets": (float("nan"),)}, "targets = nan makes no sense: expected a finite number"),
+        ({"targets": (1.5,)}, r"targets holds 1.5, and h = o⊙tanh\(c\) gives nothing beyond"),
         ({"steps_per_update": 2}, "steps_per_update = 2 makes no sense"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from unrolled.recipes._text import compressors, corpus, scoring, vocabulary
-from unrolled.recipes._text.network import LanguageModel, Network
+from unrolled.recipes._text.network import LanguageModel, TokenNetwork
 from unrolled.recipes._text.vocabulary import Kind, Vocabulary, encode
 
 TEXT = "Don’t  stop: the_cat's 3 hats,\r\n\tnaïve 日本語 (a – b)… 'tis \U0001f600 x\x00y  "
@@ -95,7 +95,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_split_is_by_characters_and_needs_enough_on_either_side() -> None:
-    text = corpus.Corpus("a.txt", 1, points("x" * 1000), "")
+    text = corpus.TextCorpus("a.txt", 1, points("x" * 1000), "")
     assert corpus.split_at(text, 0.1, 10_000) == 900
     assert corpus.split_at(text, 0.9, 300) == 700
     for share, most in ((0.05, 999), (0.95, 999), (0.5, 20)):
@@ -173,7 +173,7 @@ def test_the_compressors_are_the_ones_that_everybody_has(
 def model_of(text: str, average: float = 0.5) -> LanguageModel:
     torch.manual_seed(0)
     known = Vocabulary.learn("characters", points(text), 1, 100)
-    network = Network(len(known), "embedding", 5, 6, 2)
+    network = TokenNetwork(len(known), "embedding", 5, 6, 2)
     return LanguageModel(known, network, average)
 
 

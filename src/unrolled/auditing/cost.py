@@ -116,7 +116,7 @@ def _sums_right(network: _Adder) -> float:
 
 def _recall(document: str, seed: int, updates: int, tell: Progress) -> float:
     """The recipe `memory`, as its published figures were measured."""
-    recipe = recipes.find("memory").recipe(seed=seed).published()
+    recipe: Any = recipes.find("memory").recipe(seed=seed).published()
     network = document or "vanilla"
     recipe = dataclasses.replace(recipe, networks=(network,), steps=updates)
     losses = []

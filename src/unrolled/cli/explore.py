@@ -15,7 +15,7 @@ from unrolled.cli.refusals import Parser, Refusal, need
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
-from unrolled.training import runs
+from unrolled.training import Recipe, runs
 
 __all__ = ["explorables", "explore"]
 
@@ -71,14 +71,15 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
     if not trust:
         for path in trained.data:  # a stranger's run may name any file of the reader's
             print(f"data from {runs.printable(str(path))}", file=sys.stderr)
-    describe = getattr(recipe, "explorer", None)
-    if describe is None:
-        able = [n for n in recipes.names() if hasattr(recipes.find(n).recipe, "explorer")]
+    found = recipe.explorer(model)
+    if not found:
+        able = [
+            n for n in recipes.names() if recipes.find(n).recipe.explorer is not Recipe.explorer
+        ]
         raise ExplorerError(
             f"{folder} is a run of {config.recipe}, which the explorer cannot show: its Recipe has "
             f"no method explorer(model), as those of {', '.join(able)} have."
         )
-    found: list[Explorable] = describe(model)
     told = []
     for one in found:
         stack = one.stack()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
+
+from unrolled.engines.expected import ending
 
 __all__ = ["FlagError", "parse"]
 
@@ -48,10 +49,10 @@ def parse(
     import tyro
 
     options = _options(recipe, default)
-    said = io.StringIO()
+    box = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            found, unknown = tyro.cli(
+        with contextlib.redirect_stderr(box):
+            parsed, unknown = tyro.cli(
                 options,
                 args=arguments,
                 prog=prog,
@@ -61,10 +62,10 @@ def parse(
     except SystemExit as stop:
         if stop.code == 0:  # --help
             raise
-        raise FlagError(f"{_sentence(said.getvalue())}; see `{prog} --help`.") from None
+        raise FlagError(f"{_sentence(box.getvalue())}; see `{prog} --help`.") from None
     if unknown:
         raise FlagError(_unknown(unknown[0], recipe, options, prog))
-    return found
+    return parsed
 
 
 def _options(recipe: type[Any], default: Any) -> type[Any]:
@@ -133,10 +134,9 @@ def _unknown(word: str, recipe: type[Any], options: type[Any], prog: str) -> str
     if not word.startswith("-"):
         return f"{word!r} is one word too many: flags begin with --; see `{prog} --help`."
     fields = [*dataclasses.fields(recipe), *dataclasses.fields(options)]
-    known = ["--" + field.name.replace("_", "-") for field in fields if field.name != "recipe"]
-    near = difflib.get_close_matches(word.split("=")[0], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"see `{prog} --help`."
-    return f"{word} is not a flag of this recipe: {hint}"
+    flags = ["--" + field.name.replace("_", "-") for field in fields if field.name != "recipe"]
+    meant = ending(word.split("=")[0], flags)
+    return f"{word} is not a flag of this recipe: expected one of `{prog} --help`{meant}"
 
 
 def _sentence(box: str) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from unrolled import recipes, training
-from unrolled.training import checkpoint, runs
+from unrolled.training import Recipe, checkpoint, runs
 
-__all__ = ["Trained", "open_run"]
+__all__ = ["OpenedRun", "open_run"]
 
 
-class Trained(NamedTuple):
+class OpenedRun(NamedTuple):
     """What a folder holds."""
 
     config: runs.Config
-    recipe: Any
+    recipe: Recipe
     model: nn.Module
 
     @property
@@ -28,7 +28,7 @@ class Trained(NamedTuple):
         return _named(self.recipe)
 
 
-def open_run(folder: Path, trust: bool = False) -> Trained:
+def open_run(folder: Path, trust: bool = False) -> OpenedRun:
     """Read a run's folder; the model is in ``eval()``.
 
     A run may come from a stranger, and names its recipe: code of our own is run to read it, and
@@ -69,21 +69,21 @@ def open_run(folder: Path, trust: bool = False) -> Trained:
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise runs.RunError(f"the weights in {folder} do not fit the recipe: {first}") from error
-    return Trained(config, recipe, model.eval())
+    return OpenedRun(config, recipe, model.eval())
 
 
-def _named(recipe: Any) -> list[Path]:
+def _named(recipe: Recipe) -> list[Path]:
     values = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
     return [value for value in values if isinstance(value, Path)]
 
 
-def _check_sizes(folder: Path, recipe: Any, weights: Mapping[str, Tensor]) -> None:
+def _check_sizes(folder: Path, recipe: Recipe, weights: Mapping[str, Tensor]) -> None:
     """Refuse sizes that the weights cannot have, before a model of them takes the memory."""
     largest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
     bounds = {"hidden": largest, "embedding": largest, "layers": len(weights)}
-    for name, most in bounds.items():
-        value = getattr(recipe, name, None)
-        if isinstance(value, int) and value > most:
+    sizes = {name: value for name, value in vars(recipe).items() if name in bounds}
+    for name, value in sizes.items():
+        if value > (most := bounds[name]):
             raise runs.RunError(
                 f"{folder / runs.CONFIG} says {name} = {value}, which the run's weights do not "
                 f"fit: they allow {most} at most."

@@ -75,7 +75,7 @@ def _unfinished(folder: Path, config: runs.Config, history: list[dict[str, Any]]
 def _comparable(file: recipes.RecipeFile, config: runs.Config) -> bool:
     """Whether the run is of what was published: a recipe may say no, of other data say."""
     try:
-        return bool(getattr(runs.decode_fields(file.recipe, config.fields), "comparable", True))
+        return runs.decode_fields(file.recipe, config.fields).comparable
     except runs.RunError:
         return True
 

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
 def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     """Lines to print: what was found, then the pictures, each when it is there."""
     from unrolled.cli.opened import open_run
-    from unrolled.inside.inspection import Inspection, passages_of
+    from unrolled.inside.inspection import Inspection
     from unrolled.pictures.toolkit import DARK, LIGHT
 
     trained = open_run(options.folder, options.trust)
@@ -91,7 +91,7 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     if out.exists() and not out.is_dir():
         raise ShowError(f"{out} is a file: --out takes a folder.")
     inspections = [
-        Inspection(trained.model, passage) for passage in passages_of(trained.recipe, trained.model)
+        Inspection(trained.model, passage) for passage in trained.recipe.look(trained.model)
     ]
     _check(inspections, options)
     out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ class Easel:
         history = runs.read_metrics(folder)
         known = [name for name in (history[-1] if history else {}) if name not in _NOT_FIGURES]
         published = {}
-        if getattr(trained.recipe, "comparable", True):
+        if trained.recipe.comparable:
             for one in reversed(recipes.find(trained.config.recipe).published):
                 published[one.metric] = (one.value, _short(one.what))
         shown = [name for name in published if name in known] or known[:1]

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.refusals import MOST_THREADS, RUNS, Refusal, need
 from unrolled.cli.show import show
+from unrolled.engines.expected import Expected, between, check_flag
 
 if TYPE_CHECKING:
     from unrolled.recipes import RecipeFile
     from unrolled.training.runs import Config
 
 __all__ = ["train"]
+
+_SAVE_EVERY = Expected("0 or more", lambda seconds: seconds >= 0)  # inf: at the end alone
 
 _TRAIN_HELP = """usage: unrolled train RECIPE [--published] [--out DIR] [--resume] [flags]
 
@@ -33,8 +36,8 @@ def train(arguments: list[str]) -> int:
 
     if not arguments or arguments[0].startswith("-"):
         if arguments[:1] in (["-h"], ["--help"]):
-            known = [f"  {name:<10} {recipes.find(name).summary}" for name in recipes.names()]
-            print(_TRAIN_HELP.format(recipes="\n".join(known)))
+            lines = [f"  {name:<10} {recipes.find(name).summary}" for name in recipes.names()]
+            print(_TRAIN_HELP.format(recipes="\n".join(lines)))
             return 0
         raise Refusal(
             "train needs a recipe as its first word: `unrolled train RECIPE [flags]`; "
@@ -93,10 +96,11 @@ def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
 
     options = read()
     threads = 1 if options.threads is None else options.threads
-    if not 1 <= threads <= MOST_THREADS:
-        raise Refusal(f"--threads {threads} makes no sense: expected 1 to {MOST_THREADS}.")
-    if not options.save_every >= 0:
-        raise Refusal(f"--save-every {options.save_every} makes no sense: expected 0 or more.")
+    try:
+        check_flag("--threads", threads, between(1, MOST_THREADS))
+        check_flag("--save-every", options.save_every, _SAVE_EVERY)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
     if options.resume:
         if options.out is None:
             options.out = runs.latest_folder(RUNS, Path(name).stem)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from unrolled.engines import aten, cpu, reference
+from unrolled.engines.expected import check_argument, one_of
 from unrolled.engines.protocol import Choice, Declined, Engine, Request
 
 __all__ = ["check_name", "choose", "engine_named", "engine_names"]
 
 # In the order in which "auto" tries them.
 _ENGINES: dict[str, Engine] = {"cpu": cpu, "aten": aten, "reference": reference}
+_NAMED = one_of(("auto", *_ENGINES))
 
 
 def engine_names() -> tuple[str, ...]:
@@ -23,9 +25,8 @@ def engine_named(name: str) -> Engine:
 
 def check_name(name: str) -> str:
     """``name`` itself; ValueError if it is neither ``"auto"`` nor an engine."""
-    if name not in ("auto", *_ENGINES):
-        known = ", ".join(repr(n) for n in ("auto", *_ENGINES))
-        raise ValueError(f"engine={name!r} is not an engine: use one of {known}.")
+    if name not in _NAMED.names:  # asked at every call
+        check_argument("engine", name, _NAMED)
     return name
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.files.text import read_text
+
 __all__ = ["Floats", "Table", "read_labels", "read_numbers", "read_table"]
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +79,7 @@ def read_table(path: str | Path) -> Table:
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Give the names of the columns, and each row with its number; the header is row 1."""
-    text = _read_text(path)
+    text = io.StringIO(read_text(path), newline=None).read()  # every line ends with \n
     first = text.partition("\n")[0]
     delimiter = next((mark for mark in DELIMITERS if mark in first), ",")
     try:
@@ -107,20 +109,6 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 "without."
             )
     return header, rows
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}: check the path.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path.name} is not UTF-8 text (byte {error.start} is "
-            f"0x{error.object[error.start]:02x}): save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _find(column: str, header: list[str], file: str) -> int:

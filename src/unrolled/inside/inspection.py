@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from unrolled.inside import ablation, intervention, units
 from unrolled.inside.intervention import Seen, UnitError
 from unrolled.inside.passage import Passage
 
-__all__ = ["InspectedLayer", "Inspection", "Tracker", "passages_of"]
+__all__ = ["InspectedLayer", "Inspection", "Tracker"]
 
 
 class InspectedLayer(NamedTuple):
@@ -168,17 +167,3 @@ def _of_lives(life: Tensor) -> str:
         return f"{forever} of {len(life)} units forget nothing"
     more = f", {forever} forget nothing" if forever else ""
     return f"half of {len(life)} units forget half within {middle:.2g} steps{more}"
-
-
-def passages_of(recipe: Any, model: nn.Module) -> list[Passage]:
-    """What a recipe hands over to be looked at; a batch of its own where it has no ``look``."""
-    if hasattr(recipe, "look"):
-        passages: list[Passage] = recipe.look(model)
-        return passages
-    batch = recipe.batch(0, torch.Generator().manual_seed(recipe.seed))
-
-    def loss() -> Tensor:
-        total: Tensor = recipe.loss(model, batch, None)[0]
-        return total
-
-    return [Passage(call=loss, followed=loss)]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
+from unrolled.engines.expected import at_least, check_argument, one_of
 from unrolled.layer.layout import enter
 
 __all__ = ["Elman"]
@@ -54,13 +55,9 @@ class Elman(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if value < 1:
-                raise ValueError(f"{name}={value} is too small: expected 1 or more.")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"activation={activation!r} is not known: use one of {', '.join(_ACTIVATIONS)}."
-            )
+        check_argument("input_size", input_size, at_least(1))
+        check_argument("hidden_size", hidden_size, at_least(1))
+        check_argument("activation", activation, one_of(_ACTIVATIONS))
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.activation = activation

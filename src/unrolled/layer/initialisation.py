@@ -6,6 +6,7 @@ import math
 
 from torch import nn
 
+from unrolled.engines.expected import check_argument, one_of
 from unrolled.equations import Cell
 
 __all__ = ["check", "fill"]
@@ -13,10 +14,9 @@ __all__ = ["check", "fill"]
 
 def check(init: str, forget_bias: float | None, cell: Cell, bias: bool) -> None:
     """Raise ValueError or TypeError for an initialisation that this layer cannot have."""
-    if init not in ("torch", "orthogonal"):
-        raise ValueError(f"init={init!r} is not known: use 'torch' or 'orthogonal'.")
+    check_argument("init", init, one_of(("torch", "orthogonal")))
     if forget_bias is not None and not isinstance(forget_bias, (int, float)):
-        raise TypeError(f"forget_bias={forget_bias!r} is not a number.")
+        raise TypeError(f"forget_bias={forget_bias!r} makes no sense: expected a number or None.")
     if forget_bias is not None and cell.forget != "learned":
         raise ValueError(
             f"forget_bias={forget_bias} needs a learned forget gate; here it is {cell.forget!r}."

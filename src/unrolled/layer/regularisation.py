@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.engines.expected import below_one, check_argument
 from unrolled.engines.masks import StateMasks, bernoulli
 from unrolled.layer.settings import probability
 
@@ -30,14 +31,15 @@ class Noise:
         """From the arguments of `unrolled.LSTM`; ValueError for what is no probability."""
         pair = zoneout if isinstance(zoneout, (tuple, list)) else (zoneout, zoneout)
         if len(pair) != 2:
-            raise ValueError(f"zoneout={zoneout!r} is not one probability or a pair (h, c).")
+            raise ValueError(
+                f"zoneout={zoneout!r} makes no sense: expected one probability or a pair (h, c)."
+            )
         h, c = (probability("zoneout", z) for z in pair)
         noise = cls(
             h, c, probability("recurrent_dropout", recurrent), probability("update_dropout", update)
         )
         for name, p in (("recurrent_dropout", noise.recurrent), ("update_dropout", noise.update)):
-            if p == 1:
-                raise ValueError(f"{name}=1 drops everything: expected a number below 1.")
+            check_argument(name, p, below_one)
         return noise
 
     def described(self) -> list[str]:

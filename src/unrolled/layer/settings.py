@@ -5,8 +5,10 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from unrolled.engines import expected
+from unrolled.engines.expected import at_least, check_argument, one_of
 from unrolled.equations import CELLS, Cell
 
 __all__ = ["PROJECTION", "WEIGHTS", "Settings", "cell_named", "probability", "weight_shapes"]
@@ -30,12 +32,11 @@ def cell_named(cell: Cell | str) -> Cell:
         return cell
     if not isinstance(cell, str):
         raise TypeError(f"cell is a {type(cell).__name__}, expected a Cell or a preset's name.")
-    if cell not in CELLS:
-        raise ValueError(f"cell={cell!r} is not a preset: use one of {', '.join(CELLS)}, or Cell.")
+    check_argument("cell", cell, one_of(CELLS, "a Cell"))
     return CELLS[cell]
 
 
-def probability(name: str, value: object) -> float:
+def probability(name: str, value: Any) -> float:
     """A number in [0, 1].
 
     Raises
@@ -43,10 +44,7 @@ def probability(name: str, value: object) -> float:
     ValueError
         If it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
-    if not 0 <= float(value) <= 1:
-        raise ValueError(f"{name}={value!r} is not a probability: expected a number from 0 to 1.")
+    check_argument(name, value, expected.probability)
     return float(value)
 
 
@@ -83,7 +81,7 @@ class Settings(NamedTuple):
         probability("dropout", self.dropout)
         for name in ("bias", "batch_first", "bidirectional"):
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name}={getattr(self, name)!r} is not a bool.")
+                raise TypeError(f"{name}={getattr(self, name)!r} makes no sense: expected a bool.")
         for name, least in (
             ("input_size", 1),
             ("hidden_size", 1),
@@ -92,12 +90,12 @@ class Settings(NamedTuple):
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-                raise TypeError(f"{name}={value!r} is not an int.")
-            if value < least:
-                raise ValueError(f"{name}={value} is too small: expected {least} or more.")
+                raise TypeError(f"{name}={value!r} makes no sense: expected an int.")
+            check_argument(name, value, at_least(least))
         if self.proj_size >= self.hidden_size:
             raise ValueError(
-                f"proj_size={self.proj_size} is not smaller than hidden_size={self.hidden_size}."
+                f"proj_size={self.proj_size} makes no sense: expected less than "
+                f"hidden_size={self.hidden_size}, or 0 for no projection."
             )
         if self.dropout > 0 and self.num_layers == 1:
             warnings.warn(

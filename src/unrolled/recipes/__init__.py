@@ -1,6 +1,6 @@
 """The recipes: one file each, found because they lie in this folder.
 
-A recipe's file defines a frozen dataclass ``Recipe`` (what `unrolled.training.Recipe` asks for),
+A recipe's file defines a frozen dataclass ``Recipe``, derived from `unrolled.training.Recipe`,
 ``SOURCE``, who published it, and ``PUBLISHED``, the figures that it is held against.  Anybody's
 file of that kind can be trained by its path.
 """
@@ -8,17 +8,19 @@ file of that kind can be trained by its path.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from unrolled.engines.expected import ending
+from unrolled.training.recipe import Recipe, missing
 
 __all__ = ["Published", "RecipeError", "RecipeFile", "find", "names"]
 
@@ -43,9 +45,9 @@ class RecipeFile(NamedTuple):
     module: ModuleType
 
     @property
-    def recipe(self) -> Any:
+    def recipe(self) -> type[Recipe]:
         """The dataclass whose fields are the hyperparameters."""
-        return self.module.Recipe
+        return cast(type[Recipe], self.module.Recipe)
 
     @property
     def summary(self) -> str:
@@ -98,14 +100,9 @@ def find(name: str) -> RecipeFile:
     if name.endswith(".py"):
         return RecipeFile(name, _checked(name, _load(Path(name))))
     raise RecipeError(
-        f"{name!r} is no recipe{_near(name, names())}: there are {', '.join(names())}, "
-        "and any path of a .py file that defines Recipe."
+        f"{name!r} is no recipe: expected {', '.join(names())}, or the path of a .py file that "
+        f"defines Recipe{ending(name, names())}"
     )
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _load(path: Path) -> ModuleType:
@@ -147,15 +144,22 @@ def _line(error: Exception, path: Path) -> str:
 
 def _checked(name: str, module: ModuleType) -> ModuleType:
     recipe = getattr(module, "Recipe", None)
-    if not (isinstance(recipe, type) and dataclasses.is_dataclass(recipe)):
+    if not (isinstance(recipe, type) and _is_dataclass(recipe)):
         raise RecipeError(f"{name} is no recipe: it defines no dataclass called Recipe.")
-    wanted = (
-        ["seed", "steps", "optimizer", "learning_rate", "clip", "steps_per_update", "report_every"],
-        ["check", "published", "model", "batch", "loss", "metrics", "report", "result", "draw"],
-    )
-    fields = {field.name for field in dataclasses.fields(recipe)}
-    missing = [field for field in wanted[0] if field not in fields]
-    missing += [method for method in [*wanted[1], "attempt"] if not hasattr(recipe, method)]
-    if missing:
-        raise RecipeError(f"{name} is no recipe: its Recipe has no {', '.join(missing)}.")
+    if not issubclass(recipe, Recipe):
+        raise RecipeError(
+            f"{name} is no recipe: its Recipe does not come from unrolled.training.Recipe; write "
+            "`class Recipe(training.Recipe):` and, above it, `from unrolled import training`: the "
+            "fields and methods that it has may stay as they are."
+        )
+    if lacking := missing(recipe):
+        raise RecipeError(f"{name} is no recipe: its Recipe has no {', '.join(lacking)}.")
     return module
+
+
+def _is_dataclass(recipe: type) -> bool:
+    """Whether its own fields are fields: a subclass of a dataclass is one only if it says so."""
+    own = vars(recipe)
+    return dataclasses.is_dataclass(recipe) and (
+        "__dataclass_params__" in own or not own.get("__annotations__")
+    )

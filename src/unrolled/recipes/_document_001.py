@@ -47,7 +47,7 @@ class Draws:
 
 
 class FirstUnit(nn.Module):
-    """An LSTM in float64, as the document's, whose answer is its first hidden unit.
+    """An LSTM in float64, as the document's, whose output is its first hidden unit.
 
     Parameters
     ----------
@@ -76,6 +76,6 @@ class FirstUnit(nn.Module):
                 self.lstm.get_parameter("weight_ph_l0").zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Answers [T, B] to x [T, B, I]."""
+        """Outputs [T, B] for x [T, B, I]."""
         y: Tensor = self.lstm(x)[0][..., 0]
         return y

@@ -1,6 +1,6 @@
 """Learn to add two numbers, bit by bit, least significant first.
 
-At each step the network sees one bit of each number and says one bit of the sum; the carry it has
+At each step the network sees one bit of each number and gives one bit of the sum; the carry it has
 to remember by itself.  Documents 000 (an LSTM in MATLAB) and 001 (an Elman network in NumPy, after
 "Anyone can learn to code an LSTM-RNN in Python") train on one sum of eight bits at a time; here
 the widths vary, and what is learnt holds at any width.
@@ -9,15 +9,16 @@ the widths vary, and what is learnt holds at any width.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from unrolled import training
+from unrolled.engines.expected import Count, at_least, one_of
 from unrolled.equations import CELLS
 from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.inside.passage import Passage
@@ -51,57 +52,37 @@ WIDTHS = (16, 64, 1000)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The adder's hyperparameters."""
 
-    network: str = "vanilla"
+    steps: int = 1500
+    """Updates: 2 to 4 seconds. All sums of 7 bits are right after the first 250."""
+    learning_rate: float = 0.02
+    """How far an update goes; 0.01 to 0.03 all do."""
+    report_every: int = 250
+    """Updates from one report to the next."""
+    network: Annotated[str, one_of((*CELLS, "elman"))] = "vanilla"
     """The network: an LSTM's cell (vanilla, carousel, peephole, coupled, linear) or elman."""
-    hidden: int = 16
+    hidden: Count = 16
     """Hidden units. 8 add 1,000 bits in 10 of 10 runs too; the documents have 32 and 16 (Elman)."""
     activation: Literal["tanh", "sigmoid", "relu"] = "tanh"
     """What elman puts its sum through; an LSTM has its own. Document 001 has sigmoid."""
-    bits: int = 40
+    bits: Annotated[int, at_least(2)] = 40
     """Bits of the longest sums trained on; the two numbers have one bit fewer."""
-    fewest_bits: int = 4
+    fewest_bits: Annotated[int, at_least(2)] = 4
     """Bits of the shortest. Widths that vary are what carries on to 1,000 bits: networks trained
     on 8 bits alone mostly fail at 64."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Sums in one update."""
     criterion: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    """Summed over the bits. Document 000's output delta is that of the cross entropy, document
-    001's that of half the squared error."""
+    """What is made small, summed over the bits: the cross entropy, whose delta is document 000's,
+    or half the squared error, document 001's."""
     document: bool = False
-    """As the documents: weights uniform in -1 to 1, one bias (elman: none), none on the output, and
-    their range of numbers. See also --published, which sets this and the rest."""
-    seed: int = 0
-    """Weights and sums are drawn from it."""
-    steps: int = 1500
-    """Updates: 2 to 4 seconds. All sums of 7 bits are right after the first 250."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.02
-    """0.01 to 0.03 all do."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit. It smooths the way of the Elman network."""
-    steps_per_update: int = 0
-    """Bits in one update, for truncated backpropagation; 0 is the whole sum."""
-    report_every: int = 250
-    """Updates from one report to the next."""
+    """Begin as the documents: weights uniform in -1 to 1, one bias (elman: none), none on the
+    output, and their range of numbers. See also --published, which sets this and the rest."""
 
     def check(self) -> None:
-        """Raise ValueError where a field makes no sense."""
-        known = [*CELLS, "elman"]
-        if self.network not in known:
-            near = difflib.get_close_matches(self.network, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(
-                f"network = {self.network!r} is not known: {hint}There are {', '.join(known)}."
-            )
-        for name, least in (("hidden", 1), ("batch_size", 1), ("bits", 2), ("fewest_bits", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected {least} or more."
-                )
+        """Raise ValueError where fields do not fit each other."""
         if self.fewest_bits > self.bits:
             raise ValueError(
                 f"fewest_bits = {self.fewest_bits} is more than bits = {self.bits}: "
@@ -142,12 +123,8 @@ class Recipe:
         """A network and its output."""
         return Adder(self.network, self.hidden, self.activation, self.document)
 
-    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Bits of two numbers [T, B, 2], and of their sum [T, B]."""
-        return tuple(tensor[0] for tensor in self.batches(step, generator))
-
     def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Many batches of one width, drawn at once; one, where each draws its own."""
+        """Bits of two numbers [K, T, B, 2] and of their sum [K, T, B]; K is 1 where widths vary."""
         if self.fewest_bits < self.bits:
             bounds = (self.fewest_bits, self.bits + 1)
             length, count = int(torch.randint(*bounds, (), generator=generator)), 1
@@ -283,21 +260,21 @@ def _number(word: str) -> int:
 
 def _addition(a: int, b: int, shares: list[float], most: int = 40) -> str:
     lines = ["bit  a  b  carry  sum  probability of 1"]
-    carry = found = wrong = skipped = 0
+    carry = total = wrong = skipped = 0
     for t, share in enumerate(shares):
-        x, y, said = a >> t & 1, b >> t & 1, int(share > 0.5)
-        right = said == x ^ y ^ carry
+        x, y, bit = a >> t & 1, b >> t & 1, int(share > 0.5)
+        right = bit == x ^ y ^ carry
         wrong += not right
-        found |= said << t
+        total |= bit << t
         if right and len(shares) > most and 8 <= t < len(shares) - 8:
             skipped += 1
         else:
             mark = "" if right else "  wrong"
-            lines.append(f"{t:>3}  {x}  {y}    {carry}     {said}  {share:.4f}{mark}")
+            lines.append(f"{t:>3}  {x}  {y}    {carry}     {bit}  {share:.4f}{mark}")
         if skipped and t == len(shares) - 9:
             lines.append(f"  …  {skipped} bits between, all right")
         carry = x + y + carry >> 1
     lines.append("")
     if wrong:
         lines.append(f"wrong in {wrong} of {len(shares)} bits: the sum is {a + b}")
-    return "\n".join([*lines, f"{a} + {b} = {found}"])
+    return "\n".join([*lines, f"{a} + {b} = {total}"])

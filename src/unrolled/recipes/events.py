@@ -1,7 +1,7 @@
 """Label every step of a signal of several channels: is the event, say a seizure, there or not.
 
 Document 004 learned the LSTM for events in EEG, document 001 names speech; neither gives data, a
-network or a figure.  Here an LSTM reads all channels step by step and says how probable each event
+network or a figure.  Here an LSTM reads all channels step by step and gives how probable each event
 is now.  It is judged on the last part of the signal, in one pass, beside a logistic regression that
 reads the last few steps of all channels.  Without a file, the signal is a made-up one: six channels
 of coloured noise with bursts that are events only where the right cue came before them.
@@ -9,27 +9,27 @@ of coloured noise with bursts that are events only where the right cue came befo
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled.equations import CELLS
+from unrolled import training
+from unrolled.engines.expected import CellName, Count, at_least, below_one, only, share
 from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import answers
 from unrolled.recipes._events.bursts import CHANNELS, bursts
-from unrolled.recipes._events.labeller import Labeller, Parts, divide, probabilities, scores
+from unrolled.recipes._events.labeller import DividedSignal, Labeller, divide, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
 
@@ -42,9 +42,19 @@ PICTURED, TRACED = 400, 160  # steps in the picture of the signal, and in that o
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of a labeller of events."""
 
+    seed: int = 0
+    """Draws the weights, the batches and the made-up signal."""
+    steps: int = 2000
+    """Updates: about half a minute for the made-up signal."""
+    learning_rate: float = 0.005
+    """How far an update goes; 0.01 needs fewer updates, and ends less evenly."""
+    steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
+    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
+    report_every: int = 100
+    """Updates from one report to the next; each labels the held-out part."""
     data: Path | None = None
     """A CSV (.csv, .tsv, .txt), NumPy (.npy, .npz) or, with the extra 'eeg', an EDF, BDF, FIF or
     BrainVision (.vhdr) file; none: a made-up signal."""
@@ -55,93 +65,56 @@ class Recipe:
     """The channels to read, in this order; empty: every column but the event's and the time's."""
     time: str = ""
     """The column that says when each row was, for pictures and answers; it is no channel."""
-    every: int = 1
+    every: Count = 1
     """Make one step of so many: their mean, and the event if it is in any of them. The last steps,
     where they are fewer, make none."""
-    around: int = 0
+    around: Annotated[int, at_least(0)] = 0
     """Count so many steps before and after each event as the event too, as for brief markers."""
-    test_share: float = 0.25
+    test_share: Annotated[float, share] = 0.25
     """The share of steps, the last ones, that nothing is learned from."""
-    length: int = 64_000
+    length: Count = 64_000
     """Of the made-up signal: steps. With 24,000 the network learns its training part by heart."""
     both_directions: bool = False
     """Read forwards and backwards: better where the whole signal is there, useless while it is
-    being recorded. Without, what is said of a step knows nothing of what comes after it."""
-    cell: str = "vanilla"
+    being recorded. Without, the probability at a step knows nothing of what comes after it."""
+    cell: CellName = "vanilla"
     """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: int = 16
+    hidden: Count = 16
     """Hidden units (in each direction); 32 learn the made-up signal by heart the sooner."""
-    layers: int = 1
-    """Layers of the LSTM; document 004 chains several."""
-    dropout: float = 0.0
-    """Between layers, of two or more."""
-    window: int = 128
+    layers: Count = 1
+    """Layers of the LSTM, one on the other; document 004 chains several."""
+    dropout: Annotated[float, below_one] = 0.0
+    """The share of numbers set to 0 in training, between layers, of two or more."""
+    window: Count = 128
     """Steps in a training window, each of which begins from a state of zeros."""
-    warm_up: int = 32
+    warm_up: Annotated[int, at_least(0)] = 32
     """Steps at a window's begin (and end, with both directions) that are read and not judged: what
     belongs to them may lie outside."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Windows in one update."""
-    seed: int = 0
-    """Weights, batches and the made-up signal are drawn from it."""
-    steps: int = 2000
-    """Updates: about half a minute for the made-up signal."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.005
-    """0.01 needs fewer updates, and ends less evenly."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit."""
-    steps_per_update: int = 0
-    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
-    report_every: int = 100
-    """Updates from one report to the next; each labels the held-out part."""
 
     def check(self) -> None:
-        """Raise ValueError where a field, or the data, makes no sense."""
+        """Raise ValueError where fields do not fit each other, or the data."""
         if importlib.util.find_spec("sklearn") is None:
             raise ValueError(
                 "events are scored with scikit-learn: pip install 'unrolled[cli]' brings it."
             )
-        if self.cell not in CELLS:
-            near = difflib.get_close_matches(self.cell, CELLS, n=1)
-            hint = f"did you mean {near[0]!r}? there" if near else "there"
-            raise ValueError(f"cell = {self.cell!r} is not known: {hint} are {', '.join(CELLS)}.")
-        least = {"every": 1, "around": 0, "length": 1, "hidden": 1, "layers": 1, "window": 1}
-        for name, lowest in (least | {"warm_up": 0, "batch_size": 1}).items():
-            if getattr(self, name) < lowest:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected {lowest} or more."
-                )
-        if not 0 < self.test_share < 1:
+        if self.dropout and self.layers == 1:
             raise ValueError(
-                f"test_share = {self.test_share} makes no sense: expected a share between 0 and 1, "
-                "such as 0.25."
-            )
-        if not 0 <= self.dropout < 1 or (self.dropout and self.layers == 1):
-            raise ValueError(
-                f"dropout = {self.dropout} with layers = {self.layers} makes no sense: expected 0, "
-                "or less than 1 between 2 or more layers."
+                f"dropout = {self.dropout} with layers = {self.layers} makes no sense: it lies "
+                "between layers; use 0, or 2 or more layers."
             )
         if not self._judged_steps:
             raise ValueError(
                 f"warm_up = {self.warm_up} leaves nothing of window = {self.window} to judge: "
                 "lower --warm-up or raise --window."
             )
-        if self.steps_per_update:
-            raise ValueError(
-                f"steps_per_update = {self.steps_per_update} makes no sense for events: each "
-                "window begins from a state of zeros; use 0."
-            )
         if self.data is None:
-            for name in ("event", "channels", "time"):
-                if value := getattr(self, name):
+            named = {"event": self.event, "channels": self.channels, "time": self.time}
+            for name, value in named.items():
+                if value:
                     raise ValueError(f"{name} = {value!r} is of no file: add --data FILE.")
         _ = self.parts  # which reads, and so looks over, the whole file
-
-    def published(self) -> Recipe:
-        """The recipe as it is: no document gives hyperparameters for events."""
-        return self
 
     @property
     def comparable(self) -> bool:
@@ -173,7 +146,7 @@ class Recipe:
         return thin(widen(signal, self.around), self.every)
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> DividedSignal:
         """The signal, cut in time."""
         return divide(self.signal, self.test_share, self.window)
 
@@ -190,7 +163,7 @@ class Recipe:
         )
 
     @cached_property
-    def _linear_said(self) -> Floats:
+    def _linear_odds(self) -> Floats:
         return self._linear.decide(self.parts.values)[self.parts.border :]
 
     # --- learning ---
@@ -227,20 +200,21 @@ class Recipe:
 
     def metrics(self, model: Labeller) -> dict[str, float]:
         """ROC-AUC and average precision on the held-out part."""
-        return scores(self.parts.heldout, self._said(model))
+        return scores(self.parts.heldout, self._heldout(model))
 
-    def _said(self, model: Labeller) -> Floats:
+    def _heldout(self, model: Labeller) -> Floats:
+        """The probabilities on the held-out part."""
         return probabilities(model, self.parts.values[self.parts.border :])
 
-    def report(self, model: Labeller, step: int, batch: tuple[Tensor, ...]) -> str:
-        """Nothing on the way, where loss and metrics say it all; at the end the table."""
-        return self._table(self.result(model)) if step == self.steps else ""
+    def summary(self, model: Labeller) -> str:
+        """The table of scores: on the way, loss and metrics say it all."""
+        return self._table(self.result(model))
 
     def result(self, model: Labeller) -> dict[str, Any]:
         """Scores on the held-out part, of the network and of the linear labeller."""
         parts = self.parts
-        ours = scores(parts.heldout, self._said(model), parts.events)
-        linear = scores(parts.heldout, self._linear_said)
+        ours = scores(parts.heldout, self._heldout(model), parts.events)
+        linear = scores(parts.heldout, self._linear_odds)
         return {
             **ours,
             **{f"{metric}_linear": value for metric, value in linear.items()},
@@ -275,61 +249,65 @@ class Recipe:
 
     # --- showing ---
 
-    def draw(self, model: Labeller, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """How it learned, what it says of a stretch, how good that is, and what its gates do."""
-        from unrolled.pictures import plots
-        from unrolled.recipes._events.pictures import busiest, draw_curves, draw_stretch
+    @cached_property
+    def _busiest(self) -> tuple[slice, slice]:
+        """The stretch that is pictured, in the held-out part and in the whole signal."""
+        from unrolled.recipes._events.pictures import busiest
 
-        parts, said, signal = self.parts, self._said(model), self.signal
+        shown, border = busiest(self.parts.heldout, PICTURED), self.parts.border
+        return shown, slice(shown.start + border, shown.stop + border)
+
+    def draw(self, model: Labeller, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How it learned, what it gives for a stretch, how good that is, and what its gates do."""
+        from unrolled.pictures import plots
+        from unrolled.recipes._events.pictures import draw_curves, draw_stretch
+        from unrolled.recipes._gates import draw_gates
+
+        parts, heldout = self.parts, self._heldout(model)
         linear = f"linear, {self._linear.window} steps"
-        shown = busiest(parts.heldout, PICTURED)
-        steps = slice(shown.start + parts.border, shown.stop + parts.border)
+        times = self.signal.times
+        shown, steps = self._busiest
         near = slice(steps.start, steps.start + TRACED)
-        with torch.no_grad():
-            seen = model.scaled(torch.from_numpy(parts.values[near])[:, None])
-            gates = model.lstm.trace(seen)["l0"]
         return [
             plots.learning_curve(
                 history,
                 folder / "learning.png",
                 metric="roc_auc",
-                levels={linear: scores(parts.heldout, self._linear_said)["roc_auc"]},
+                levels={linear: scores(parts.heldout, self._linear_odds)["roc_auc"]},
                 title="Events: learning (ROC-AUC on the held-out part)",
             ),
             draw_stretch(
-                signal,
+                self.signal,
                 steps,
                 parts.events,
-                said[shown],
+                heldout[shown],
                 parts.heldout[shown],
                 folder / "stretch.png",
             ),
             draw_curves(
                 parts.heldout,
-                {"LSTM": said, linear: self._linear_said},
+                {"LSTM": heldout, linear: self._linear_odds},
                 parts.events,
                 folder / "curves.png",
             ),
-            plots.gates(
-                {gate: values[:, 0] for gate, values in gates._asdict().items()},
+            draw_gates(
+                model.lstm,
+                model.scaled(torch.from_numpy(parts.values[near])[:, None]),
                 folder / "gates.png",
                 # Every second of the ticks, since times are long words.
                 steps=[
                     label if n % (TRACED // 4) == 0 else ""
-                    for n, label in enumerate(signal.times.labels[near])
+                    for n, label in enumerate(times.labels[near])
                 ],
                 title="Events: the first layer's gates as the stretch of stretch.png begins",
-                xlabel=signal.times.name,
+                xlabel=times.name,
             ),
         ]
 
     def look(self, model: Labeller) -> list[Passage]:
         """The busiest stretch of the held-out part; at each step, which event there is."""
-        from unrolled.recipes._events.pictures import busiest
-
         parts = self.parts
-        shown = busiest(parts.heldout, PICTURED)
-        steps = slice(shown.start + parts.border, shown.stop + parts.border)
+        _, steps = self._busiest
         values = torch.from_numpy(parts.values[steps])[:, None]
         return [
             Passage(
@@ -353,25 +331,25 @@ class Recipe:
             signal = self._prepared(
                 read_signal(asked.file, self.event, self.signal.channels, self.time, labelled=False)
             )
-        events, said = self.parts.events, probabilities(model, signal.values)
+        events, found = self.parts.events, probabilities(model, signal.values)
         if asked.threshold is None:
             learned = probabilities(model, self.parts.values[: self.parts.border])
-            known = self.parts.flags[: self.parts.border]
-            thresholds = [*map(answers.best_threshold, known.T, learned.T)]
+            flags = self.parts.flags[: self.parts.border]
+            thresholds = [*map(answers.best_threshold, flags.T, learned.T)]
         else:
             thresholds = [asked.threshold] * len(events)
-        lines = answers.found_events(signal, events, said, thresholds)
+        lines = answers.found_events(signal, events, found, thresholds)
         lines[:0] = [f"{asked.file.name if asked.file else 'a fresh made-up signal'}:"]
         if signal.events:
             # What was learned from is no judge.
             border = self.parts.border
             same = np.array_equal(signal.values[:border], self.parts.values[:border])
-            first = border if same and len(said) > border else 0
+            first = border if same and len(found) > border else 0
             judged = {event: flags[first:] for event, flags in signal.events.items()}
-            only = f", over the last {len(said) - first:,} steps: the others were learned from"
-            lines.append(_agreement(judged, events, said[first:]) + (only if first else ""))
+            only = f", over the last {len(found) - first:,} steps: the others were learned from"
+            lines.append(_agreement(judged, events, found[first:]) + (only if first else ""))
         if asked.out is not None:
-            answers.write_csv(asked.out, signal, events, said)
+            answers.write_csv(asked.out, signal, events, found)
             lines.append(f"the probability at every step is in {asked.out}")
         return "\n".join(lines)
 
@@ -383,11 +361,11 @@ def _made_up(length: int, seed: list[int]) -> Signal:
     return Signal(values, CHANNELS, {"event": events}, times)
 
 
-def _agreement(known: Mapping[str, Bools], events: tuple[str, ...], said: Floats) -> str:
-    """How well what was said agrees with what the file itself says."""
-    nowhere = np.zeros(len(said), dtype=bool)
-    flags = np.column_stack([known.get(event, nowhere) for event in events])
-    figures = scores(flags, said)
+def _agreement(truth: Mapping[str, Bools], events: tuple[str, ...], found: Floats) -> str:
+    """How well the probabilities agree with what the file itself says."""
+    nowhere = np.zeros(len(found), dtype=bool)
+    flags = np.column_stack([truth.get(event, nowhere) for event in events])
+    figures = scores(flags, found)
     return (
         f"beside the events that the signal itself names: ROC-AUC {figures['roc_auc']:.4f}, "
         f"average precision {figures['average_precision']:.4f}"

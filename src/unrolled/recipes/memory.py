@@ -8,21 +8,22 @@ number is to be recalled over all those that follow it, so the gradient has to g
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from unrolled import training
+from unrolled.engines.expected import Count, distinct, each, finite, one_of, only, some
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
-from unrolled.recipes._memory.recall import Flow, Recall, flow
+from unrolled.recipes._asked import real_number
+from unrolled.recipes._memory.recall import Recall, RecallFlow, flow
 from unrolled.steps.batches import Batches
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
@@ -36,7 +37,7 @@ PUBLISHED = (
     Published("mse_002", 0.19, 2000, "002's gradient by SGD, .19 to .29"),
 )
 
-KNOWN = ("vanilla", "carousel", "elman", "000", "002", "coupled", "peephole", "linear")
+NETWORKS = ("vanilla", "carousel", "elman", "000", "002", "coupled", "peephole", "linear")
 WORDS = {
     "vanilla": "forget gate",
     "carousel": "carousel of 1997",
@@ -44,72 +45,47 @@ WORDS = {
     "000": "000's gradient",
     "002": "002's gradient",
 }
-GUESS = 1 / 3  # the mean squared error of always saying 0: the variance of −1 to 1
+GUESS = 1 / 3  # the mean squared error of always giving 0: the variance of −1 to 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of recalling a number.
 
     Adam, the default, scales what little of a gradient arrives, so over 8 numbers even document
     002's learns something; with SGD (--published) it does not.
     """
 
-    networks: tuple[str, ...] = ("vanilla", "carousel", "elman", "000", "002")
+    learning_rate: float = 0.01
+    """How far an update goes; with SGD, 0.3."""
+    clip: float = 0.0
+    """Largest norm of the gradient of all networks together; 0 is no limit."""
+    steps_per_update: Annotated[
+        int, only(0, "a cut would part the number to be recalled from the loss")
+    ] = 0
+    """Only 0 makes sense: the loss is at the end, and what it is about at the beginning."""
+    networks: Annotated[tuple[str, ...], each(one_of(NETWORKS)), some("vanilla 002"), distinct] = (
+        "vanilla",
+        "carousel",
+        "elman",
+        "000",
+        "002",
+    )
     """Who learns, side by side: an LSTM's cell (vanilla, carousel, coupled, peephole, linear),
     elman, or the vanilla cell with the published gradient of document 000 or 002. Each learns as
     it would alone."""
-    length: int = 8
+    length: Count = 8
     """Numbers to a sequence, of which the first is to be recalled."""
-    hidden: int = 16
+    hidden: Count = 16
     """Hidden units."""
     init: Literal["torch", "orthogonal"] = "torch"
     """First weights: uniform in ±1/√H, with which an Elman network's gradient fades, or
     orthogonal, with which even that one's does not."""
-    forget_bias: float = 1.0
-    """The learned forget gate's bias at the start (Gers et al. 2000; Jozefowicz et al. 2015)."""
-    batch_size: int = 32
+    forget_bias: Annotated[float, finite] = 1.0
+    """The learned forget gate's bias at the start: the larger, the longer a cell keeps what it has
+    (Gers et al. 2000; Jozefowicz et al. 2015)."""
+    batch_size: Count = 32
     """Sequences in one update."""
-    seed: int = 0
-    """Weights and batches are drawn from it."""
-    steps: int = 1000
-    """Updates."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.01
-    """With SGD, 0.3."""
-    clip: float = 0.0
-    """Largest norm of the gradient of all networks together; 0 is no limit."""
-    steps_per_update: int = 0
-    """Only 0 makes sense: the loss is at the end, and what it is about at the beginning."""
-    report_every: int = 100
-    """Updates from one report to the next."""
-
-    def check(self) -> None:
-        """Raise ValueError where a field makes no sense."""
-        for name, least in (("length", 1), ("hidden", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected {least} or more."
-                )
-        if not math.isfinite(self.forget_bias):
-            raise ValueError(
-                f"forget_bias = {self.forget_bias} makes no sense: expected a number such as 1."
-            )
-        if self.steps_per_update:
-            raise ValueError(
-                f"steps_per_update = {self.steps_per_update} would cut the number to be recalled "
-                "from the loss: use 0."
-            )
-        if not self.networks:
-            raise ValueError("networks names none: for example --networks vanilla 002.")
-        for name in self.networks:
-            if name not in KNOWN:
-                near = difflib.get_close_matches(name, KNOWN, n=1)
-                hint = f"did you mean {near[0]!r}? There" if near else "there"
-                raise ValueError(f"networks names {name!r}: {hint} are {', '.join(KNOWN)}.")
-            if self.networks.count(name) > 1:
-                raise ValueError(f"networks names {name!r} twice: each learns once.")
 
     def published(self) -> Recipe:
         """What the figures of `PUBLISHED` were measured with."""
@@ -124,7 +100,6 @@ class Recipe:
             optimizer="SGD",
             learning_rate=0.3,
             clip=0.0,
-            steps_per_update=0,
             report_every=200,
         )
 
@@ -144,12 +119,8 @@ class Recipe:
                 networks[name] = Recall(name, self.hidden, self.init, self.forget_bias)
         return nn.ModuleDict(networks)
 
-    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Numbers from −1 to 1 [T, B]."""
-        return tuple(tensor[0] for tensor in self.batches(step, generator))
-
     def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Many of them, drawn at once."""
+        """Numbers from −1 to 1 [K, T, B]."""
         count = max(1, min(100, 2**16 // (self.length * self.batch_size)))
         numbers = _numbers(self.length, count * self.batch_size, generator)
         return (numbers.view(self.length, count, -1).transpose(0, 1).contiguous(),)
@@ -173,7 +144,7 @@ class Recipe:
     ) -> tuple[Tensor, Any]:
         """Half the mean squared error of the first number, summed over the networks.
 
-        Half, so that the output's delta is what was said less what was so, as in the documents.
+        Half, so that the output's delta is the output less the target, as in the documents.
         """
         (numbers,) = batch
         errors = [(network(numbers) - numbers[0]).square().mean() for network in model.values()]
@@ -194,7 +165,7 @@ class Recipe:
                 for name, network in model.items()
             }
 
-    def _flows(self, model: nn.ModuleDict) -> dict[str, Flow]:
+    def _flows(self, model: nn.ModuleDict) -> dict[str, RecallFlow]:
         flows = {}
         for name, network in model.items():
             assert isinstance(network, Recall)
@@ -209,10 +180,8 @@ class Recipe:
         }
         return {**self.metrics(model), "mse_of_saying_0": GUESS, **shares}
 
-    def report(self, model: nn.ModuleDict, step: int, batch: tuple[Tensor, ...]) -> str:
-        """Nothing on the way; at the end who recalls, and how much gradient gets there."""
-        if step != self.steps:
-            return ""
+    def summary(self, model: nn.ModuleDict) -> str:
+        """Who recalls, and how much gradient gets there."""
         figures = self.result(model)
         lines = [f"{'the first of ' + str(self.length):<18}      mse   gradient that gets there"]
         for name in self.networks:
@@ -246,7 +215,7 @@ class Recipe:
             self._draw_flows(self._flows(model), folder / "gradients.png", "after training"),
         ]
 
-    def _draw_flows(self, flows: dict[str, Flow], path: Path, when: str) -> Path:
+    def _draw_flows(self, flows: dict[str, RecallFlow], path: Path, when: str) -> Path:
         from unrolled.pictures import plots
 
         places = list(range(1, self.length + 1))
@@ -285,16 +254,18 @@ class Recipe:
 
     def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
         """What each network recalls of the numbers given."""
-        numbers = [_number(word) for word in arguments]
+        what = "a number to recall"
+        numbers = [real_number(word, what, -1, 1, such_as=0.7) for word in arguments]
         if not numbers:
             raise ValueError(
                 "memory takes the numbers to read, the first of which is recalled: for example "
                 f"`unrolled try DIR {' '.join(_example(self.length))}`."
             )
         with torch.no_grad():
-            said = {name: net(torch.tensor(numbers)[:, None]).item() for name, net in model.items()}
+            read = torch.tensor(numbers)[:, None]
+            outputs = {name: network(read).item() for name, network in model.items()}
         lines = [f"the first of {len(numbers)} was {numbers[0]:g}"]
-        lines += [f"{WORDS.get(name, name):<18}{value:>8.4f}" for name, value in said.items()]
+        lines += [f"{WORDS.get(name, name):<18}{value:>8.4f}" for name, value in outputs.items()]
         if len(numbers) != self.length:
             lines.append(f"({self.length} numbers were learned, and {len(numbers)} were given)")
         return "\n".join(lines)
@@ -312,12 +283,12 @@ class Recipe:
             if network.faults:
                 continue
             with torch.no_grad():
-                said = network(numbers[:, :1]).item()
+                output = network(numbers[:, :1]).item()
             passages.append(
                 Passage(
                     call=partial(network, numbers),
                     inputs=[f"{number:.1f}" for number in numbers[:, 0].tolist()],
-                    outputs=[*[""] * (self.length - 1), f"{said:.1f}"],
+                    outputs=[*[""] * (self.length - 1), f"{output:.1f}"],
                     followed=partial(_error, network, numbers),
                     following="the squared error",
                     properties={"the first number": numbers[0].expand_as(numbers)},
@@ -339,15 +310,3 @@ def _numbers(length: int, count: int, generator: torch.Generator) -> Tensor:
 
 def _example(length: int) -> list[str]:
     return ["0.7", *["-0.2", "0.4"] * (length // 2)][:length]
-
-
-def _number(word: str) -> float:
-    try:
-        number = float(word)
-    except ValueError:
-        number = math.nan
-    if not -1 <= number <= 1:
-        raise ValueError(
-            f"{word!r} is not a number to recall: expected one from -1 to 1, such as 0.7."
-        )
-    return number

@@ -12,25 +12,36 @@ is held out, with every pair of each, so that no source is on both sides.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from unrolled.equations import CELLS
-from unrolled.recipes._pairs import decoding, files, judging, looking, numbers
+from unrolled import training
+from unrolled.engines.expected import (
+    CellName,
+    Count,
+    below_one,
+    between,
+    check_field,
+    only,
+    probability,
+    share,
+)
+from unrolled.inside.passage import Passage
+from unrolled.recipes._pairs import decoding, files, judging, looking, numbers, words
 from unrolled.recipes._pairs.averaging import Averaged
 from unrolled.recipes._pairs.decoding import Answer
-from unrolled.recipes._pairs.files import Parts
+from unrolled.recipes._pairs.files import DividedPairs
 from unrolled.recipes._pairs.judging import Judgement
+from unrolled.recipes._pairs.numbers import LARGEST
 from unrolled.recipes._pairs.translator import IGNORED, Translator
-from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, Corpus, Tokens, Vocabulary
+from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts, PairVocabulary, Tokens
 
 SOURCE = "document 001 (which names the use); after Sutskever, Vinyals and Le 2014"
 
@@ -42,89 +53,65 @@ _TOGETHER = 256  # sources that are answered at once
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of an encoder and a decoder."""
 
+    steps: int = 1200
+    """Updates: about a minute. 98 in 100 held-out numbers are right after the first 750."""
+    learning_rate: float = 0.003
+    """How far an update goes; 0.002 to 0.003 do, 0.006 is unsteady."""
+    steps_per_update: Annotated[int, only(0, "a pair is learnt as a whole")] = 0
+    """Only 0 makes sense: a pair is learnt as a whole."""
+    report_every: int = 150
+    """Updates from one report to the next."""
     data: Path | None = None
     """A TSV file of pairs: source, tab, target, no header; none: numbers in words to digits."""
     tokens: Tokens = "characters"
-    """What is read and said one at a time. Words are what stands between spaces, which of the
+    """What is read and written one at a time. Words are what stands between spaces, which of the
     numbers is each digit."""
-    fewest: int = 1
+    fewest: Count = 1
     """A symbol found fewer times in the training pairs is unknown. Only above 1 does a network
     meet unknown symbols in training, and learn what to make of them."""
-    test_share: float = 0.05
+    test_share: Annotated[float, share] = 0.05
     """The share of the sources that is held out, the same ones whatever the seed."""
-    largest: int = 999_999
+    largest: Annotated[int, between(99, LARGEST)] = 999_999
     """Of the numbers: the largest; the smallest is 0."""
-    numbers: int = 50_000
+    numbers: Annotated[int, between(2, 1_000_000)] = 50_000
     """Of the numbers: how many there are to learn from and be judged on, of each number of digits
     as many as there can be."""
-    even: float = 0.1
+    even: Annotated[float, probability] = 0.1
     """Of the numbers: the share of the pairs drawn with each number of digits as likely as any
     other. Without it the ten of one digit are met too seldom, and 8 of them come out wrong."""
-    cell: str = "vanilla"
+    cell: CellName = "vanilla"
     """The LSTMs' cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: int = 128
-    """Hidden units of either LSTM."""
-    embedding: int = 32
+    hidden: Count = 128
+    """Hidden units of either LSTM: all that the decoder learns of a source passes through them."""
+    embedding: Count = 32
     """Numbers that stand for one symbol."""
-    layers: int = 1
-    """Layers of either LSTM. Sutskever et al. have 4."""
+    layers: Count = 1
+    """Layers of either LSTM, one on the other. Sutskever et al. have 4."""
     reverse: bool = True
     """Read the source backwards (Sutskever et al.): its beginning is then near the target's. Of the
     held-out numbers 89 in 100 are right after 500 updates, and 48 without (one run of each)."""
     both_directions: bool = False
     """The encoder reads in both directions."""
-    dropout: float = 0.0
-    """Between layers, and on what is read and put out. For a small file try 0.2 to 0.5."""
+    dropout: Annotated[float, below_one] = 0.0
+    """The share of numbers set to 0 in training, between layers, and on what is read and put out.
+    For a small file try 0.2 to 0.5."""
     start: Literal["torch", "uniform"] = "torch"
     """First weights: torch's, or uniform in -0.08 to 0.08 (Sutskever et al.)."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Pairs in one update (Sutskever et al.)."""
-    alike: int = 4
+    alike: Count = 4
     """A batch is one of so many parts of a larger one that was sorted by length: little padding."""
-    beam: int = 5
+    beam: Annotated[int, between(1, WIDEST_BEAM)] = 5
     """Width of the beam search that the held-out sources are answered with in the end."""
-    seed: int = 0
-    """Weights and batches are drawn from it."""
-    steps: int = 1200
-    """Updates: about a minute. 98 in 100 held-out numbers are right after the first 750."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.003
-    """0.002 to 0.003 do; 0.006 is unsteady."""
-    average: float = 0.99
+    average: Annotated[float, below_one] = 0.99
     """Answer with an average of the weights: how much of it stays at each update; 0 is none."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit."""
-    steps_per_update: int = 0
-    """Only 0 makes sense: a pair is learnt as a whole."""
-    report_every: int = 150
-    """Updates from one report to the next."""
 
     def check(self) -> None:
-        """Raise ValueError where a field, or the data, makes no sense."""
-        if self.cell not in CELLS:
-            near = difflib.get_close_matches(self.cell, CELLS, n=1)
-            hint = f"did you mean {near[0]!r}? there" if near else "there"
-            raise ValueError(f"cell = {self.cell!r} is not known: {hint} are {', '.join(CELLS)}.")
-        for name in ("fewest", "hidden", "embedding", "layers", "batch_size", "alike", "beam"):
-            _expect(self, name, getattr(self, name) >= 1, "1 or more")
-        _expect(self, "beam", self.beam <= WIDEST_BEAM, f"{WIDEST_BEAM} or fewer")
-        _expect(self, "test_share", 0 < self.test_share < 1, "a share between 0 and 1, such as 0.1")
-        _expect(self, "average", 0 <= self.average < 1, "0 or more and below 1")
-        _expect(self, "even", 0 <= self.even <= 1, "a share from 0 to 1, such as 0.1")
-        _expect(self, "dropout", 0 <= self.dropout < 1, "0 or more and below 1")
-        ends = f"99 to {numbers.LARGEST}"
-        _expect(self, "largest", 99 <= self.largest <= numbers.LARGEST, ends)
-        most = min(self.largest + 1, 1_000_000)
-        _expect(self, "numbers", 2 <= self.numbers <= most, f"2 to {most}")
-        if self.steps_per_update:
-            raise ValueError(
-                f"steps_per_update = {self.steps_per_update} makes no sense for pairs: each is "
-                "learnt as a whole; use 0."
-            )
+        """Raise ValueError where fields do not fit each other, or the data."""
+        check_field("numbers", self.numbers, between(2, min(self.largest + 1, 1_000_000)))
         self._check_data()
 
     def _check_data(self) -> None:
@@ -157,18 +144,17 @@ class Recipe:
             learning_rate=0.7,
             average=0.0,
             clip=5.0,
-            steps_per_update=0,
         )
 
     # --- the data ---
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> DividedPairs:
         """The pairs to learn from, and those that are held out."""
         if self.data is None:
             pairs: Sequence[files.Pair] = numbers.number_pairs(self.numbers, self.largest)
             if self.tokens == "words":  # each digit is one: a number is no word met before
-                pairs = [(words, " ".join(digits)) for words, digits in pairs]
+                pairs = [(name, " ".join(digits)) for name, digits in pairs]
             return files.divide(pairs, self.test_share, learnt=numbers.ALONE)
         return files.divide(files.read_pairs(self.data), self.test_share)
 
@@ -184,18 +170,18 @@ class Recipe:
         return found.hexdigest()
 
     @cached_property
-    def _vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+    def _vocabularies(self) -> tuple[PairVocabulary, PairVocabulary]:
         sides = zip(*self.parts.training, strict=True)
-        source, target = (Vocabulary(self.tokens, side, self.fewest) for side in sides)
+        source, target = (PairVocabulary(self.tokens, side, self.fewest) for side in sides)
         return source, target
 
     @cached_property
-    def _corpora(self) -> tuple[Corpus, Corpus]:
+    def _corpora(self) -> tuple[NumberedTexts, NumberedTexts]:
         source, target = self._vocabularies
         training = self.parts.training
         return (
-            Corpus.of([source.numbers(text) for text, _ in training]),
-            Corpus.of([[*target.numbers(text), END] for _, text in training]),
+            NumberedTexts.of([source.numbers(text) for text, _ in training]),
+            NumberedTexts.of([[*target.numbers(text), END] for _, text in training]),
         )
 
     @cached_property
@@ -267,9 +253,9 @@ class Recipe:
     @torch.no_grad()
     def answers(self, model: Averaged, sources: Sequence[str], beam: int = 0) -> list[list[Answer]]:
         """The answers to each source, the likeliest first: one, or as many as the beam is wide."""
-        vocabulary, said = self._vocabularies[0], self._corpora[1]
-        corpus = Corpus.of([vocabulary.numbers(source) for source in sources])
-        most = 2 * (int(said.lengths.max()) - 1)
+        vocabulary, targets = self._vocabularies[0], self._corpora[1]
+        corpus = NumberedTexts.of([vocabulary.numbers(source) for source in sources])
+        most = 2 * (int(targets.lengths.max()) - 1)
         found: list[list[Answer]] = [[] for _ in sources]
         for chosen in torch.split(corpus.lengths.argsort(stable=True), _TOGETHER):
             read = corpus.padded(chosen, UNKNOWN, self.reverse)
@@ -283,7 +269,7 @@ class Recipe:
         return found
 
     def judge(self, model: Averaged, beam: int = 0) -> list[Judgement]:
-        """What is said of each held-out source, and how far that is from right."""
+        """The answer to each held-out source, and how far that is from right."""
         found = self.answers(model, list(self._held_out), beam)
         return [
             self._judged(source, targets, answers[0])
@@ -292,7 +278,7 @@ class Recipe:
 
     def _judged(self, source: str, targets: list[str], answer: Answer) -> Judgement:
         read, wanted = self._vocabularies
-        symbols = wanted.said(answer.numbers)
+        symbols = wanted.symbols_of(answer.numbers)
         edits = [judging.edit_distance(symbols, wanted.cut(target)) for target in targets]
         nearest = targets[edits.index(min(edits))]
         return Judgement(
@@ -328,13 +314,9 @@ class Recipe:
 
     # --- showing ---
 
-    def report(self, model: Averaged, step: int, batch: tuple[Tensor, ...]) -> str:
-        """Nothing on the way; at the end what is right by length, and examples."""
-        if step < self.steps:
-            return ""
-        from unrolled.recipes._pairs.words import summary
-
-        return summary(self.judge(model), self.tokens)
+    def summary(self, model: Averaged) -> str:
+        """What is right by length, and examples."""
+        return words.summary(self.judge(model), self.tokens)
 
     def draw(self, model: Averaged, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what is right by length, and examples."""
@@ -367,14 +349,16 @@ class Recipe:
             draw_examples(judged, folder / "examples.png", title=title),
         ]
 
-    look = looking.passages
+    def look(self, model: Averaged) -> list[Passage]:
+        """The longest of the first held-out sources, and the answer to it."""
+        source = max(list(self._held_out)[:200], key=len)
+        answer = self.answers(model, [source])[0][0]
+        return looking.passages(model, source, answer, self._vocabularies, reverse=self.reverse)
 
     def attempt(self, model: Averaged, arguments: list[str]) -> str:
         """The answer to a source; with ``--beam N`` the N best, and the log of what each has."""
-        from unrolled.recipes._pairs import words
-
-        vocabulary, said = self._vocabularies
-        seal = vocabulary.digest() + said.digest()
+        vocabulary, wanted = self._vocabularies
+        seal = vocabulary.digest() + wanted.digest()
         if bytes(model.learner.vocabularies.tolist()) != seal:
             raise ValueError(
                 f"{self._name} has other symbols than when this run was trained: put the file "
@@ -383,12 +367,7 @@ class Recipe:
         source, beam = words.question(arguments, self.parts.training[0][0], WIDEST_BEAM)
         unknown = words.unknown(vocabulary, source, learnt=self.fewest > 1)
         answers = self.answers(model, [source], beam)[0]
-        return "\n".join([*unknown, *words.told(answers, said, with_scores=beam > 0)])
-
-
-def _expect(recipe: Recipe, name: str, right: bool, what: str) -> None:
-    if not right:
-        raise ValueError(f"{name} = {getattr(recipe, name)} makes no sense: expected {what}.")
+        return "\n".join([*unknown, *words.told(answers, wanted, with_scores=beam > 0)])
 
 
 def _figures(judged: list[Judgement]) -> dict[str, float]:

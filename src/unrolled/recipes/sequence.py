@@ -1,26 +1,27 @@
-"""Say four numbers in a row, learnt by heart: document 001's first test of its LSTM.
+"""Give four numbers in a row, learnt by heart: document 001's first test of its LSTM.
 
 Four inputs of 50 random numbers, always the same, and a target for each, which the first hidden
-unit is to say.  The document's cell has h = o⊙c where the papers have h = o⊙tanh(c), and it invites
-its reader to try both: here they learn side by side, from the same weights.
+unit is to give.  The document's cell has h = o⊙c where the papers have h = o⊙tanh(c), and it
+invites its reader to try both: here they learn side by side, from the same weights.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from unrolled import training
+from unrolled.engines.expected import Count, distinct, each, finite, one_of, only, some
 from unrolled.equations import CELLS
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
+from unrolled.recipes._asked import real_number
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
@@ -35,66 +36,44 @@ PUBLISHED = (
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of a sequence learnt by heart."""
 
-    cells: tuple[str, ...] = ("linear", "vanilla")
+    seed: int = 0
+    """Draws the weights and inputs. With equal gates, 0 is the document's own start."""
+    steps: int = 200
+    """Updates: a third of a second."""
+    learning_rate: float = 0.003
+    """How far an update goes; document 001, with SGD, has 0.1."""
+    clip: float = 0.0
+    """Largest norm of the gradient of all cells together; 0 is no limit."""
+    steps_per_update: Annotated[int, only(0, "the four steps are one short sequence")] = 0
+    """Only 0 makes sense: four steps are one sequence."""
+    report_every: int = 33
+    """Updates from one report to the next; 99 is one of them, as the document's last line."""
+    cells: Annotated[tuple[str, ...], each(one_of(CELLS)), some("linear vanilla"), distinct] = (
+        "linear",
+        "vanilla",
+    )
     """Cells that learn side by side: linear is document 001's h = o⊙c, vanilla h = o⊙tanh(c);
     carousel, peephole and coupled are there too."""
     start: Literal["independent", "equal"] = "independent"
     """Each gate's weights drawn for itself, or all four equal: the document seeds its generator
     anew before every array."""
-    inputs: int = 50
+    inputs: Count = 50
     """Random numbers in one input (document 001)."""
-    targets: tuple[float, ...] = (-0.5, 0.2, 0.1, -0.5)
-    """What is to be said at each step (document 001)."""
-    hidden: int = 100
-    """Hidden units (document 001); the first one speaks."""
-    seed: int = 0
-    """Weights and inputs are drawn from it. With equal gates, 0 is the document's own start."""
-    steps: int = 200
-    """Updates: a third of a second."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name; document 001 has SGD."""
-    learning_rate: float = 0.003
-    """Document 001, with SGD, has 0.1."""
-    clip: float = 0.0
-    """Largest norm of the gradient of all cells together; 0 is no limit."""
-    steps_per_update: int = 0
-    """Only 0 makes sense: four steps are one sequence."""
-    report_every: int = 33
-    """Updates from one report to the next; 99 is one of them, as the document's last line."""
+    targets: Annotated[tuple[float, ...], each(finite), some("0.5 -0.2")] = (-0.5, 0.2, 0.1, -0.5)
+    """The output that is wanted at each step (document 001)."""
+    hidden: Count = 100
+    """Hidden units (document 001), of which the first one is the output."""
 
     def check(self) -> None:
-        """Raise ValueError where a field makes no sense."""
-        for name in ("inputs", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected 1 or more."
-                )
-        if self.steps_per_update:
-            raise ValueError(
-                f"steps_per_update = {self.steps_per_update} makes no sense for one short "
-                "sequence: use 0."
-            )
-        if not self.cells:
-            raise ValueError("cells names no cell: for example --cells linear vanilla.")
-        for name in self.cells:
-            if name not in CELLS:
-                near = difflib.get_close_matches(name, CELLS, n=1)
-                hint = f"did you mean {near[0]!r}? there" if near else "there"
-                raise ValueError(f"cells names {name!r}: {hint} are {', '.join(CELLS)}.")
-            if self.cells.count(name) > 1:
-                raise ValueError(f"cells names {name!r} twice: each learns once.")
-        if not self.targets:
-            raise ValueError("targets holds nothing to learn: for example --targets 0.5 -0.2.")
+        """Raise ValueError where a target is beyond what a cell can give."""
         squashed = [name for name in self.cells if CELLS[name].output == "tanh"]
         for target in self.targets:
-            if not math.isfinite(target):
-                raise ValueError(f"targets holds {target}: expected numbers such as -0.5.")
             if squashed and not -1 < target < 1:
                 raise ValueError(
-                    f"targets holds {target}, and h = o⊙tanh(c) says nothing beyond -1 and 1: "
+                    f"targets holds {target}, and h = o⊙tanh(c) gives nothing beyond -1 and 1: "
                     "use --cells linear, or smaller targets."
                 )
 
@@ -111,7 +90,6 @@ class Recipe:
             optimizer="SGD",
             learning_rate=0.1,
             clip=0.0,
-            steps_per_update=0,
             report_every=11,  # so that the document's last line, number 99, is one of them
         )
 
@@ -169,10 +147,10 @@ class Recipe:
 
     # --- judging ---
 
-    def _said(self, model: nn.ModuleDict) -> dict[str, Tensor]:
-        """What each network says [T]."""
-        with torch.no_grad():
-            return {cell: network(self._inputs)[:, 0] for cell, network in model.items()}
+    @torch.no_grad()
+    def _outputs(self, model: nn.ModuleDict) -> dict[str, Tensor]:
+        """What each network gives [T]."""
+        return {cell: network(self._inputs)[:, 0] for cell, network in model.items()}
 
     def metrics(self, model: nn.ModuleDict) -> dict[str, float]:
         """The squared error of each cell after as many updates; the document's has the plain name.
@@ -181,17 +159,17 @@ class Recipe:
         """
         targets = self._targets[:, 0]
         return {
-            _metric(cell): (said - targets).square().sum().item()
-            for cell, said in self._said(model).items()
+            _metric(cell): (output - targets).square().sum().item()
+            for cell, output in self._outputs(model).items()
         }
 
     def report(self, model: nn.ModuleDict, step: int, batch: tuple[Tensor, ...]) -> str:
         """The document's lines, for the first of the cells."""
-        said = self._said(model)[self.cells[0]]
+        outputs = self._outputs(model)[self.cells[0]]
         return "\n".join(
             [
                 f"cur iter: {step}",
-                *(f"y_pred[{t}] : {value:f}" for t, value in enumerate(said.tolist())),
+                *(f"y_pred[{t}] : {value:f}" for t, value in enumerate(outputs.tolist())),
                 f"loss: {self.metrics(model)[_metric(self.cells[0])]:.6g}",
             ]
         )
@@ -200,14 +178,15 @@ class Recipe:
         """The squared errors, and the largest single error of each cell."""
         targets = self._targets[:, 0]
         worst = {
-            _metric(cell, "largest_error"): (said - targets).abs().max().item()
-            for cell, said in self._said(model).items()
+            _metric(cell, "largest_error"): (output - targets).abs().max().item()
+            for cell, output in self._outputs(model).items()
         }
         return {**self.metrics(model), **worst}
 
     def draw(self, model: nn.ModuleDict, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """How each cell learned, what it says, and what its gates do."""
+        """How each cell learned, what it gives, and what its gates do."""
         from unrolled.pictures import plots
+        from unrolled.recipes._gates import draw_gates
 
         curves = {
             _WORDS.get(cell, cell): (
@@ -217,13 +196,12 @@ class Recipe:
             for cell in self.cells
         }
         places, targets = list(range(len(self.targets))), self._targets[:, 0]
-        answers = {_WORDS.get(cell, cell): y for cell, y in self._said(model).items()}
-        said = {name: (places, y.tolist()) for name, y in answers.items()}
-        errors = {name: (places, (y - targets).abs().tolist()) for name, y in answers.items()}
+        outputs = {_WORDS.get(cell, cell): y for cell, y in self._outputs(model).items()}
+        given = {name: (places, y.tolist()) for name, y in outputs.items()}
+        errors = {name: (places, (y - targets).abs().tolist()) for name, y in outputs.items()}
         first = self.cells[0]
         network = model[first]
         assert isinstance(network, FirstUnit)
-        gates = network.lstm.trace(self._inputs)["l0"]
         return [
             plots.curves(
                 {"squared error of the sequence": curves},
@@ -234,14 +212,15 @@ class Recipe:
             ),
             plots.curves(
                 {
-                    "what is said at each step": {**said, "target": (places, list(self.targets))},
+                    "the output at each step": {**given, "target": (places, list(self.targets))},
                     "how far it is off": errors,
                 },
                 folder / "sequence.png",
                 title="sequence: h[0] and its target",
             ),
-            plots.gates(
-                {name: values[:, 0] for name, values in gates._asdict().items()},
+            draw_gates(
+                network.lstm,
+                self._inputs,
                 folder / "gates.png",
                 title=f"sequence, {first}: the gates",
             ),
@@ -249,12 +228,12 @@ class Recipe:
 
     def look(self, model: nn.ModuleDict) -> list[Passage]:
         """The sequence, of each cell."""
-        said = self._said(model)
+        outputs = self._outputs(model)
         return [
             Passage(
                 call=partial(network, self._inputs),
                 inputs=[str(t) for t in range(len(self.targets))],
-                outputs=[f"{value:.2f}" for value in said[cell].tolist()],
+                outputs=[f"{value:.2f}" for value in outputs[cell].tolist()],
                 followed=partial(_error, network, self._inputs, self._targets),
                 following="the last step's squared error",
                 within=cell,
@@ -264,16 +243,17 @@ class Recipe:
         ]
 
     def attempt(self, model: nn.ModuleDict, arguments: list[str]) -> str:
-        """Each step's target and what is said, with as much noise on the inputs as asked."""
-        noise = _noise(arguments)
+        """Each step's target and outputs, with as much noise on the inputs as asked."""
+        words = " ".join(arguments) or "0"
+        noise = real_number(words, "the size of a noise", 0, such_as=0.1)
         generator = torch.Generator().manual_seed(self.seed)
         shape = self._inputs.shape
         inputs = self._inputs + noise * torch.randn(shape, generator=generator, dtype=torch.float64)
         with torch.no_grad():
-            said = {cell: network(inputs)[:, 0].tolist() for cell, network in model.items()}
-        lines = ["step    target" + "".join(f"{cell:>12}" for cell in said)]
+            outputs = {cell: network(inputs)[:, 0].tolist() for cell, network in model.items()}
+        lines = ["step    target" + "".join(f"{cell:>12}" for cell in outputs)]
         for t, target in enumerate(self.targets):
-            row = "".join(f"{values[t]:>12.6f}" for values in said.values())
+            row = "".join(f"{values[t]:>12.6f}" for values in outputs.values())
             lines.append(f"{t:>4}{target:>10.4g}{row}")
         if noise:
             lines.append(f"with noise of standard deviation {noise:g} on every input")
@@ -292,16 +272,3 @@ def _error(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 def _metric(cell: str, figure: str = "squared_error") -> str:
     return figure if cell == "linear" else f"{figure}_{cell}"
-
-
-def _noise(arguments: list[str]) -> float:
-    words = " ".join(arguments)
-    try:
-        noise = float(words or 0)
-    except ValueError:
-        noise = math.nan
-    if not 0 <= noise < math.inf:
-        raise ValueError(
-            f"{words!r} is not the size of a noise: expected one number from 0 up, such as 0.1."
-        )
-    return noise

@@ -1,28 +1,27 @@
 """Forecast a series of numbers from its last values: a cosine, or a column of anybody's CSV file.
 
-Document 003 reads ten values of a cosine and says the next.  As printed it hands them to the
+Document 003 reads ten values of a cosine and forecasts the next.  As printed it hands them to the
 network as one step of ten features, so the recurrent weights are never used; here, as its text
-intends, they are ten steps of one feature.  What the network says is judged beside two forecasts
+intends, they are ten steps of one feature.  Its forecasts are judged beside two forecasts
 that need no network: that nothing changes, and an autoregression.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled.equations import CELLS
+from unrolled import training
+from unrolled.engines.expected import CellName, Count, at_least, only, positive, share
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files import columns, timeline
 from unrolled.files.columns import Floats
@@ -30,8 +29,15 @@ from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
+from unrolled.recipes._asked import whole_number
 from unrolled.recipes._series import forecasting
-from unrolled.recipes._series.forecaster import Forecaster, extend, forecast, window_of
+from unrolled.recipes._series.forecaster import (
+    Forecaster,
+    extend,
+    forecast,
+    last_windows,
+    window_of,
+)
 from unrolled.recipes._series.forecasting import Autoregression, Origins, Split, rmse
 
 SOURCE = (
@@ -48,102 +54,69 @@ PUBLISHED = (Published("rmse", 0.0242, 1000, "document 003's cosine, the worst o
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of a forecast."""
 
+    steps: int = 500
+    """Updates: about 2 seconds. Of 100 to 700, 500 was best; more learn a small series by heart."""
+    learning_rate: float = 0.002
+    """How far an update goes; 0.001 to 0.005 all do."""
+    steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
+    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
     data: Path | None = None
     """A CSV file with a header; none: the cosine."""
     column: str = ""
     """The column to forecast."""
     time: str = ""
     """The column that says when (a year, a date), for pictures and answers; empty: row numbers."""
-    horizon: int = 1
+    horizon: Count = 1
     """How many steps ahead are forecast, all at once."""
-    window: int = 10
-    """How many values the network reads (document 003; of 10, 12, 14 and 22, 10 was best)."""
-    test_share: float = 0.2
+    window: Count = 10
+    """How many values the network reads before it forecasts: as many as tell what comes next. Of
+    10, 12, 14 and 22, 10 was best for yearly sunspots, whose cycle is 11; document 003 has 10."""
+    test_share: Annotated[float, share] = 0.2
     """Of a file: the share of rows, the last ones, that nothing is learnt from."""
-    training_windows: int = 10_000
+    training_windows: Count = 10_000
     """Of the cosine: windows to learn from."""
-    test_windows: int = 1_000
+    test_windows: Count = 1_000
     """Of the cosine: windows beyond them to be judged on."""
-    spacing: float = 0.01
+    spacing: Annotated[float, positive] = 0.01
     """Of the cosine: from one value to the next, in radians."""
-    cell: str = "vanilla"
+    cell: CellName = "vanilla"
     """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: int = 16
-    """Hidden units. Document 003 has 30, which learn a small series by heart the sooner."""
-    layers: int = 1
+    hidden: Count = 16
+    """Hidden units: how much the network can keep of its window. More learn a small series by
+    heart the sooner, as document 003's 30 do with 300 rows."""
+    layers: Count = 1
     """Layers of the LSTM."""
     start: Literal["torch", "tensorflow"] = "torch"
     """First weights: torch's, or TensorFlow 1's (Glorot uniform, biases 0, forget bias 1)."""
     changes: bool = True
-    """Read and forecast how far values are from the window's last one, or else (document 003) the
-    values. What was learnt at one level then holds at another, and no change is where it begins."""
+    """Read and forecast how far values are from the window's last one, or else the values, as
+    document 003 does. What was learnt at one level then holds at another, and no change is where it
+    begins."""
     scaled: bool = True
-    """Scale by the spread found in the training part, or else (document 003) not at all."""
-    batch_size: int = 32
-    """Windows in one update (document 003)."""
-    seed: int = 0
-    """Weights and batches are drawn from it."""
-    steps: int = 500
-    """Updates: about 2 seconds. Of 100 to 700, 500 was best; more learn a small series by heart."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.002
-    """0.001 to 0.005 all do."""
-    accumulator: float = 0.0
+    """Scale by the spread found in the training part, or else, as document 003, not at all."""
+    batch_size: Count = 32
+    """Windows in one update; more make an update steadier, and slower."""
+    accumulator: Annotated[float, at_least(0)] = 0.0
     """Adagrad's sum of squares at the start: torch has 0, TensorFlow 0.1."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit."""
-    steps_per_update: int = 0
-    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
-    report_every: int = 100
-    """Updates from one report to the next (document 003)."""
 
     def check(self) -> None:
-        """Raise ValueError where a field, or the data, makes no sense."""
-        if self.cell not in CELLS:
-            near = difflib.get_close_matches(self.cell, CELLS, n=1)
-            hint = f"did you mean {near[0]!r}? there" if near else "there"
-            raise ValueError(f"cell = {self.cell!r} is not known: {hint} are {', '.join(CELLS)}.")
-        counts = ("horizon", "window", "hidden", "layers", "batch_size")
-        for name in (*counts, "training_windows", "test_windows"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected 1 or more."
-                )
+        """Raise ValueError where fields do not fit each other, or the data."""
         if self.window == 1 and self.changes:
             raise ValueError(
                 "window = 1 has no value but its last, from which changes are counted: use 2 or "
                 "more, or --no-changes."
-            )
-        if not 0 < self.test_share < 1:
-            raise ValueError(
-                f"test_share = {self.test_share} makes no sense: expected a share between 0 and 1, "
-                "such as 0.2."
-            )
-        if not 0 < self.spacing < math.inf:
-            raise ValueError(f"spacing = {self.spacing} makes no sense: expected more than 0.")
-        if not 0 <= self.accumulator < math.inf:
-            raise ValueError(
-                f"accumulator = {self.accumulator} makes no sense: expected 0 or more."
             )
         if self.accumulator and self.optimizer != "Adagrad":
             raise ValueError(
                 f"accumulator = {self.accumulator} is Adagrad's, but the optimizer is "
                 f"{self.optimizer}: use --accumulator 0."
             )
-        if self.steps_per_update:
-            raise ValueError(
-                f"steps_per_update = {self.steps_per_update} makes no sense for a series: each "
-                "window begins from a state of zeros; use 0."
-            )
-        for name in ("column", "time"):
-            if self.data is None and getattr(self, name):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r} names a column of no file: add --data FILE."
-                )
+        for name, value in (("column", self.column), ("time", self.time)):
+            if self.data is None and value:
+                raise ValueError(f"{name} = {value!r} names a column of no file: add --data FILE.")
         len(self.timeline.labels)  # which reads, and so looks over, the whole file
 
     def published(self) -> Recipe:
@@ -165,7 +138,6 @@ class Recipe:
             learning_rate=0.1,
             accumulator=0.1,
             clip=0.0,
-            steps_per_update=0,
             report_every=100,
         )
 
@@ -272,10 +244,6 @@ class Recipe:
             torch.manual_seed(self.seed)
             return self.model().eval()
 
-    def report(self, model: Forecaster, step: int, batch: tuple[Tensor, ...]) -> str:
-        """Nothing on the way, where loss and metrics say it all; at the end the table."""
-        return self._table(model) if step == self.steps else ""
-
     def result(self, model: Forecaster) -> dict[str, Any]:
         """RMSE after training, before it, and of the rivals: same origins, own units."""
         figures: dict[str, Any] = {}
@@ -295,7 +263,8 @@ class Recipe:
     def _subject(self) -> str:
         return "cosine" if self.data is None else self.column or self.data.stem
 
-    def _table(self, model: Forecaster) -> str:
+    def summary(self, model: Forecaster) -> str:
+        """The table of rivals: on the way, loss and metrics say it all."""
         figures = self.result(model)
         heads = {"rmse": "one step", "rmse_horizon": f"{self.horizon} steps"}
         heads = {metric: head for metric, head in heads.items() if metric in figures}
@@ -311,14 +280,14 @@ class Recipe:
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it forecasts, how good that is, and what its gates do."""
         from unrolled.pictures import plots
-        from unrolled.recipes._series.pictures import draw_forecasts, draw_gates
+        from unrolled.recipes._gates import draw_gates
+        from unrolled.recipes._series.pictures import draw_forecasts
 
         figures, names = self.result(model), self._names
         trained = {end: who for end, who in self._forecasters(model).items() if end != "_before"}
         forecasters = {names[end]: who for end, who in trained.items()}
         metric = "rmse_horizon" if self.horizon > 1 else "rmse"
         far = f"over {self.horizon} steps ahead" if self.horizon > 1 else "one step ahead"
-        given = (self.split, self.timeline)
         return [
             plots.learning_curve(
                 history,
@@ -328,7 +297,9 @@ class Recipe:
                 levels={names[end]: figures[f"rmse{end}"] for end in ("_ar", "_persistence")},
                 title=f"{self._subject}: learning",
             ),
-            draw_forecasts(*given, forecasters, self._subject, folder / "forecast.png"),
+            draw_forecasts(
+                self.split, self.timeline, forecasters, self._subject, folder / "forecast.png"
+            ),
             plots.bars(
                 list(names.values()),
                 [figures[metric + end] for end in names],
@@ -337,7 +308,14 @@ class Recipe:
                 ylabel="RMSE",
                 ours=[0],
             ),
-            draw_gates(model, *given, self._subject, folder / "gates.png"),
+            draw_gates(
+                model.lstm,
+                model.scaled(window_of(self.split, np.array([len(self.split.values) - 1]))),
+                folder / "gates.png",
+                steps=self.timeline.labels[-self.window :],
+                title=f"{self._subject}: the gates over the last {self.window} values",
+                xlabel=self.timeline.name,
+            ),
         ]
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
@@ -373,8 +351,6 @@ class Recipe:
 
     def look(self, model: Forecaster) -> list[Passage]:
         """The test part's last windows."""
-        from unrolled.recipes._series.forecaster import last_windows
-
         return [last_windows(model, self.split, self.timeline)]
 
 
@@ -382,12 +358,4 @@ def _count(arguments: list[str], horizon: int) -> int:
     """How many values are asked for."""
     if not arguments:
         return horizon
-    word = arguments[0]
-    if len(arguments) > 1 or not (word.isascii() and word.isdecimal() and 0 < len(word) < 6):
-        raise ValueError(
-            f"{' '.join(arguments)!r} is not how many values to forecast: expected one whole "
-            "number from 1 to 99999, such as 12."
-        )
-    if int(word) == 0:
-        raise ValueError("0 values to forecast are none: expected 1 or more.")
-    return int(word)
+    return whole_number(" ".join(arguments), "how many values to forecast", 1, 99_999, such_as=12)

@@ -1,8 +1,8 @@
 """Learn a text by its characters or words, and write on: any UTF-8 file, or this library's source.
 
 Document 004 learnt its LSTM from char-rnn (Karpathy 2015), which reads a file character by
-character and says the next.  Held-out text is judged in bits per character, beside what gzip, bz2
-and xz need for it when they have seen the training text first.  Document 001 names vectors for
+character and foretells the next.  Held-out text is judged in bits per character, beside what gzip,
+bz2 and xz need for it when they have seen the training text first.  Document 001 names vectors for
 words as the first use of an LSTM: `--tokens words` learns them, `unrolled try DIR --near WORD`
 shows what lies near.
 """
@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled import training
+from unrolled.engines.expected import Count, at_least, below_one, share
 from unrolled.explorer import Explorable, Output, Tokens
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._text import compressors, corpus, scoring
-from unrolled.recipes._text.corpus import Corpus, Points
-from unrolled.recipes._text.network import Inputs, LanguageModel, Network, State
+from unrolled.recipes._text.corpus import Points, TextCorpus
+from unrolled.recipes._text.network import LanguageModel, State, TokenInputs, TokenNetwork
 from unrolled.recipes._text.sampling import answer, sample
 from unrolled.recipes._text.vocabulary import Encoded, Kind, Vocabulary, encode
 
@@ -50,87 +52,63 @@ BUILT_IN = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(training.Recipe):
     """The hyperparameters of a language model."""
 
+    seed: int = 0
+    """Draws the weights and every dropout mask; the text is read in order."""
+    steps: int = 2500
+    """Updates: about 3 minutes of one core. A text of 150,000 characters is read 19 times, and may
+    be learnt by heart beyond that; 300,000 and more gain by more steps."""
+    learning_rate: float = 0.004
+    """How far an update goes: what the optimiser is given as its rate."""
+    steps_per_update: Count = 64
+    """Truncated backpropagation: tokens in one update; the state is carried to the next."""
+    report_every: int = 250
+    """Updates from one report to the next."""
     data: Path | None = None
     """A UTF-8 text, or a folder: all .txt, .md, .rst and .py files in it, in the order of their
     paths; none: this library's own source files (Python, some 650 kB)."""
     tokens: Kind = "characters"
     """What is read and foretold one by one; of words, what lies between them too."""
-    least: int = 2
+    least: Count = 2
     """A token that the training part has fewer times is learnt as unknown."""
-    most: int = 20_000
+    most: Count = 20_000
     """How many different tokens are known, the most frequent ones."""
-    validation_share: float = 0.1
+    validation_share: Annotated[float, share] = 0.1
     """The share of characters, the last ones, that nothing is learnt from."""
-    validation_most: int = 200_000
+    validation_most: Count = 200_000
     """No more characters than that are held out."""
-    inputs: Inputs = "embedding"
+    inputs: TokenInputs = "embedding"
     """What the first layer reads of a token: a learnt vector, or one_hot (char-rnn)."""
-    embedding: int = 64
+    embedding: Count = 64
     """How long the learnt vectors are."""
-    hidden: int = 256
+    hidden: Count = 256
     """Hidden units of each layer."""
-    layers: int = 2
+    layers: Count = 2
     """Layers of LSTM, one on the other; the output reads all of them."""
-    dropout: float = 0.4
-    """Between layers, and between them and the output."""
-    recurrent_dropout: float = 0.0
-    """On h in the recurrent product, one mask for a whole update (Gal & Ghahramani 2016)."""
-    average: float = 0.999
+    dropout: Annotated[float, below_one] = 0.4
+    """The share of numbers set to 0 in training, between layers, and between them and the output:
+    it keeps a text from being learnt by heart."""
+    recurrent_dropout: Annotated[float, below_one] = 0.0
+    """The same on h in the recurrent product, one mask for an update (Gal & Ghahramani 2016)."""
+    average: Annotated[float, below_one] = 0.999
     """How much of the running mean of the weights, which is what is used, stays at each update; 0:
     the weights themselves are used."""
-    weight_decay: float = 0.0
-    """The optimiser's."""
-    batch_size: int = 16
+    weight_decay: Annotated[float, at_least(0)] = 0.0
+    """How strongly the optimiser draws the weights to 0."""
+    batch_size: Count = 16
     """Places in the text that are read side by side; each reads on where it stopped."""
-    seed: int = 0
-    """Weights and dropout are drawn from it."""
-    steps: int = 2500
-    """Updates: about 3 minutes of one core. A text of 150,000 characters is read 19 times, and may
-    be learnt by heart beyond that; 300,000 and more gain by more steps."""
-    optimizer: str = "Adam"
-    """Any class of torch.optim by name."""
-    learning_rate: float = 0.004
-    """The optimiser's."""
-    smoothing: float = 0.95
+    smoothing: Annotated[float, below_one] = 0.95
     """RMSprop's alone: how much of its mean of squares stays (char-rnn's decay_rate)."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 is no limit."""
-    steps_per_update: int = 64
-    """Truncated backpropagation: tokens in one update; the state is carried to the next."""
-    learning_on: float = 0.0005
+    learning_on: Annotated[float, at_least(0)] = 0.0005
     """Adam's rate for a second look at what is held out, in which the network goes on learning from
     what it has read of it, as the compressors do (dynamic evaluation); 0: there is none."""
-    report_every: int = 250
-    """Updates from one report to the next."""
 
     carry_state = True
 
     def check(self) -> None:
-        """Raise ValueError where a field, or the text, makes no sense."""
-        counts = ("least", "most", "validation_most", "embedding", "hidden", "layers", "batch_size")
-        for name in (*counts, "steps_per_update"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected 1 or more."
-                )
-        for name in ("dropout", "recurrent_dropout", "average", "smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected 0 to below 1."
-                )
-        if not 0 < self.validation_share < 1:
-            raise ValueError(
-                f"validation_share = {self.validation_share} makes no sense: expected a share "
-                "between 0 and 1, such as 0.1."
-            )
-        for name in ("weight_decay", "learning_on"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} makes no sense: expected 0 or more."
-                )
+        """Raise ValueError where the text is too short."""
         if len(self.vocabulary) < 3:
             raise ValueError(
                 f"fewer than two {self.tokens} occur {self.least} times in the training part of "
@@ -177,7 +155,7 @@ class Recipe:
         return self.corpus.digest
 
     @cached_property
-    def corpus(self) -> Corpus:
+    def corpus(self) -> TextCorpus:
         """The whole text, on the disk."""
         if self.data is None:
             return corpus.read(BUILT_IN)._replace(name="this library's source")
@@ -215,7 +193,7 @@ class Recipe:
 
     def model(self) -> LanguageModel:
         """Embedding or one-hot, layers of LSTM, logits; and the running mean of it all."""
-        network = Network(
+        network = TokenNetwork(
             len(self.vocabulary),
             self.inputs,
             self.embedding,

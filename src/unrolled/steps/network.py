@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unrolled.engines.expected import between, check_argument, one_of
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 
@@ -20,11 +21,11 @@ class Network(nn.Module):
     ----------
     recurrent : unrolled.LSTM or unrolled.Elman
     head : nn.Linear, optional
-        From H to O; without one, h itself is what is said.
+        From H to O; without one, h itself is the output.
     read : {"every", "last"}
         Whether the head reads h at every step, or after each row's last one.
     units : int, optional
-        Without a head: how many of h's units speak, from the first on; all of them if left out.
+        Without a head: how many of h's units are the output, from the first on; all if left out.
 
     Raises
     ------
@@ -34,8 +35,8 @@ class Network(nn.Module):
     Examples
     --------
     >>> network = Network(LSTM(1, 32), nn.Linear(32, 1))
-    >>> said, state = network(torch.randn(10, 4, 1))
-    >>> said.shape
+    >>> output, state = network(torch.randn(10, 4, 1))
+    >>> output.shape
     torch.Size([10, 4, 1])
     """
 
@@ -63,12 +64,11 @@ class Network(nn.Module):
                 f"head reads {head.in_features} numbers and the layer gives {width}: expected "
                 f"nn.Linear({width}, …)."
             )
-        if read not in ("every", "last"):
-            raise ValueError(f"read={read!r} is not known: use 'every' or 'last'.")
-        if units is not None and (head is not None or not 1 <= units <= width):
-            raise ValueError(
-                f"units={units} makes no sense: expected 1 to {width}, and no head beside it."
-            )
+        check_argument("read", read, one_of(("every", "last")))
+        if units is not None:
+            check_argument("units", units, between(1, width))
+            if head is not None:
+                raise ValueError(f"units={units} makes no sense: expected no head beside it.")
         self.recurrent = recurrent
         self.head = head
         self.read = read
@@ -76,13 +76,13 @@ class Network(nn.Module):
 
     @property
     def outputs(self) -> int:
-        """O: how many numbers are said at a time."""
+        """O: how many numbers are given at a time."""
         if self.head is not None:
             return self.head.out_features
         return self.units or _width(self.recurrent)
 
     def forward(self, input: Tensor, state: Any = None, **masks: Any) -> tuple[Tensor, Any]:
-        """What is said, and the state after it.
+        """The output, and the state after it.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Network(nn.Module):
 
         Returns
         -------
-        said : Tensor, [T, B, O] or [B, O]
+        output : Tensor, [T, B, O] or [B, O]
         state : (Tensor, Tensor) or Tensor
         """
         y, state = self.recurrent(input, state, **masks)

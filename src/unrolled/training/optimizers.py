@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from unrolled.engines.expected import Expected, check_field
 
 __all__ = ["make_optimizer", "optimizer_named"]
 
@@ -26,7 +27,7 @@ def optimizer_named(name: str) -> type[torch.optim.Optimizer]:
     ValueError
         If there is none, or it cannot be used here.
     """
-    known = {
+    classes = {
         key: value
         for key, value in vars(torch.optim).items()
         if inspect.isclass(value)
@@ -35,13 +36,10 @@ def optimizer_named(name: str) -> type[torch.optim.Optimizer]:
     }
     if name in _DECLINED:
         raise ValueError(f"optimizer = {name!r} is declined: {_DECLINED[name]}; use 'Adam'.")
-    if name not in known:
-        lower = {key.lower(): key for key in known if key not in _DECLINED}
-        near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower)] or ["Adam", "SGD"]
-        raise ValueError(
-            f"optimizer = {name!r} is not in torch.optim: did you mean {' or '.join(near)}?"
-        )
-    return known[name]
+    taken = tuple(classes.keys() - _DECLINED.keys())
+    words = "a class of torch.optim by name, such as Adam or SGD"
+    check_field("optimizer", name, Expected(words, classes.__contains__, taken))
+    return classes[name]
 
 
 def make_optimizer(

@@ -2,110 +2,185 @@
 
 from __future__ import annotations
 
-import math
+import functools
+import typing
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from unrolled.engines.expected import Expected, at_least, between, check_field, positive
+from unrolled.inside.passage import Passage
+from unrolled.steps.program import Native
 from unrolled.training.optimizers import optimizer_named
 
-__all__ = ["Batch", "Recipe", "check"]
+if TYPE_CHECKING:
+    from unrolled.explorer import Explorable
+
+__all__ = ["Batch", "Recipe", "check", "missing"]
 
 Batch = tuple[Tensor, ...]
 
 
-class Recipe(Protocol):
-    """What `train` asks of a recipe: a frozen dataclass whose fields are the hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class Recipe(ABC):
+    """What is learnt, and how: a frozen dataclass whose fields are the hyperparameters.
 
-    It may also have ``carry_state = True`` (the state goes from one batch to the next), a method
-    ``optimizer_options()`` (a dictionary of what the optimiser's class takes beside the rate),
-    ``comparable = False`` (what was published is of something else, other data say), a method
-    ``digest()`` (a word for the data, that a run may not go on with other data), a method
-    ``look(model)`` (what to look at the model by: see `unrolled.inside.passage`), a method
-    ``batches(step, generator)`` (many batches drawn at once, tensors [K, T, B, …], from which they
-    are taken in order; ``batch`` is then not asked), and a method ``native(model)`` (an
-    `unrolled.steps.program.Native` by which the kernel makes whole updates, or why there is none).
+    A recipe is a subclass with fields of its own, each of which is a flag on the command line, and
+    with the methods `model`, `batch` (or `batches`), `loss` and `metrics`.  Everything else may be
+    left as it is here.  What a field has to be stands beside it, as ``Annotated[int, at_least(1)]``
+    (`unrolled.engines.expected`); a subclass that gives a field another default adds to what is
+    expected of it, and takes nothing away.
     """
 
-    @property
-    def seed(self) -> int:
-        """Seeds the weights, the batches and every dropout mask."""
+    seed: Annotated[int, between(0, 2**32 - 1)] = 0
+    """Draws the weights, the batches and every dropout mask: the same seed, the same run."""
+    steps: Annotated[int, at_least(0)] = 1000
+    """Updates of the weights."""
+    optimizer: str = "Adam"
+    """Makes the updates: any class of torch.optim by name."""
+    learning_rate: Annotated[float, positive] = 0.01
+    """How far an update goes: what the optimiser is given as its rate."""
+    clip: Annotated[float, at_least(0)] = 1.0
+    """Largest norm that the gradient may have, or it is scaled down to it; 0 is no limit."""
+    steps_per_update: Annotated[int, at_least(0)] = 0
+    """Time steps in one update (truncated backpropagation); 0 is the whole sequence."""
+    report_every: Annotated[int, at_least(1)] = 100
+    """Updates from one report to the next."""
 
-    @property
-    def steps(self) -> int:
-        """How many updates."""
+    def check(self) -> None:  # noqa: B027
+        """Raise ValueError, in one sentence, where fields do not fit each other, or the data."""
 
-    @property
-    def optimizer(self) -> str:
-        """The name of a class in `torch.optim`."""
-
-    @property
-    def learning_rate(self) -> float:
-        """What the optimiser is given as ``lr``."""
-
-    @property
-    def clip(self) -> float:
-        """The largest norm that the gradient may have; 0: any."""
-
-    @property
-    def steps_per_update(self) -> int:
-        """Truncated backpropagation: time steps in one update; 0: the whole sequence."""
-
-    @property
-    def report_every(self) -> int:
-        """Updates from one report to the next."""
-
-    def check(self) -> None:
-        """Raise ValueError, in one sentence, where a field makes no sense."""
-
-    def published(self) -> Any:
+    def published(self) -> Recipe:
         """The same recipe with the hyperparameters of the document it comes from."""
+        return self
 
+    @property
+    def comparable(self) -> bool:
+        """Whether what was published is of this task: other data, or another size, say no."""
+        return True
+
+    # --- learning ---
+
+    @property
+    def carry_state(self) -> bool:
+        """Whether the state goes from one batch to the next."""
+        return False
+
+    @abstractmethod
     def model(self) -> nn.Module:
         """A fresh model; torch's generator is seeded with ``seed``."""
 
     def batch(self, step: int, generator: torch.Generator) -> Batch:
         """Tensors [T, B, …]; every random choice comes from ``generator``."""
+        return tuple(tensor[0] for tensor in self.batches(step, generator))
 
+    def batches(self, step: int, generator: torch.Generator) -> Batch:
+        """Batches drawn at once, [K, T, B, …], which are taken in order; here it is one `batch`."""
+        return tuple(tensor[None] for tensor in self.batch(step, generator))
+
+    @abstractmethod
     def loss(self, model: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """The loss of a batch, or of a stretch of it, and the state after it."""
 
+    def native(self, model: Any) -> Native | str:
+        """What the kernel needs to make whole updates, or why it cannot."""
+        return "the recipe has no native()"
+
+    def optimizer_options(self) -> dict[str, Any]:
+        """What the optimiser's class is given beside the learning rate."""
+        return {}
+
+    def digest(self) -> str:
+        """A word that tells this data from other data: a run goes on with its own alone."""
+        return ""
+
+    # --- judging ---
+
+    @abstractmethod
     def metrics(self, model: Any) -> dict[str, float]:
         """Figures on held-out data, cheap enough for every report."""
 
     def report(self, model: Any, step: int, batch: Batch) -> str:
-        """The lines that the document prints; empty where it prints none."""
+        """Lines that are printed at a report: none on the way, and at the end the `summary`."""
+        return self.summary(model) if step == self.steps else ""
+
+    def summary(self, model: Any) -> str:
+        """What is printed at the end."""
+        return ""
 
     def result(self, model: Any) -> dict[str, Any]:
         """The final figures."""
+        return dict(self.metrics(model))
+
+    # --- showing ---
 
     def draw(self, model: Any, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """The pictures."""
+        """Draw the pictures into ``folder``, and say which they are."""
+        return []
+
+    def look(self, model: Any) -> list[Passage]:
+        """What the model is looked at by (`unrolled.inside.passage`): here a batch, without words.
+
+        Parameters
+        ----------
+        model
+            In ``eval()``.
+        """
+        batch = self.batch(0, torch.Generator().manual_seed(self.seed))
+
+        def loss() -> Tensor:
+            return self.loss(model, batch, None)[0]
+
+        return [Passage(call=loss, followed=loss)]
+
+    def explorer(self, model: Any) -> list[Explorable]:
+        """The networks that `unrolled explore` shows: here none."""
+        return []
 
     def attempt(self, model: Any, arguments: list[str]) -> str:
-        """What ``unrolled try`` prints."""
+        """What ``unrolled try`` prints of the words after it."""
+        raise ValueError("this recipe answers nothing: its Recipe has no method attempt().")
+
+
+def missing(recipe: type[Recipe]) -> list[str]:
+    """The methods that a recipe needs and does not have."""
+    found = sorted(getattr(recipe, "__abstractmethods__"))  # noqa: B009
+    draws = recipe.batch is not Recipe.batch or recipe.batches is not Recipe.batches
+    return found if draws else [*found, "batch"]
+
+
+@functools.cache
+def _expected(recipe: type[Recipe]) -> list[tuple[str, Expected]]:
+    """What is expected of each field, by the recipe's class and by those that it comes from."""
+    return [
+        (name, given)
+        for owner in reversed(recipe.__mro__)
+        for name, hint in typing.get_type_hints(owner, include_extras=True).items()
+        if name in vars(owner).get("__annotations__", ())
+        for given in typing.get_args(hint)
+        if isinstance(given, Expected)
+    ]
 
 
 def check(recipe: Recipe) -> None:
-    """Look over the fields that every recipe has, and then those of its own.
+    """Look over each field by itself, then all of them together and the data.
 
     Raises
     ------
+    TypeError
+        If it is no `Recipe`.
     ValueError
         In one sentence: the value, what was expected, how to mend it.
     """
-    expected: dict[str, tuple[bool, str]] = {
-        "seed": (0 <= recipe.seed < 2**32, "a whole number from 0 to 4294967295"),
-        "steps": (recipe.steps >= 0, "0 or more"),
-        "learning_rate": (0 < recipe.learning_rate < math.inf, "a number above 0, such as 0.01"),
-        "clip": (0 <= recipe.clip < math.inf, "0 (no clipping) or a norm above 0, such as 1"),
-        "steps_per_update": (recipe.steps_per_update >= 0, "0 (the whole sequence) or more"),
-        "report_every": (recipe.report_every >= 1, "1 or more"),
-    }
-    for name, (right, what) in expected.items():
-        if not right:
-            raise ValueError(f"{name} = {getattr(recipe, name)!r} makes no sense: expected {what}.")
+    if not isinstance(recipe, Recipe):
+        raise TypeError(
+            f"{type(recipe).__name__} is no recipe: derive it from unrolled.training.Recipe."
+        )
+    for name, expected in _expected(type(recipe)):
+        check_field(name, getattr(recipe, name), expected)
     optimizer_named(recipe.optimizer)
     recipe.check()

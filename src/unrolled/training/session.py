@@ -72,7 +72,7 @@ class Session:
             recipe.optimizer,
             self.parameters,
             recipe.learning_rate,
-            getattr(recipe, "optimizer_options", dict)(),
+            recipe.optimizer_options(),
         )
         self._block: tuple[Tensor, ...] = ()  # batches drawn at once, [K, T, B, …]
         self._batches = 0  # K
@@ -86,12 +86,11 @@ class Session:
 
     def _way(self, plain: bool) -> tuple[Native | None, str]:
         """What the kernel is to be told of, or why updates go through autograd."""
-        native = getattr(self.recipe, "native", None)
-        if plain or native is None:
-            return None, "it was asked to be plain" if plain else "the recipe has no native()"
-        if self.recipe.steps_per_update or getattr(self.recipe, "carry_state", False):
+        if plain:
+            return None, "it was asked to be plain"
+        if self.recipe.steps_per_update or self.recipe.carry_state:
             return None, "the state goes from one update to the next"
-        found = native(self.model)
+        found = self.recipe.native(self.model)
         if isinstance(found, str):
             return None, found
         reason = supports(found.network, self.optimizer, found.loss)
@@ -102,10 +101,7 @@ class Session:
 
     def _draw(self) -> None:
         first = self.step - self._window
-        if hasattr(self.recipe, "batches"):
-            self._block = self.recipe.batches(first, self.generator)
-        else:
-            self._block = tuple(t[None] for t in self.recipe.batch(first, self.generator))
+        self._block = self.recipe.batches(first, self.generator)
         self._batches = len(self._block[0])
         self._places = None
         self._take(0)
@@ -127,7 +123,7 @@ class Session:
         self._enough()
         number, part = divmod(self._window, self._parts)
         if part == 0:
-            if not getattr(self.recipe, "carry_state", False):
+            if not self.recipe.carry_state:
                 self.state = None
             self._take(number)
         return self._windows[part]
@@ -210,9 +206,6 @@ class Session:
             if not torch.isfinite(weight).all():
                 raise TrainingError(f"after step {self.step}: {name} is not finite")
 
-    def _data(self) -> str:
-        return str(getattr(self.recipe, "digest", str)())
-
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs, in copies: what is there is soon written over."""
         drawn = self._window < self._batches * self._parts
@@ -225,12 +218,12 @@ class Session:
             "generator": self._before_batch if drawn else self.generator.get_state(),
             "window": self._window if drawn else 0,
             "state": self.state,
-            "data": self._data(),
+            "data": self.recipe.digest(),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to a snapshot; a batch that was under way is drawn again."""
-        if saved["data"] != self._data():
+        if saved["data"] != self.recipe.digest():
             raise ValueError("its data is not what it was when the run began")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])

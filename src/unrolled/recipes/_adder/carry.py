@@ -36,12 +36,12 @@ def passage(model: Adder) -> Passage:
     a, b = (torch.cat((drawn[:, k : k + 1], more[k]), 1) for k in (0, 1))
     numbers = torch.stack((a, b), -1).float()
     with torch.no_grad():
-        said = model(numbers[:, :1])[0][:, 0] > 0
+        bits = model(numbers[:, :1])[0][:, 0] > 0
     kept = Question("carry", lambda: shares_right(model), "sums with a carry", "sums without")
     return Passage(
         call=lambda: model(numbers),
         inputs=[f"{x}\n{y}" for x, y in drawn.tolist()],
-        outputs=[str(int(bit)) for bit in said],
+        outputs=[str(int(bit)) for bit in bits],
         followed=lambda: model(numbers[:, :1])[0][-1, 0],
         following="the last bit's logit",
         properties={"carry": carries(a, b)},

@@ -1,25 +1,33 @@
-"""What `unrolled try` says of a signal: where events are, in words and in a CSV file."""
+"""What `unrolled try` prints of a signal: where events are, in words and in a CSV file."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
+from unrolled.engines.expected import check_flag, share
 from unrolled.files.columns import Floats
 from unrolled.files.whole import replace_file
+from unrolled.recipes._asked import TryParser
 from unrolled.recipes._events.signals import Bools, Signal
 
-__all__ = ["Question", "best_threshold", "found_events", "read_question", "runs_of", "write_csv"]
+__all__ = [
+    "LabelRequest",
+    "best_threshold",
+    "found_events",
+    "read_question",
+    "runs_of",
+    "write_csv",
+]
 
 MOST_LINES = 20
 
 
-class Question(NamedTuple):
+class LabelRequest(NamedTuple):
     """What is asked: a file, where the answer goes, and from which probability on it is an event.
 
     ``file`` None: a fresh signal of the built-in kind.  ``out`` None: no file is written.
@@ -31,12 +39,7 @@ class Question(NamedTuple):
     threshold: float | None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; see `{self.prog} --help`.")
-
-
-def read_question(words: Sequence[str], *, built_in: bool) -> Question:
+def read_question(words: Sequence[str], *, built_in: bool) -> LabelRequest:
     """Read the words after `unrolled try DIR`.
 
     Raises
@@ -44,8 +47,11 @@ def read_question(words: Sequence[str], *, built_in: bool) -> Question:
     ValueError
         In one sentence: words that make no sense, or a file to write that is there already.
     """
-    parser = _Parser(
-        prog="unrolled try DIR", description="Label every step of a signal.", allow_abbrev=False
+    parser = TryParser(
+        prog="unrolled try DIR",
+        description="Label every step of a signal.",
+        allow_abbrev=False,
+        epilog="see `unrolled try DIR --help`",
     )
     parser.add_argument(
         "file",
@@ -65,34 +71,34 @@ def read_question(words: Sequence[str], *, built_in: bool) -> Question:
         help="the probability from which on it is an event; the one with the best F1 on the "
         "training part",
     )
-    found = parser.parse_args(list(words))
-    if found.file is None and not built_in:
+    asked = parser.parse_args(list(words))
+    if asked.file is None and not built_in:
         raise ValueError("what is to be labelled? `unrolled try DIR FILE` names a file.")
-    if found.file is not None and built_in:
+    if asked.file is not None and built_in:
         raise ValueError(
-            f"this run learned from the built-in signal, so there is nothing in {found.file.name} "
+            f"this run learned from the built-in signal, so there is nothing in {asked.file.name} "
             "for it to find: leave it out, or train on a file with --data."
         )
-    if found.threshold is not None and not 0 < found.threshold < 1:
-        raise ValueError(f"--threshold {found.threshold} makes no sense: expected 0 to 1.")
-    out = found.out
-    if out is None and found.file is not None:
-        out = Path(f"{found.file.stem}.events.csv")
+    if asked.threshold is not None:
+        check_flag("--threshold", asked.threshold, share)
+    out = asked.out
+    if out is None and asked.file is not None:
+        out = Path(f"{asked.file.stem}.events.csv")
     if out is not None and out.exists():
         raise ValueError(f"{out} is there already: delete it, or name another file with --out.")
     if out is not None and not out.absolute().parent.is_dir():
         raise ValueError(f"{out} cannot be written: there is no folder {out.parent}.")
-    return Question(found.file, out, found.threshold)
+    return LabelRequest(asked.file, out, asked.threshold)
 
 
-def best_threshold(flags: Bools, said: Floats) -> float:
+def best_threshold(flags: Bools, probabilities: Floats) -> float:
     """The probability from which on calling it an event gives the best F1; both [T].
 
-    In the three digits that are printed: what is said is what was done.
+    In the three digits that are printed: what is printed is what was done.
     """
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, thresholds = precision_recall_curve(flags, said)
+    precision, recall, thresholds = precision_recall_curve(flags, probabilities)
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0)
     return float(f"{thresholds[int(np.argmax(f1[:-1]))]:.3g}")
@@ -105,15 +111,15 @@ def runs_of(flags: Bools) -> list[tuple[int, int]]:
 
 
 def found_events(
-    signal: Signal, events: Sequence[str], said: Floats, thresholds: Sequence[float]
+    signal: Signal, events: Sequence[str], probabilities: Floats, thresholds: Sequence[float]
 ) -> list[str]:
-    """Say where each event is found: a table, in the file's own time."""
+    """Tell where each event is found: a table, in the file's own time."""
     found = sorted(
         (begin, end, k)
         for k, threshold in enumerate(thresholds)
-        for begin, end in runs_of(said[:, k] >= threshold)
+        for begin, end in runs_of(probabilities[:, k] >= threshold)
     )
-    steps, name = len(said), signal.times.name.partition(" (")[0]
+    steps, name = len(probabilities), signal.times.name.partition(" (")[0]
     least = " and ".join(
         f"{threshold:.3g} ({event})" if len(events) > 1 else f"{threshold:.3g}"
         for event, threshold in zip(events, thresholds, strict=True)
@@ -124,7 +130,7 @@ def found_events(
     at = signal.times.labels
     rows = [[f"from {name}", f"to {name}", "steps", "highest", "event"]]
     rows += [
-        [at[a], at[b - 1], f"{b - a:,}", f"{said[a:b, k].max():.3f}", events[k]]
+        [at[a], at[b - 1], f"{b - a:,}", f"{probabilities[a:b, k].max():.3f}", events[k]]
         for a, b, k in found[:MOST_LINES]
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -136,14 +142,14 @@ def found_events(
     return lines
 
 
-def write_csv(path: Path, signal: Signal, events: Sequence[str], said: Floats) -> None:
+def write_csv(path: Path, signal: Signal, events: Sequence[str], probabilities: Floats) -> None:
     """Write the probability of each event at each step; a file that is there is replaced whole."""
 
     def write(beside: Path) -> None:
         with open(beside, "w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow([signal.times.name, *(f"probability of {event}" for event in events)])
-            for label, row in zip(signal.times.labels, said, strict=True):
+            for label, row in zip(signal.times.labels, probabilities, strict=True):
                 table.writerow([label, *(f"{value:.6f}" for value in row)])
 
     replace_file(path, write)

@@ -60,10 +60,10 @@ def read_recording(path: Path) -> Recording:
         rate = float(raw.info["sfreq"])
         spans = _annotations(raw)
     except Exception as error:
-        said = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
         raise ValueError(
-            f"{path.name} cannot be read by MNE ({type(error).__name__}: {said}): is it whole, and "
-            "of the kind that its name says?"
+            f"{path.name} cannot be read by MNE ({type(error).__name__}: {reason}): is it whole, "
+            "and of the kind that its name says?"
         ) from error
     stim = [place for place, kind in enumerate(kinds) if kind == "stim"]
     kept = [place for place in range(len(names)) if place not in stim]

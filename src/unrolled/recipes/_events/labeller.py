@@ -1,4 +1,4 @@
-"""An LSTM that says at every step of a signal how probable each event is, and how good that is."""
+"""An LSTM that gives the probability of each event at every step, and how good that is."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from unrolled.files.columns import Floats
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events.signals import Bools, Signal
 
-__all__ = ["Labeller", "Parts", "divide", "probabilities", "scores"]
+__all__ = ["DividedSignal", "Labeller", "divide", "probabilities", "scores"]
 
 State = tuple[Tensor, Tensor]
 STRETCH = 65_536  # steps that are labelled at once: it bounds the memory, and changes no result
 
 
 @dataclass(frozen=True)
-class Parts:
+class DividedSignal:
     """A signal cut in time: everything learned comes from the steps before ``border``.
 
     ``values`` [T, C] are in the file's own units, ``flags`` [T, K] say where each of the ``events``
@@ -39,7 +39,7 @@ class Parts:
         return self.flags[self.border :]
 
 
-def divide(signal: Signal, test_share: float, window: int) -> Parts:
+def divide(signal: Signal, test_share: float, window: int) -> DividedSignal:
     """Cut a signal into a training part and, after it, a held-out part.
 
     Raises
@@ -75,7 +75,7 @@ def divide(signal: Signal, test_share: float, window: int) -> Parts:
                     "--test-share, or bring a longer file."
                 )
     flags = np.column_stack(list(signal.events.values()))
-    return Parts(signal.values, flags, tuple(signal.events), border)
+    return DividedSignal(signal.values, flags, tuple(signal.events), border)
 
 
 class Labeller(nn.Module):
@@ -96,7 +96,7 @@ class Labeller(nn.Module):
     scale: Tensor
     rarity: Tensor
 
-    def __init__(self, lstm: LSTM, parts: Parts) -> None:
+    def __init__(self, lstm: LSTM, parts: DividedSignal) -> None:
         super().__init__()
         self.lstm = lstm
         width = lstm.hidden_size * (2 if lstm.bidirectional else 1)
@@ -146,8 +146,8 @@ def probabilities(model: Labeller, values: Floats) -> Floats:
     return np.concatenate(found) if found else np.empty((0, len(model.rarity)))
 
 
-def scores(flags: Bools, said: Floats, events: Sequence[str] = ()) -> dict[str, float]:
-    """Score ``said`` [T, K] against the truth: ROC-AUC and average precision.
+def scores(flags: Bools, predictions: Floats, events: Sequence[str] = ()) -> dict[str, float]:
+    """Score ``predictions`` [T, K] against the truth: ROC-AUC and average precision.
 
     Of several events, the mean over them of each against the rest; with ``events``, each by its
     name too.  An event that is nowhere or everywhere has no score.
@@ -157,7 +157,7 @@ def scores(flags: Bools, said: Floats, events: Sequence[str] = ()) -> dict[str, 
     figures: dict[str, float] = {}
     for name, score in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
         each = [
-            float(score(flags[:, k], said[:, k])) if 0 < flags[:, k].mean() < 1 else math.nan
+            float(score(flags[:, k], predictions[:, k])) if 0 < flags[:, k].mean() < 1 else math.nan
             for k in range(flags.shape[1])
         ]
         known = [value for value in each if not math.isnan(value)]

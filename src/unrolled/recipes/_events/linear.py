@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.files.columns import Floats
-from unrolled.recipes._events.labeller import Parts, scores
+from unrolled.recipes._events.labeller import DividedSignal, scores
 from unrolled.recipes._events.signals import Bools
 
 __all__ = ["LinearLabeller"]
@@ -32,7 +32,9 @@ class LinearLabeller:
     regressions: tuple[Any, ...]
 
     @classmethod
-    def fit(cls, parts: Parts, longest: int, *, both_directions: bool, seed: int) -> LinearLabeller:
+    def fit(
+        cls, parts: DividedSignal, longest: int, *, both_directions: bool, seed: int
+    ) -> LinearLabeller:
         """Fit with scikit-learn, on the training part alone.
 
         The window is the one of 1, 4, 16 and 64 steps, and the network's, with the best average
@@ -55,8 +57,8 @@ class LinearLabeller:
 
         def precision(window: int) -> float:
             fitted = cls._fit(values[:known], flags[:known], window, both_directions, seed)
-            said = fitted.decide(values)[known:]
-            value = scores(flags[known:], said)["average_precision"]
+            odds = fitted.decide(values)[known:]
+            value = scores(flags[known:], odds)["average_precision"]
             return -1.0 if math.isnan(value) else value
 
         # Where the last quarter has no event, all are as good, and the longest is taken.
@@ -97,14 +99,14 @@ class LinearLabeller:
     def decide(self, values: Floats) -> Floats:
         """Log-odds [T, K] for a signal [T, C]; what lies beyond its ends counts as the mean."""
         features = self._features(values)
-        said = np.zeros((len(values), len(self.regressions)))
+        odds = np.zeros((len(values), len(self.regressions)))
         for begin in range(0, len(values), STRETCH):
             rows = features[begin : begin + STRETCH]
             flat = rows.reshape(len(rows), -1)
             for k, regression in enumerate(self.regressions):
                 if regression is not None:
-                    said[begin : begin + STRETCH, k] = regression.decision_function(flat)
-        return said
+                    odds[begin : begin + STRETCH, k] = regression.decision_function(flat)
+        return odds
 
     def _features(self, values: Floats) -> Floats:
         """The window of each step, as a view [T, C, window] that takes no room."""

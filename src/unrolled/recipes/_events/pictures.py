@@ -31,9 +31,14 @@ def busiest(flags: Bools, length: int) -> slice:
 
 
 def draw_stretch(
-    signal: Signal, steps: slice, events: Sequence[str], said: Floats, flags: Bools, path: Path
+    signal: Signal,
+    steps: slice,
+    events: Sequence[str],
+    predictions: Floats,
+    flags: Bools,
+    path: Path,
 ) -> Path:
-    """Draw some steps of a signal: its channels, its events, and how probable each was said to be.
+    """Draw some steps of a signal: its channels, its events, and the probability of each.
 
     Parameters
     ----------
@@ -43,7 +48,7 @@ def draw_stretch(
         Which of its steps to draw.
     events
         Their names.
-    said, flags
+    predictions, flags
         Probabilities and truth of these steps: [steps, K].
     path
         Where the PNG file goes.
@@ -68,7 +73,7 @@ def draw_stretch(
     above.grid(visible=False)
     for k, axes in enumerate(below):
         _shade(axes, places, flags[:, k])
-        axes.plot(places, said[:, k], color=toolkit.BLUE, linewidth=1.3)
+        axes.plot(places, predictions[:, k], color=toolkit.BLUE, linewidth=1.3)
         axes.set_ylim(-0.03, 1.03)
         toolkit.dress(axes, title=f"Probability of {events[k]}")
     below[-1].set_xlabel(signal.times.name)
@@ -99,15 +104,15 @@ def _shade(axes: Axes, places: Floats, flags: Bools) -> None:
 
 
 def draw_curves(
-    flags: Bools, said: Mapping[str, Floats], events: Sequence[str], path: Path
+    flags: Bools, predictions: Mapping[str, Floats], events: Sequence[str], path: Path
 ) -> Path:
-    """Draw ROC and precision-recall curves: who said what [T, K], each event in its colour."""
+    """Draw ROC and precision-recall curves of predictions [T, K], by who made them."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     shown = range(min(len(events), MOST_CURVES))
-    for (who, values), line in zip(said.items(), ("-", "--"), strict=False):
+    for (who, values), line in zip(predictions.items(), ("-", "--"), strict=False):
         for k in shown:
             label = f"{who}: {events[k]}" if len(events) > 1 else who
             # One event: a colour for each who; several: one for each event.

@@ -5,21 +5,20 @@ Read as it stands, or refused with one sentence: nothing is skipped, filled in o
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.engines.expected import ending
 from unrolled.files import columns, timeline
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Floats, Table
 from unrolled.files.timeline import Timeline
 from unrolled.recipes._events import eeg
-from unrolled.recipes._events.arrays import read_arrays
+from unrolled.recipes._events.arrays import Arrays, read_arrays
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 
@@ -43,22 +42,7 @@ class Signal:
     times: Timeline
 
 
-class Source(Protocol):
-    """A table of columns, whatever the file."""
-
-    @property
-    def first_row(self) -> int:
-        """The number of the first row of data, as people count in such files."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The columns, in the file's order."""
-
-    def numbers(self, name: str) -> Floats:
-        """A column of numbers, all of them finite; refused where one is not."""
-
-    def words(self, name: str) -> list[str]:
-        """A column as words."""
+Source = Table | Arrays  # columns by name, whatever the file
 
 
 def read_signal(
@@ -125,11 +109,8 @@ def find_name(name: str, known: Sequence[str], what: str, file: str) -> str:
     """
     if name in known:
         return name
-    folded = {one.casefold(): one for one in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
     there = f"its {what}s are {', '.join(known)}" if known else f"it has no {what}"
-    raise ValueError(f"{file} has no {what} {name!r}: {there}.{hint}")
+    raise ValueError(f"{file} has no {what} {name!r}: {there}{ending(name, known)}")
 
 
 # --- tables and arrays ---
@@ -256,12 +237,8 @@ def widen(signal: Signal, around: int) -> Signal:
     """Count ``around`` steps before and after each event as the event too."""
     if not around or signal.events is None:
         return signal
-    return Signal(
-        signal.values,
-        signal.channels,
-        {name: _widened(flags, around) for name, flags in signal.events.items()},
-        signal.times,
-    )
+    wide = {name: _widened(flags, around) for name, flags in signal.events.items()}
+    return replace(signal, events=wide)
 
 
 def _widened(flags: Bools, around: int) -> Bools:
@@ -283,14 +260,10 @@ def thin(signal: Signal, every: int) -> Signal:
     count = len(signal.values) // every
     whole = slice(0, count * every)
     blocks = signal.values[whole].reshape(count, every, -1)
+    events = {
+        name: np.logical_or.reduce(flags[whole].reshape(count, every), axis=1)
+        for name, flags in (signal.events or {}).items()
+    }
     times = signal.times
-    return Signal(
-        blocks.mean(1),
-        signal.channels,
-        signal.events
-        and {
-            name: np.logical_or.reduce(flags[whole].reshape(count, every), axis=1)
-            for name, flags in signal.events.items()
-        },
-        Timeline(times.labels[whole][::every], times.places[whole][::every], times.name),
-    )
+    times = Timeline(times.labels[whole][::every], times.places[whole][::every], times.name)
+    return replace(signal, values=blocks.mean(1), events=signal.events and events, times=times)

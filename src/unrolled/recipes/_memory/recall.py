@@ -14,10 +14,10 @@ from unrolled.inside import intervention
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 
-__all__ = ["Flow", "Recall", "flow"]
+__all__ = ["Recall", "RecallFlow", "flow"]
 
 
-class Flow(NamedTuple):
+class RecallFlow(NamedTuple):
     """The mean norm of ∂loss/∂h_t and ∂loss/∂c_t at every step [T]; an Elman network has no c."""
 
     h: list[float]
@@ -25,7 +25,7 @@ class Flow(NamedTuple):
 
 
 class Recall(nn.Module):
-    """A recurrent network that reads numbers and says one at the end.
+    """A recurrent network that reads numbers and gives one at the end.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Recall(nn.Module):
         self.readout = nn.Linear(hidden_size, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is said [B] after x [T, B]."""
+        """The output [B] after x [T, B]."""
         x = x[..., None]
         if self.faults and torch.is_grad_enabled():
             lstm = self.recurrent
@@ -72,29 +72,29 @@ class Recall(nn.Module):
             y, _ = faulty_lstm(x, zero, zero, *weights, faults=self.faults)
         else:
             y, _ = self.recurrent(x)
-        said: Tensor = self.readout(y[-1])[:, 0]
-        return said
+        output: Tensor = self.readout(y[-1])[:, 0]
+        return output
 
 
-def flow(model: Recall, x: Tensor) -> Flow:
+def flow(model: Recall, x: Tensor) -> RecallFlow:
     """How much each sequence's squared error changes with h_t and c_t, by the model's own pass.
 
     What a published pass does not carry is cut.  x is [T, B].
     """
     if not model.faults:
         (found,) = intervention.flow(model, lambda: (model(x) - x[0]).square().sum()).values()
-        return Flow(*found.norms())
+        return RecallFlow(*found.norms())
     with torch.enable_grad():
-        said, states = _walk(model, x)
-        error = (said - x[0]).square().sum()
+        output, states = _walk(model, x)
+        error = (output - x[0]).square().sum()
         flat = [state for pair in states for state in pair]
         gradients = torch.autograd.grad(error, flat, allow_unused=True)
     norms = [0.0 if d is None else d.norm(dim=-1).mean().item() for d in gradients]
-    return Flow(norms[::2], norms[1::2])
+    return RecallFlow(norms[::2], norms[1::2])
 
 
 def _walk(model: Recall, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """What is said [B], and (h_t, c_t) of every step, on the way of a published gradient."""
+    """The output [B], and (h_t, c_t) of every step, on the way of a published gradient."""
     net = model.recurrent
     assert isinstance(net, LSTM)
     wrong = {fault.key for fault in model.faults}
@@ -111,8 +111,8 @@ def _walk(model: Recall, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]
         if "c-squared" in wrong:
             h = gates.o * _tanh_with_one_minus_c_squared(c)
         states.append((h, c))
-    said: Tensor = model.readout(h)[:, 0]
-    return said, states
+    output: Tensor = model.readout(h)[:, 0]
+    return output, states
 
 
 def _tanh_with_one_minus_c_squared(c: Tensor) -> Tensor:

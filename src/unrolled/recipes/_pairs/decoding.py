@@ -1,4 +1,4 @@
-"""What the decoder says of a state: symbol by symbol, or the best of several beams."""
+"""What the decoder writes of a state: symbol by symbol, or the best of several beams."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Answer", "beam_search", "greedy_search"]
 
 
 class Answer(NamedTuple):
-    """What was said: the numbers of its symbols, without `END`, and the log of its probability.
+    """What was written: the numbers of its symbols, without `END`, and the log of its probability.
 
-    ``ended`` is False where the network had not said `END` when it was cut off.
+    ``ended`` is False where the network had not written `END` when it was cut off.
     """
 
     numbers: list[int]
@@ -44,16 +44,16 @@ def greedy_search(model: Translator, state: State, most: int) -> list[Answer]:
     rows = state[0].shape[1]
     read = torch.full((1, rows), END)
     scores, ended = torch.zeros(rows), torch.zeros(rows, dtype=torch.bool)
-    said: list[Tensor] = []
+    written: list[Tensor] = []
     for _ in range(most + 1):
         logits, state = model.decode(read, state)
         best, read = logits.log_softmax(-1).max(-1)
         scores += torch.where(ended, 0.0, best[0])
         ended |= read[0] == END
-        said.append(read[0])
+        written.append(read[0])
         if ended.all():
             break
-    numbers = torch.stack(said, 1)[:, : most + 1]
+    numbers = torch.stack(written, 1)[:, : most + 1]
     return [_answer(*row, most) for row in zip(numbers, scores, ended, strict=True)]
 
 
@@ -83,7 +83,7 @@ def beam_search(model: Translator, state: State, width: int, most: int) -> list[
     scores = torch.full((rows, width), -torch.inf)
     scores[:, 0] = 0.0
     ended = torch.zeros(rows, width, dtype=torch.bool)
-    said = torch.empty(rows, width, 0, dtype=torch.long)
+    written = torch.empty(rows, width, 0, dtype=torch.long)
     read = torch.full((1, rows * width), END)
     for _ in range(most + 1):
         logits, state = model.decode(read, state)
@@ -94,7 +94,7 @@ def beam_search(model: Translator, state: State, width: int, most: int) -> list[
         ahead = torch.where(ended[..., None], after_end, ahead)
         scores, places = (scores[..., None] + ahead).flatten(1).topk(width)
         parents, added = places // symbols, places % symbols
-        said = torch.cat((_of(said, parents), added[..., None]), -1)
+        written = torch.cat((_of(written, parents), added[..., None]), -1)
         ended = ended.gather(1, parents) | (added == END)
         if (ended | scores.isinf()).all():
             break
@@ -103,16 +103,16 @@ def beam_search(model: Translator, state: State, width: int, most: int) -> list[
         read = added.view(1, -1)
     return [
         [_answer(*beam, most) for beam in zip(*row, strict=True) if not beam[1].isinf()]
-        for row in zip(said, scores, ended, strict=True)
+        for row in zip(written, scores, ended, strict=True)
     ]
 
 
-def _of(said: Tensor, parents: Tensor) -> Tensor:
-    return said.gather(1, parents[..., None].expand(-1, -1, said.shape[-1]))
+def _of(written: Tensor, parents: Tensor) -> Tensor:
+    return written.gather(1, parents[..., None].expand(-1, -1, written.shape[-1]))
 
 
-def _answer(said: Tensor, score: Tensor, ended: Tensor, most: int) -> Answer:
-    numbers = said.tolist()
+def _answer(written: Tensor, score: Tensor, ended: Tensor, most: int) -> Answer:
+    numbers = written.tolist()
     if END in numbers:
         numbers = numbers[: numbers.index(END)]
     return Answer(numbers[:most], score.item(), bool(ended))

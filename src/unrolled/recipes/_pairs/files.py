@@ -8,12 +8,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Pair", "Parts", "divide", "read_pairs"]
+from unrolled.files.text import read_text
+
+__all__ = ["DividedPairs", "Pair", "divide", "read_pairs"]
 
 Pair = tuple[str, str]
 
 
-class Parts(NamedTuple):
+class DividedPairs(NamedTuple):
     """Pairs to learn from, and pairs to be judged on; no source is on both sides.
 
     ``repeated`` counts the sources that stand in more than one pair.
@@ -35,7 +37,7 @@ def read_pairs(path: Path) -> list[Pair]:
     ValueError
         With one sentence that names the line, or the byte, and says how to mend it.
     """
-    lines = [line.removesuffix("\r") for line in _read_text(path).split("\n")]
+    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -50,10 +52,9 @@ def _pair(line: str, number: int, file: str) -> Pair:
         raise ValueError(f"{where} is blank: fill it in or delete it.")
     if len(fields) != 2:
         mend = "put a tab between source and target" if len(fields) == 1 else "leave two"
-        fields_ = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
         raise ValueError(
-            f"{where} has {fields_}, expected 2, a source and its target with a tab between: "
-            f"{mend}."
+            f"{where} has {count}, expected 2, a source and its target with a tab between: {mend}."
         )
     for name, field in zip(("source", "target"), fields, strict=True):
         if not field:
@@ -61,21 +62,7 @@ def _pair(line: str, number: int, file: str) -> Pair:
     return fields[0], fields[1]
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}: check the path.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path.name} is not UTF-8 text (byte {error.start} is "
-            f"0x{error.object[error.start]:02x}): save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def divide(pairs: Sequence[Pair], share: float, learnt: Collection[str] = ()) -> Parts:
+def divide(pairs: Sequence[Pair], share: float, learnt: Collection[str] = ()) -> DividedPairs:
     """Hold out a share of the sources, at least one, and every pair of each; none of ``learnt``.
 
     Which ones is read from the sources themselves, the smallest of their hashes: the order of the
@@ -86,7 +73,7 @@ def divide(pairs: Sequence[Pair], share: float, learnt: Collection[str] = ()) ->
     chosen = set(sources[: max(1, round(share * len(counts)))])
     held_out = [pair for pair in pairs if pair[0] in chosen]
     training = [pair for pair in pairs if pair[0] not in chosen]
-    return Parts(training, held_out, sum(count > 1 for count in counts.values()))
+    return DividedPairs(training, held_out, sum(count > 1 for count in counts.values()))
 
 
 def _hash(text: str) -> bytes:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Judgement", "bins", "edit_distance", "exact_match", "share_of_edits"]
+__all__ = ["Judgement", "bins", "edit_distance", "exact_match", "share_of_edits", "short"]
 
 
 class Judgement(NamedTuple):
-    """One held-out source: its target (the nearest, where it has several) and what was said.
+    """One held-out source: its target (the nearest, where it has several) and the answer.
 
     The lengths are in symbols, and so are the edits.
     """
@@ -75,3 +75,8 @@ def bins(
         least, longest = (bound(length(one) for one in inside) for bound in (min, max))
         sorted_[str(least) if least == longest else f"{least}–{longest}"] = inside
     return sorted_
+
+
+def short(text: str, most: int) -> str:
+    """A text of at most so many characters; an ellipsis stands for what is cut off."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

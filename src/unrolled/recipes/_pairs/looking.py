@@ -5,55 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from unrolled.inside.passage import Passage, name_within
 from unrolled.recipes._pairs.averaging import Averaged
-from unrolled.recipes._pairs.vocabulary import END
+from unrolled.recipes._pairs.decoding import Answer
+from unrolled.recipes._pairs.vocabulary import END, PairVocabulary
 
 __all__ = ["passages"]
 
 
-def passages(recipe: Any, model: Averaged) -> list[Passage]:
-    """The longest of the first held-out sources, and what is said to it.
+def passages(
+    model: Averaged,
+    source: str,
+    answer: Answer,
+    vocabularies: tuple[PairVocabulary, PairVocabulary],
+    *,
+    reverse: bool,
+) -> list[Passage]:
+    """The encoder as it reads a source, and the decoder as it writes the answer."""
+    reads, writes = vocabularies
+    numbers, symbols = reads.numbers(source), reads.cut(source)
+    if reverse:
+        numbers, symbols = numbers[::-1], symbols[::-1]
+    read, lengths = torch.tensor(numbers)[:, None], torch.tensor([len(numbers)])
+    written = [*answer.numbers, END]
+    shown = torch.tensor([END, *answer.numbers])[:, None]
+    net = model.answerer
 
-    Parameters
-    ----------
-    recipe : unrolled.recipes.pairs.Recipe
-    model : Averaged
-    """
-    source = max(list(recipe._held_out)[:200], key=len)
-    wanted, said = recipe._vocabularies
-    numbers = wanted.numbers(source)
-    read = torch.tensor(numbers[::-1] if recipe.reverse else numbers)[:, None]
-    words = wanted.cut(source)
-    answer = [*recipe.answers(model, [source])[0][0].numbers, END]
-    shown = torch.tensor([END, *answer[:-1]])[:, None]
-    net, lengths = model.answerer, torch.tensor([len(read)])
+    def call() -> Tensor:
+        return net.decode(shown, net.encode(read, lengths))[0]
 
-    def followed() -> Any:
-        logits, _ = net.decode(shown, net.encode(read, lengths))
-        return -logits[-1, 0].log_softmax(-1)[answer[-1]]
-
-    def call() -> None:
-        net.decode(shown, net.encode(read, lengths))
-
-    symbols = [said.said([number])[0] if number != END else "end" for number in answer]
     shared: dict[str, Any] = {
         "call": call,
-        "followed": followed,
+        "followed": lambda: -call()[-1, 0].log_softmax(-1)[written[-1]],
         "following": "the surprise at the answer's end",
     }
+    outputs = [*(writes.symbols_of([number])[0] for number in answer.numbers), "end"]
+    encoder, decoder = name_within(model, net.encoder), name_within(model, net.decoder)
     return [
+        Passage(inputs=symbols, within=encoder, name="reading", **shared),
         Passage(
-            inputs=words[::-1] if recipe.reverse else words,
-            within=name_within(model, net.encoder),
-            name="reading",
-            **shared,
-        ),
-        Passage(
-            inputs=["start", *symbols[:-1]],
-            outputs=symbols,
-            within=name_within(model, net.decoder),
+            inputs=["start", *outputs[:-1]],
+            outputs=outputs,
+            within=decoder,
             name="writing",
             **shared,
         ),

@@ -38,11 +38,11 @@ def in_words(number: int) -> str:
     if number == 0:
         return _SMALL[0]
     groups = [number // 1000**place % 1000 for place in range(len(_SCALES))]
-    said = [_hundreds(n) + _SCALES[place] for place, n in enumerate(groups) if n]
-    words = " ".join(reversed(said))
+    spoken = [_hundreds(n) + _SCALES[place] for place, n in enumerate(groups) if n]
+    words = " ".join(reversed(spoken))
     if number > 1000 and 0 < groups[0] < 100:
-        before, _, last = words.rpartition(said[0])
-        return f"{before}and {said[0]}{last}"
+        before, _, last = words.rpartition(spoken[0])
+        return f"{before}and {spoken[0]}{last}"
     return words
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what was said of the held-out sources."""
+"""Pictures of the answers to the held-out sources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unrolled.pictures import plots
-from unrolled.recipes._pairs.judging import Judgement, bins, exact_match
+from unrolled.recipes._pairs.judging import Judgement, bins, exact_match, short
 
 __all__ = ["draw_by_length", "draw_examples", "examples"]
 
@@ -49,14 +49,13 @@ def draw_examples(judged: Sequence[Judgement], path: Path, *, title: str) -> Pat
     return plots.table(
         ["source", "target", "answer", ""],
         [
-            [*map(_short, (one.source, one.target, one.answer)), "right" if one.right else "wrong"]
+            [
+                *(short(text, _WIDEST) for text in (one.source, one.target, one.answer)),
+                "right" if one.right else "wrong",
+            ]
             for one in shown
         ],
         path,
         title=title,
         marked=[not one.right for one in shown],
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

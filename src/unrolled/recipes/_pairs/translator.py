@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._pairs.vocabulary import END, Vocabulary
+from unrolled.recipes._pairs.vocabulary import END, PairVocabulary
 
 __all__ = ["IGNORED", "State", "Translator"]
 
@@ -44,8 +44,8 @@ class Translator(nn.Module):
 
     def __init__(
         self,
-        source: Vocabulary,
-        target: Vocabulary,
+        source: PairVocabulary,
+        target: PairVocabulary,
         *,
         embedding: int,
         hidden: int,
@@ -88,7 +88,7 @@ class Translator(nn.Module):
         """The mean cross entropy of a symbol of the targets [U, B], in nats.
 
         The decoder is shown the right symbols before it (teacher forcing), whatever it would have
-        said itself.
+        written itself.
         """
         before = torch.cat((torch.full_like(target[:1], END), target[:-1].clamp(min=END)))
         logits, _ = self.decode(before, self.encode(source, lengths))

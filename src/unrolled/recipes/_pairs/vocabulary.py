@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["END", "REPLACEMENT", "UNKNOWN", "Corpus", "Tokens", "Vocabulary"]
+__all__ = ["END", "REPLACEMENT", "UNKNOWN", "NumberedTexts", "PairVocabulary", "Tokens"]
 
 Tokens = Literal["characters", "words"]
 
@@ -19,7 +19,7 @@ UNKNOWN = 1  # any symbol that the vocabulary does not have
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # how UNKNOWN is written
 
 
-class Vocabulary:
+class PairVocabulary:
     """The symbols of one side, and the two that are none: `END` and `UNKNOWN`.
 
     Parameters
@@ -51,7 +51,7 @@ class Vocabulary:
         """A text as the numbers of its symbols."""
         return [self._numbers.get(symbol, UNKNOWN) for symbol in self.cut(text)]
 
-    def said(self, numbers: Iterable[int]) -> list[str]:
+    def symbols_of(self, numbers: Iterable[int]) -> list[str]:
         """The symbols of some numbers, up to `END`."""
         found = []
         for number in numbers:
@@ -62,7 +62,7 @@ class Vocabulary:
 
     def text(self, numbers: Iterable[int]) -> str:
         """The text of some numbers, up to `END`."""
-        return ("" if self.tokens == "characters" else " ").join(self.said(numbers))
+        return ("" if self.tokens == "characters" else " ").join(self.symbols_of(numbers))
 
     def unknown(self, text: str) -> list[str]:
         """The symbols of a text that the vocabulary does not have, in order, repeats included."""
@@ -74,7 +74,7 @@ class Vocabulary:
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()
 
 
-class Corpus(NamedTuple):
+class NumberedTexts(NamedTuple):
     """Many texts as numbers, one after the other: a long line costs itself, and no padding.
 
     ``flat`` is [symbols], ``starts`` and ``lengths`` are [texts].
@@ -85,7 +85,7 @@ class Corpus(NamedTuple):
     lengths: Tensor
 
     @classmethod
-    def of(cls, rows: Sequence[list[int]]) -> Corpus:
+    def of(cls, rows: Sequence[list[int]]) -> NumberedTexts:
         """The corpus of some texts' numbers."""
         lengths = torch.tensor([len(row) for row in rows])
         flat = torch.tensor([number for row in rows for number in row])

@@ -1,17 +1,16 @@
-"""What `unrolled train` and `unrolled try` say of pairs, and how a question is read."""
+"""What `unrolled train` and `unrolled try` print of pairs, and how a question is read."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
+from unrolled.engines.expected import ending
+from unrolled.recipes._asked import whole_number
 from unrolled.recipes._pairs.decoding import Answer
-from unrolled.recipes._pairs.judging import Judgement, bins, exact_match
-from unrolled.recipes._pairs.vocabulary import Tokens, Vocabulary
+from unrolled.recipes._pairs.judging import Judgement, bins, exact_match, short
+from unrolled.recipes._pairs.vocabulary import PairVocabulary, Tokens
 
 __all__ = ["question", "summary", "told", "unknown"]
-
-_WIDEST = 60
 
 
 def summary(judged: Sequence[Judgement], tokens: Tokens) -> str:
@@ -25,12 +24,8 @@ def summary(judged: Sequence[Judgement], tokens: Tokens) -> str:
             f"{name:>9}  {share:>16} right  {exact_match(inside):7.2%}  {edits:.3f} edits each"
         )
     for one in [one for one in judged if not one.right][:3]:
-        lines.append(f"wrong: {_short(one.source)} -> {_short(one.answer)}, not {one.target}")
+        lines.append(f"wrong: {short(one.source, 60)} -> {short(one.answer, 60)}, not {one.target}")
     return "\n".join(lines)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def question(arguments: list[str], example: str, widest: int) -> tuple[str, int]:
@@ -40,7 +35,7 @@ def question(arguments: list[str], example: str, widest: int) -> tuple[str, int]
         name, equals, value = word.partition("=")
         if name == "--beam":
             value = value if equals else "".join(words[place + 1 : place + 2])
-            beam = _width(value, widest)
+            beam = whole_number(value, "a width for --beam", 1, widest, such_as=5)
             del words[place : place + (1 if equals else 2)]
             break
     source = " ".join(words).strip()
@@ -52,16 +47,7 @@ def question(arguments: list[str], example: str, widest: int) -> tuple[str, int]
     return source, beam
 
 
-def _width(word: str, widest: int) -> int:
-    if not (word.isascii() and word.isdecimal() and 0 < len(word) < 6 and 0 < int(word) <= widest):
-        raise ValueError(
-            f"--beam {word or '(nothing)'} makes no sense: expected a whole number from 1 to "
-            f"{widest}, such as 5."
-        )
-    return int(word)
-
-
-def unknown(vocabulary: Vocabulary, source: str, *, learnt: bool) -> list[str]:
+def unknown(vocabulary: PairVocabulary, source: str, *, learnt: bool) -> list[str]:
     """A line on the symbols of the source that were never seen; if none were learnt so, refuse."""
     found = list(dict.fromkeys(vocabulary.unknown(source)))
     if not found:
@@ -69,13 +55,12 @@ def unknown(vocabulary: Vocabulary, source: str, *, learnt: bool) -> list[str]:
     named = ", ".join(map(repr, found))
     if learnt:
         return [f"read as unknown: {named}"]
-    near = difflib.get_close_matches(found[0].casefold(), vocabulary.symbols, n=1)
-    known = f"did you mean {near[0]!r}?" if near else f"known are {_known(vocabulary)}."
     were = "was" if len(found) == 1 else "were"
-    raise ValueError(f"{named} {were} never seen in training: {known}")
+    end = ending(found[0], vocabulary.symbols)
+    raise ValueError(f"{named} {were} never seen in training: known are {_known(vocabulary)}{end}")
 
 
-def _known(vocabulary: Vocabulary) -> str:
+def _known(vocabulary: PairVocabulary) -> str:
     symbols = vocabulary.symbols
     if vocabulary.tokens == "characters":
         shown = repr("".join(symbols[:80]))
@@ -84,7 +69,7 @@ def _known(vocabulary: Vocabulary) -> str:
     return shown if len(symbols) <= 12 else f"{shown} and {len(symbols) - 12:,} more"
 
 
-def told(answers: Sequence[Answer], vocabulary: Vocabulary, *, with_scores: bool) -> list[str]:
+def told(answers: Sequence[Answer], vocabulary: PairVocabulary, *, with_scores: bool) -> list[str]:
     """The answers as lines; with scores, the natural logarithm of each one's probability first."""
     lines = ["log probability  answer"] if with_scores else []
     for one in answers:

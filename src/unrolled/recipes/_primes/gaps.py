@@ -5,37 +5,25 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from unrolled.files.columns import Floats
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
+from unrolled.recipes._asked import whole_number
 from unrolled.recipes._primes.numbers import first_primes, primes_between
 from unrolled.recipes._primes.order_k import Score, choose_table, score, tables, told
 
 __all__ = ["GapModel", "Gaps"]
 
 WARM = 500  # gaps read before the first that is judged
+PRIME = "a number to look for a prime after"
 FARTHEST = 10**12  # what `try` takes: the sieve's memory is √n
-
-
-class Settings(Protocol):
-    """What the task needs to know."""
-
-    @property
-    def cell(self) -> str: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def window(self) -> int: ...
-    @property
-    def hidden(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
 
 
 class GapModel(nn.Module):
@@ -60,16 +48,17 @@ class GapModel(nn.Module):
 class Gaps:
     """The task: the first 80 % of the gaps are learned from, 10 % choose, the last 10 % judge."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        primes = first_primes(settings.count)[1:]  # 2 has the only odd gap
+    def __init__(self, *, count: int, window: int, hidden: int, cell: str, batch_size: int) -> None:
+        primes = first_primes(count)[1:]  # 2 has the only odd gap
         self._primes = primes[:-1]
         self._gaps = np.diff(primes) // 2 - 1
         self._symbols = int(self._gaps.max()) + 1
         self._border, self._second = (int(len(self._gaps) * share) for share in (0.8, 0.9))
+        self._window, self._batch_size = window, batch_size
+        self._network = (hidden, cell)
 
     def model(self) -> GapModel:
-        return GapModel(self._symbols, self._settings.hidden, self._settings.cell)
+        return GapModel(self._symbols, *self._network)
 
     @cached_property
     def _training(self) -> Tensor:
@@ -77,11 +66,9 @@ class Gaps:
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Stretches of gaps [T, B], and each one's next [T, B]."""
-        window = self._settings.window
-        begins = torch.randint(
-            self._border - window, (self._settings.batch_size,), generator=generator
-        )
-        stretches = self._training[begins + torch.arange(window + 1)[:, None]]
+        last = self._border - self._window
+        begins = torch.randint(last, (self._batch_size,), generator=generator)
+        stretches = self._training[begins + torch.arange(self._window + 1)[:, None]]
         return stretches[:-1], stretches[1:]
 
     def loss(self, model: GapModel, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
@@ -91,24 +78,28 @@ class Gaps:
         nats = cross_entropy(logits.flatten(0, 1), following.flatten())
         return nats / math.log(2), state
 
+    def native(self, model: GapModel) -> str:
+        """Why the kernel makes no updates."""
+        return "gaps are read by an embedding"
+
     # --- judging ---
 
-    def _said(self, model: GapModel, first: int, last: int) -> np.ndarray[Any, Any]:
+    @torch.no_grad()
+    def _foretold(self, model: GapModel, first: int, last: int) -> Floats:
         """Probabilities [last − first, symbols] of those gaps, each told all that came before."""
         start = max(first - WARM, 0)
         gaps = torch.from_numpy(self._gaps[start : last - 1])[:, None]
-        with torch.no_grad():
-            logits = model(gaps)[0][first - start - 1 :, 0]
-        said: np.ndarray[Any, Any] = logits.double().softmax(-1).numpy()
-        return said
+        logits = model(gaps)[0][first - start - 1 :, 0]
+        probabilities: Floats = logits.double().softmax(-1).numpy()
+        return probabilities
 
     def _score(self, model: GapModel, first: int, last: int) -> Score:
-        return score(self._said(model, first, last), self._gaps[first:last])
+        return score(self._foretold(model, first, last), self._gaps[first:last])
 
     def metrics(self, model: GapModel) -> dict[str, float]:
         """On the part that choices are made by."""
-        found = self._score(model, self._border, self._second)
-        return {"validation_bits": found.bits, "validation_right": found.right}
+        ours = self._score(model, self._border, self._second)
+        return {"validation_bits": ours.bits, "validation_right": ours.right}
 
     @cached_property
     def _rivals(self) -> dict[str, Score]:
@@ -117,12 +108,12 @@ class Gaps:
         judged = np.arange(self._second, len(gaps))
         table = choose_table(gaps, border, np.arange(border, self._second), count)
         orders = list(tables(gaps, border, judged, count, table.weight))
-        said = {"most_frequent": orders[0], "table": orders[table.order]}
+        forecasts = {"most_frequent": orders[0], "table": orders[table.order]}
         for modulus in (6, 30):
             hints = self._primes % modulus
-            said[f"told_mod_{modulus}"] = told(hints, gaps, border, judged, count)
+            forecasts[f"told_mod_{modulus}"] = told(hints, gaps, border, judged, count)
         self._order = table.order
-        return {name: score(shares, gaps[judged]) for name, shares in said.items()}
+        return {name: score(shares, gaps[judged]) for name, shares in forecasts.items()}
 
     def result(self, model: GapModel) -> dict[str, Any]:
         """Bits for each gap and the share guessed right on the last part, and the rivals'."""
@@ -174,11 +165,10 @@ class Gaps:
     def draw(self, model: GapModel, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, how good it is beside those who count, and what its gates do."""
         from unrolled.pictures import plots
+        from unrolled.recipes._gates import draw_gates
 
         figures, names = self.result(model), self._names
         first = self._gaps[self._second : self._second + 60]
-        with torch.no_grad():
-            gates = model.lstm.trace(model.read(torch.from_numpy(first)))["l0"]
         return [
             plots.learning_curve(
                 history,
@@ -201,8 +191,9 @@ class Gaps:
                 )
                 for metric, label in (("bits", "bits per gap"), ("right", "share guessed right"))
             ),
-            plots.gates(
-                gates._asdict(),
+            draw_gates(
+                model.lstm,
+                model.read(torch.from_numpy(first)[:, None]),
                 folder / "gates.png",
                 steps=[str(2 * gap + 2) for gap in first.tolist()],
                 title="primes: the gates over 60 gaps",
@@ -217,12 +208,12 @@ class Gaps:
         # The gap at a place leads from this prime to the next: behind it stands the next.
         behind = self._primes[places] + 2 * (self._gaps[places] + 1)
         with torch.no_grad():
-            said = model(gaps[:60])[0][:, 0].argmax(-1)
+            likeliest = model(gaps[:60])[0][:, 0].argmax(-1)
         return [
             Passage(
                 call=lambda: model(gaps),
                 inputs=[str(2 * gap + 2) for gap in gaps[:60, 0].tolist()],
-                outputs=[str(2 * symbol + 2) for symbol in said.tolist()],
+                outputs=[str(2 * symbol + 2) for symbol in likeliest.tolist()],
                 followed=lambda: cross_entropy(model(gaps[:59])[0][-1], gaps[59]),
                 following="the surprise at the 60th gap",
                 properties={
@@ -234,7 +225,8 @@ class Gaps:
 
     def attempt(self, model: GapModel, arguments: list[str]) -> str:
         """The likeliest primes after a number, from the gaps before it."""
-        number = _number(arguments)
+        words = " ".join(arguments)
+        number = whole_number(words, PRIME, 5, FARTHEST, such_as=1_000_000)
         reach = 60 * number.bit_length() ** 2  # some 40 · WARM mean gaps on the way back
         primes = primes_between(3, number)
         if number > 10**6:
@@ -254,20 +246,8 @@ class Gaps:
         best = shares.topk(min(5, self._symbols))
         lines = [f"the last prime up to {number} is {last}; the next one is likely to be"]
         for share, symbol in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            found = last + 2 * symbol + 2
-            mark = "  (it is)" if found == truth else ""
-            lines.append(f"{found:>12}  {share:6.1%}  gap {2 * symbol + 2}{mark}")
+            prime = last + 2 * symbol + 2
+            mark = "  (it is)" if prime == truth else ""
+            lines.append(f"{prime:>12}  {share:6.1%}  gap {2 * symbol + 2}{mark}")
         lines.append(f"it is {truth}, gap {truth - last}")
         return "\n".join(lines)
-
-
-def _number(arguments: list[str]) -> int:
-    words = " ".join(arguments)
-    if not (words.isascii() and words.isdecimal() and len(words) < 14):
-        raise ValueError(
-            f"{words!r} is not a number to look for a prime after: expected one whole number, "
-            "such as 1000000."
-        )
-    if not 5 <= int(words) <= FARTHEST:
-        raise ValueError(f"{words} is out of reach: expected a number from 5 to {FARTHEST}.")
-    return int(words)

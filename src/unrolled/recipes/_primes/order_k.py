@@ -1,4 +1,4 @@
-"""What can be said of a sequence's next symbol by counting: the rivals of a network."""
+"""What can be told of a sequence's next symbol by counting: the rivals of a network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Score", "Table", "choose_table", "score", "tables", "told"]
+__all__ = ["Score", "TableChoice", "choose_table", "score", "tables", "told"]
 
 Floats = npt.NDArray[np.float64]
 Symbols = npt.NDArray[np.int64]
@@ -24,7 +24,7 @@ class Score(NamedTuple):
     right: float
 
 
-class Table(NamedTuple):
+class TableChoice(NamedTuple):
     """The choice of a table: how many symbols back it looks, and how it trusts the shorter one."""
 
     order: int
@@ -44,36 +44,37 @@ def tables(
     """Forecasts [N, count] at ``places`` of the table of order 0, 1, 2, …, ``LONGEST``.
 
     Everything is counted in ``symbols[:border]``.  The table of order k mixes what followed the
-    last k symbols with what the table of order k − 1 says, which counts as ``weight`` times more
-    (MacKay & Peto 1995); order 0 is the share of each symbol, each counted once more than seen.
+    last k symbols with what the table of order k − 1 foretells, which counts as
+    ``weight`` times more (MacKay & Peto 1995); order 0 is the share of each symbol, each counted
+    once more than seen.
     """
     training = symbols[:border]
     seen = np.bincount(training, minlength=count) + 1.0
-    said = np.broadcast_to(seen / seen.sum(), (len(places), count))
-    yield said
+    shares = np.broadcast_to(seen / seen.sum(), (len(places), count))
+    yield shares
     context, learned = np.zeros(len(symbols), dtype=np.int64), symbols[:border]
     for order in range(1, LONGEST + 1):
         # The last `order` symbols as one number: the context of order - 1, and one further back.
         older = np.concatenate((np.zeros(order, dtype=np.int64), symbols[:-order]))
         context = context + older * count ** (order - 1)
-        known, place = np.unique(context[places], return_inverse=True)
-        counts = np.zeros((len(known), count))
-        of = np.searchsorted(known, context[order:border]).clip(max=len(known) - 1)
-        met = known[of] == context[order:border]
+        contexts, place = np.unique(context[places], return_inverse=True)
+        counts = np.zeros((len(contexts), count))
+        of = np.searchsorted(contexts, context[order:border]).clip(max=len(contexts) - 1)
+        met = contexts[of] == context[order:border]
         np.add.at(counts, (of[met], learned[order:][met]), 1.0)
         here = counts[place]
-        said = (here + weight * said) / (here.sum(1, keepdims=True) + weight)
-        yield said
+        shares = (here + weight * shares) / (here.sum(1, keepdims=True) + weight)
+        yield shares
 
 
-def choose_table(symbols: Symbols, border: int, places: Symbols, count: int) -> Table:
+def choose_table(symbols: Symbols, border: int, places: Symbols, count: int) -> TableChoice:
     """The order and the weight with the fewest bits at ``places``, which are for choosing alone."""
-    found = {
-        Table(order, weight): score(said, symbols[places]).bits
+    bits = {
+        TableChoice(order, weight): score(shares, symbols[places]).bits
         for weight in WEIGHTS
-        for order, said in enumerate(tables(symbols, border, places, count, weight))
+        for order, shares in enumerate(tables(symbols, border, places, count, weight))
     }
-    return min(found, key=lambda table: found[table])
+    return min(bits, key=lambda table: bits[table])
 
 
 def told(hints: Symbols, symbols: Symbols, border: int, places: Symbols, count: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,45 +18,46 @@ from unrolled.steps.program import Native
 
 __all__ = ["Windows"]
 
-SCALE = 100.0  # the document's: what the network reads and says are hundredths
-
-
-class Settings(Protocol):
-    """What the task needs to know."""
-
-    @property
-    def cell(self) -> str: ...
-    @property
-    def start(self) -> str: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def window(self) -> int: ...
-    @property
-    def samples(self) -> int: ...
-    @property
-    def hidden(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
+SCALE = 100.0  # the document's: what the network reads and gives are hundredths
 
 
 class Windows:
-    """The task: each window of primes is one input, and what comes after it is to be said.
+    """The task: each window of primes is one input, and the prime after it is the target.
 
     The windows wrap around the list.  Those that begin with the first ``samples`` primes are
     learned, in this order, as the steps of one sequence; the others are held out.
+
+    Parameters
+    ----------
+    count, window, samples, hidden, cell, seed
+        The recipe's fields.
+    equal
+        Whether the four gates begin with the same weights.
+    published
+        The published error, for the picture; None: it is of another task.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        primes = first_primes(settings.count)
-        places = np.arange(settings.count)[:, None] + np.arange(settings.window + 1)
-        self._numbers = torch.from_numpy(primes[places % settings.count])
-        self._learned = settings.samples
+    def __init__(
+        self,
+        *,
+        count: int,
+        window: int,
+        samples: int,
+        hidden: int,
+        cell: str,
+        seed: int,
+        equal: bool,
+        published: float | None,
+    ) -> None:
+        places = np.arange(count)[:, None] + np.arange(window + 1)
+        self._numbers = torch.from_numpy(first_primes(count)[places % count])
+        self._learned = samples
+        self._network = (window, hidden, cell)
+        self._draws = (seed, equal)
+        self._published = published
 
     def model(self) -> FirstUnit:
-        s = self._settings
-        return FirstUnit(s.window, s.hidden, s.cell, Draws(s.seed, s.start == "equal"))
+        return FirstUnit(*self._network, Draws(*self._draws))
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """The learned windows [samples, 1, window] and what follows them [samples, 1]."""
@@ -72,23 +73,23 @@ class Windows:
         """The same loss, as the kernel takes it."""
         return Native(Network(model.lstm, units=1), Loss("squared_error", over="sum"))
 
-    def _said(self, model: FirstUnit) -> Tensor:
-        """What is said of every window, in primes: the held-out ones go on where those end."""
-        with torch.no_grad():
-            said: Tensor = model(self._numbers[:, None, :-1].double() / SCALE)[:, 0] * SCALE
-        return said
+    @torch.no_grad()
+    def _outputs(self, model: FirstUnit) -> Tensor:
+        """What follows every window, in primes: the held-out ones go on where those end."""
+        outputs: Tensor = model(self._numbers[:, None, :-1].double() / SCALE)[:, 0] * SCALE
+        return outputs
 
+    @torch.no_grad()
     def metrics(self, model: FirstUnit) -> dict[str, float]:
         """The squared error after as many updates: the document's loss of that iteration."""
-        windows, following = self.batch(torch.Generator())
-        with torch.no_grad():
-            return {"squared_error": self.loss(model, (windows, following), None)[0].item()}
+        batch = self.batch(torch.Generator())
+        return {"squared_error": self.loss(model, batch, None)[0].item()}
 
     def report(self, model: FirstUnit) -> str:
         """The document's lines."""
-        said = self._said(model)[: self._learned] / SCALE
+        outputs = self._outputs(model)[: self._learned] / SCALE
         truth = [value / SCALE for value in self._numbers[: self._learned, -1].tolist()]
-        lines = [f"y_pred[{t}] : {value:f}" for t, value in enumerate(said.tolist())]
+        lines = [f"y_pred[{t}] : {value:f}" for t, value in enumerate(outputs.tolist())]
         loss = self.metrics(model)["squared_error"]
         return "\n".join([f"y_list= {truth}", *lines, f"loss: {loss:.6g}"])
 
@@ -98,7 +99,7 @@ class Windows:
         The copy rule names the window's first entry; where the window is a whole number of lists
         long, that is the answer.
         """
-        right = self._said(model).round() == self._numbers[:, -1]
+        right = self._outputs(model).round() == self._numbers[:, -1]
         copied = self._numbers[:, 0] == self._numbers[:, -1]
         held_out = len(right) - self._learned
         return {
@@ -109,14 +110,8 @@ class Windows:
             "copy_rule_right": copied.double().mean().item(),
         }
 
-    def draw(
-        self,
-        model: FirstUnit,
-        history: list[dict[str, Any]],
-        folder: Path,
-        published: float | None,
-    ) -> list[Path]:
-        """How it learned, and what it says of windows that it has seen and has not."""
+    def draw(self, model: FirstUnit, history: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """How it learned, and what it gives after windows that it has seen and has not."""
         from unrolled.pictures import plots
 
         rows = [row for row in history if row.get("squared_error") is not None]
@@ -134,13 +129,13 @@ class Windows:
             plots.curves(
                 {"squared error of the learned windows": {"h[0]": curve}},
                 folder / "learning.png",
-                levels={} if published is None else {"published": published},
+                levels={} if self._published is None else {"published": self._published},
                 title="primes, as published: learning",
             ),
             plots.curves(
                 {
                     f"the prime after each window: {self._learned} learned, then held out": {
-                        "said": (places, self._said(model).tolist()),
+                        "output": (places, self._outputs(model).tolist()),
                         "truth, and copy rule" if copies(self._numbers) else "truth": (
                             places,
                             truth.tolist(),
@@ -163,32 +158,32 @@ class Windows:
     def look(self, model: FirstUnit) -> list[Passage]:
         """The learned windows, as the steps of one sequence, by the prime that each begins with."""
         windows, following = self.batch(torch.Generator())
-        said = self._said(model)[: self._learned]
+        outputs = self._outputs(model)[: self._learned]
         return [
             Passage(
                 call=lambda: model(windows),
                 inputs=[str(prime) for prime in self._numbers[: self._learned, 0].tolist()],
-                outputs=[f"{prime:.0f}" for prime in said.tolist()],
+                outputs=[f"{prime:.0f}" for prime in outputs.tolist()],
                 followed=lambda: (model(windows) - following)[-1, 0].square(),
                 following="the last window's squared error",
             )
         ]
 
     def attempt(self, model: FirstUnit, arguments: list[str]) -> str:
-        """What is said after every window."""
+        """What is given after every window."""
         if arguments:
             raise ValueError(
                 f"{' '.join(arguments)!r} is one word too many: of the document's task all windows "
                 "are shown; `unrolled try DIR`."
             )
-        lines = ["window of  begins with   said  truth"]
-        for place, (row, said) in enumerate(
-            zip(self._numbers.tolist(), self._said(model).tolist(), strict=True)
+        lines = ["window of  begins with output  truth"]
+        for place, (row, output) in enumerate(
+            zip(self._numbers.tolist(), self._outputs(model).tolist(), strict=True)
         ):
             kind = "learned" if place < self._learned else "held out"
-            mark = "" if round(said) == row[-1] else "  wrong"
+            mark = "" if round(output) == row[-1] else "  wrong"
             length = len(row) - 1
-            lines.append(f"{length:>9}  {row[0]:>11}  {said:>5.1f}  {row[-1]:>5}  {kind}{mark}")
+            lines.append(f"{length:>9}  {row[0]:>11}  {output:>5.1f}  {row[-1]:>5}  {kind}{mark}")
         if copies(self._numbers):
             lines.append("every truth is the number that its window begins with: the list wraps")
         return "\n".join(lines)

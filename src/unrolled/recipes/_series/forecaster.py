@@ -1,4 +1,4 @@
-"""An LSTM that reads a window of values and says the next ones, in the series' own units."""
+"""An LSTM that reads a window of values and forecasts the next ones, in the series' own units."""
 
 from __future__ import annotations
 

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.pictures import plots
-from unrolled.recipes._series.forecaster import Forecaster, window_of
 from unrolled.recipes._series.forecasting import Origins, Split
 
-__all__ = ["draw_forecasts", "draw_gates"]
+__all__ = ["draw_forecasts"]
 
 
 def draw_forecasts(
@@ -24,7 +22,7 @@ def draw_forecasts(
     name: str,
     path: Path,
 ) -> Path:
-    """Draw what each forecaster says from origins in the test part, over what happened.
+    """Draw what each forecaster gives from origins in the test part, over what happened.
 
     One step ahead, every row of the test part is forecast; of the whole horizon, as many as fit
     without overlapping.
@@ -51,19 +49,4 @@ def draw_forecasts(
         title=f"{name}: forecasts beyond what was learned from",
         xlabel=timeline.name,
         ylabel=name,
-    )
-
-
-def draw_gates(model: Forecaster, split: Split, timeline: Timeline, name: str, path: Path) -> Path:
-    """Draw what the first layer's gates do over the last window of the series."""
-    end = len(split.values)
-    last = window_of(split, np.array([end - 1]))
-    with torch.no_grad():
-        gates = model.lstm.trace(model.scaled(last))["l0"]
-    return plots.gates(
-        {gate: values[:, 0] for gate, values in gates._asdict().items()},
-        path,
-        steps=timeline.labels[end - split.window :],
-        title=f"{name}: the gates over the last {split.window} values",
-        xlabel=timeline.name,
     )

@@ -7,17 +7,18 @@ nothing half written can be found by anybody, and nothing is left behind.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SUFFIXES", "Corpus", "Points", "read", "split_at", "stored", "text_of"]
+from unrolled.files.text import text_blocks
+
+__all__ = ["SUFFIXES", "Points", "TextCorpus", "read", "split_at", "stored", "text_of"]
 
 SUFFIXES = (".txt", ".md", ".rst", ".py")
 BLOCK = 1 << 20  # bytes, and characters, handled at a time
@@ -26,7 +27,7 @@ LEAST = 64  # characters on either side of the split
 Points = npt.NDArray[np.uint32]
 
 
-class Corpus(NamedTuple):
+class TextCorpus(NamedTuple):
     """A text: its characters' code points, [N], on the disk, and a digest of them."""
 
     name: str
@@ -35,7 +36,7 @@ class Corpus(NamedTuple):
     digest: str
 
 
-def read(path: Path) -> Corpus:
+def read(path: Path) -> TextCorpus:
     """Read a file, or a folder's text files one after the other in the order of their paths.
 
     Parameters
@@ -54,7 +55,7 @@ def read(path: Path) -> Corpus:
 
     def blocks() -> Iterator[Points]:
         for file in files:
-            for text in _decoded(file):
+            for text in text_blocks(file, BLOCK):
                 block = text.encode("utf-32-le")
                 digest.update(block)
                 yield np.frombuffer(block, "<u4")
@@ -62,10 +63,10 @@ def read(path: Path) -> Corpus:
     points = stored(blocks(), np.dtype("<u4"))
     if not len(points):
         raise ValueError(f"{path} is empty: expected UTF-8 text.")
-    return Corpus(path.name, len(files), points, digest.hexdigest())
+    return TextCorpus(path.name, len(files), points, digest.hexdigest())
 
 
-def split_at(corpus: Corpus, share: float, most: int) -> int:
+def split_at(corpus: TextCorpus, share: float, most: int) -> int:
     """Where the held-out end begins: ``share`` of the characters, but no more than ``most``.
 
     Raises
@@ -114,33 +115,3 @@ def _files(path: Path) -> list[Path]:
             f"{path} has no text: expected a file in it that ends in {', '.join(SUFFIXES)}."
         )
     return files
-
-
-def _decoded(path: Path) -> Iterator[str]:
-    """A file's text, block by block; a byte order mark at its head is not part of it."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _opened(path) as file:
-        mark = len(codecs.BOM_UTF8)
-        at = mark if file.read(mark) == codecs.BOM_UTF8 else 0
-        file.seek(at)
-        while True:
-            block = file.read(BLOCK)
-            held = len(decoder.getstate()[0])
-            try:
-                yield decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                where = at - held + error.start
-                raise ValueError(
-                    f"{path.name} is not UTF-8 text (byte {where} is "
-                    f"0x{error.object[error.start]:02x}): save it as UTF-8."
-                ) from None
-            if not block:
-                return
-            at += len(block)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None

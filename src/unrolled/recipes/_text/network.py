@@ -12,13 +12,13 @@ from torch.nn import functional
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._text.vocabulary import Vocabulary
 
-__all__ = ["Inputs", "LanguageModel", "Network", "State", "Writer"]
+__all__ = ["LanguageModel", "State", "TokenInputs", "TokenNetwork", "Writer"]
 
-Inputs = Literal["one_hot", "embedding"]
+TokenInputs = Literal["one_hot", "embedding"]
 State = list[tuple[Tensor, Tensor]]
 
 
-class Network(nn.Module):
+class TokenNetwork(nn.Module):
     """Tokens [T, B] to logits [T, B, V], through layers of LSTM one on the other.
 
     The output reads every layer, not the last alone, so that the lower ones learn from the first
@@ -43,7 +43,7 @@ class Network(nn.Module):
     def __init__(
         self,
         tokens: int,
-        inputs: Inputs,
+        inputs: TokenInputs,
         embedding: int,
         hidden: int,
         layers: int,
@@ -88,7 +88,7 @@ class Network(nn.Module):
 class Writer:
     """A network one token at a time, without autograd: see `unrolled.Stepper`."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: TokenNetwork) -> None:
         with torch.no_grad():
             self._rows = network.enter(torch.arange(network.tokens))
             self._weight, self._bias = network.readout.weight.clone(), network.readout.bias.clone()
@@ -125,7 +125,7 @@ class LanguageModel(nn.Module):
     packed: Tensor
     updates: Tensor
 
-    def __init__(self, vocabulary: Vocabulary, network: Network, average: float):
+    def __init__(self, vocabulary: Vocabulary, network: TokenNetwork, average: float):
         super().__init__()
         self.network = network
         self.mean = copy.deepcopy(network).requires_grad_(False) if average else None
@@ -139,7 +139,7 @@ class LanguageModel(nn.Module):
         return Vocabulary.unpack(self.packed)
 
     @property
-    def used(self) -> Network:
+    def used(self) -> TokenNetwork:
         """What predicts when nothing is trained."""
         return self.network if self.mean is None else self.mean
 
@@ -154,7 +154,7 @@ class LanguageModel(nn.Module):
         return logits, state
 
     @torch.no_grad()
-    def _take_into(self, mean: Network) -> None:
+    def _take_into(self, mean: TokenNetwork) -> None:
         """Update the mean; at first it is a short one, so that the start is soon forgotten."""
         self.updates += 1
         count = self.updates.item()

@@ -1,17 +1,16 @@
-"""What `unrolled try` says of a language model: a text that goes on, or a word's neighbours."""
+"""What `unrolled try` prints of a language model: a text that goes on, or a word's neighbours."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import math
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.engines.expected import at_least, between, check_flag, ending
+from unrolled.recipes._asked import TryParser
 from unrolled.recipes._text.network import LanguageModel, Writer
 from unrolled.recipes._text.vocabulary import UNKNOWN, Vocabulary
 
@@ -20,14 +19,9 @@ __all__ = ["answer", "neighbours", "sample"]
 MOST = 1_000_000
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, but refusing in one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; a text takes {_HELP}.")
-
-
-_HELP = "--primer TEXT, --length 500, --temperature 0.8 and --seed 1, or --near WORD alone"
+_TAKES = (
+    "a text takes --primer TEXT, --length 500, --temperature 0.8 and --seed 1, or --near WORD alone"
+)
 
 
 def answer(model: LanguageModel, arguments: Sequence[str]) -> str:
@@ -38,7 +32,7 @@ def answer(model: LanguageModel, arguments: Sequence[str]) -> str:
     ValueError
         In one sentence: a flag that is not known, a value that makes no sense.
     """
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = TryParser(add_help=False, allow_abbrev=False, epilog=_TAKES)
     parser.add_argument("--primer", default="")
     parser.add_argument("--length", type=int, default=500)
     parser.add_argument("--temperature", type=float, default=0.8)
@@ -47,7 +41,9 @@ def answer(model: LanguageModel, arguments: Sequence[str]) -> str:
     asked = parser.parse_args(arguments)
     if asked.near is not None:
         return _near(model, asked.near)
-    _check(asked.length, asked.temperature, asked.seed)
+    check_flag("--length", asked.length, between(1, MOST))
+    check_flag("--temperature", asked.temperature, at_least(0))
+    check_flag("--seed", asked.seed, between(0, 2**32 - 1))
     vocabulary = model.vocabulary
     primer = vocabulary.cut(asked.primer)
     generator = torch.Generator().manual_seed(asked.seed)
@@ -123,22 +119,10 @@ def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> int
     return int(torch.multinomial(odds, 1, generator=generator))
 
 
-def _check(length: int, temperature: float, seed: int) -> None:
-    if not 1 <= length <= MOST:
-        raise ValueError(f"--length {length} makes no sense: expected 1 to {MOST:,}.")
-    if not 0 <= temperature < math.inf:
-        raise ValueError(
-            f"--temperature {temperature} makes no sense: expected 0 (the likeliest) or more, "
-            "such as 0.8."
-        )
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"--seed {seed} makes no sense: expected 0 to {2**32 - 1}.")
-
-
 def _near(model: LanguageModel, token: str) -> str:
-    found = neighbours(model, token)
-    width = max((len(_plain(name)) for name, _ in found), default=0)
-    lines = [f"  {_plain(name):<{width}}  {cosine:.3f}" for name, cosine in found]
+    nearest = neighbours(model, token)
+    width = max((len(_plain(name)) for name, _ in nearest), default=0)
+    lines = [f"  {_plain(name):<{width}}  {cosine:.3f}" for name, cosine in nearest]
     return "\n".join([f"nearest to {_plain(token)}, by the cosine of their vectors:", *lines])
 
 
@@ -155,6 +139,5 @@ def _note(lost: Iterable[str]) -> str:
 
 
 def _unknown(vocabulary: Vocabulary, token: str) -> str:
-    said = f"--near {token!r} is none of the {len(vocabulary) - 1:,} {vocabulary.kind} it knows"
-    near = difflib.get_close_matches(token, vocabulary.tokens, n=3)
-    return f"{said}: did you mean {' or '.join(map(repr, near))}?" if near else f"{said}."
+    many = f"the {len(vocabulary) - 1:,} {vocabulary.kind} it knows"
+    return f"--near {token!r} is none of {many}{ending(token, vocabulary.tokens, most=3)}"
