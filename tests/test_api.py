@@ -20,6 +20,7 @@ PUBLIC = (
     "unrolled",
     "unrolled.auditing",
     "unrolled.engines",
+    "unrolled.errors",
     "unrolled.equations",
     "unrolled.explorer",
     "unrolled.faults",

@@ -27,6 +27,7 @@ FLOORS = (
     ("layer",),
     ("faults", "engines"),
     ("equations", "files"),
+    ("errors",),
     ("_native",),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

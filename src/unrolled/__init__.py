@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from unrolled.engines import Choice, Declined
 from unrolled.equations import CELLS, Cell, Gates
+from unrolled.errors import UnrolledError
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.lstm_cell import LSTMCell
@@ -38,6 +39,7 @@ __all__ = [
     "Trace",
     "Trained",
     "TrainingError",
+    "UnrolledError",
     "assert_exact",
     "audit",
     "explore",

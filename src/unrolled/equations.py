@@ -36,6 +36,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.errors import InvalidValueError
+
 __all__ = ["CELLS", "Cell", "Gates", "after", "after_backward", "before", "before_backward", "step"]
 
 
@@ -64,11 +66,13 @@ class Cell:
 
     def __post_init__(self) -> None:
         if self.forget not in ("learned", "one", "coupled"):
-            raise ValueError(
+            raise InvalidValueError(
                 f"forget={self.forget!r} is not a forget gate: use 'learned', 'one' or 'coupled'."
             )
         if self.output not in ("tanh", "identity"):
-            raise ValueError(f"output={self.output!r} is not known: use 'tanh' or 'identity'.")
+            raise InvalidValueError(
+                f"output={self.output!r} is not known: use 'tanh' or 'identity'."
+            )
 
     @property
     def gates(self) -> tuple[str, ...]:

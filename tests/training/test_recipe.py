@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import training
-from unrolled.engines.expected import at_least, between, one_of, share
+from unrolled.errors.expected import at_least, between, one_of, share
 from unrolled.training.recipe import missing
 from unrolled.training.session import Session
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import Cell
+from unrolled.errors import UnrolledError
 from unrolled.faults.passes import Weights
 
 __all__ = ["ArrayLayout", "AuditError"]
@@ -32,7 +33,7 @@ _MEANING = {
 }
 
 
-class AuditError(Exception):
+class AuditError(UnrolledError):
     """What was given cannot be audited, in one sentence."""
 
 

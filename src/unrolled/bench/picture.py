@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from unrolled.errors import InvalidValueError
 from unrolled.pictures.toolkit import BLUE, INK, ORANGE, PAGE, begin, dress, save
 
 __all__ = ["columns", "ratios"]
@@ -35,7 +36,7 @@ def ratios(
         Words above and below.
     """
     if not any(panels.values()):
-        raise ValueError("there are no ratios: nothing to draw.")
+        raise InvalidValueError("there are no ratios: nothing to draw.")
     parts = columns({heading: len(rows) + 2 for heading, rows in panels.items()})
     tallest = max(sum(len(panels[heading]) + 2 for heading in column) for column in parts)
     figure = begin(PAGE, 4.8 * tallest + 23, 122 * len(parts))

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.errors import UnrolledError
+
 __all__ = [
     "DIFFERENCE",
     "BenchError",
@@ -39,7 +41,7 @@ SLOW = 1.0  # but of competitors that need more seconds than this for a round,
 LEAST_SLOW = 3  # only so many
 
 
-class BenchError(ValueError):
+class BenchError(UnrolledError, ValueError):
     """Nothing can be measured as asked, in one sentence."""
 
 

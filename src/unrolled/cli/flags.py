@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from unrolled.engines.expected import ending
+from unrolled.errors import UnrolledError
+from unrolled.errors.expected import ending
 
 __all__ = ["FlagError", "parse"]
 
 
-class FlagError(ValueError):
+class FlagError(UnrolledError, ValueError):
     """A flag that is not known, or whose value is not what it takes."""
 
 

@@ -7,13 +7,15 @@ import importlib.util
 from pathlib import Path
 from typing import NoReturn
 
+from unrolled.errors import UnrolledError
+
 __all__ = ["MOST_THREADS", "RUNS", "Parser", "Refusal", "need"]
 
 RUNS = Path("runs")
 MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
 
 
-class Refusal(Exception):
+class Refusal(UnrolledError):
     """What the user asked cannot be done, in one sentence."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.refusals import MOST_THREADS, RUNS, Refusal, need
 from unrolled.cli.show import show
-from unrolled.engines.expected import Expected, between, check_flag
+from unrolled.errors.expected import Expected, between, check_flag
 
 if TYPE_CHECKING:
     from unrolled.recipes import RecipeFile

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from unrolled.engines import aten, cpu, reference
-from unrolled.engines.expected import check_argument, one_of
 from unrolled.engines.protocol import Choice, Declined, Engine, Request
+from unrolled.errors.expected import check_argument, one_of
 
 __all__ = ["check_name", "choose", "engine_named", "engine_names"]
 

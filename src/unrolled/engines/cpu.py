@@ -22,6 +22,7 @@ from unrolled.engines.calls import Calls, Layer, Trainer, mismatch
 from unrolled.engines.masks import StateMasks
 from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell
+from unrolled.errors import InvalidStateError, InvalidValueError
 
 try:
     import unrolled._native as _native
@@ -144,9 +145,9 @@ def _checked(cell: Cell, inputs: Inputs) -> tuple[Tensor | None, ...]:
         if t is None:
             continue
         if t.shape != shape:
-            raise RuntimeError(f"{name} has shape {list(t.shape)}, expected {list(shape)}.")
+            raise InvalidStateError(f"{name} has shape {list(t.shape)}, expected {list(shape)}.")
         if t.dtype != x.dtype or t.device != x.device:
-            raise RuntimeError(
+            raise InvalidStateError(
                 f"{name} is {t.dtype} on {t.device}, expected {x.dtype} on {x.device} like x."
             )
     return inputs[:8]
@@ -178,7 +179,7 @@ class Steps:
         """
         fixed = (inputs.x, inputs.h_0, inputs.c_0, y)
         if not all(t.is_contiguous() for t in fixed):
-            raise ValueError("a stepper's tensors must be contiguous.")
+            raise InvalidValueError("a stepper's tensors must be contiguous.")
         add = self._stack.add_f32 if y.dtype == torch.float32 else self._stack.add_f64
         call = _Call(cell, inputs, masks, (add, add))
         call.forward(y, inputs.h_0, inputs.c_0, None, None)

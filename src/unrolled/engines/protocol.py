@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unrolled.engines.masks import StateMasks
 from unrolled.equations import Cell
+from unrolled.errors import UnrolledError
 
 __all__ = [
     "Backward",
@@ -102,7 +103,7 @@ class Engine(Protocol):
         """The gradient of each of ``back.inputs``; None where ``back.needs`` is False."""
 
 
-class Declined(RuntimeError):
+class Declined(UnrolledError, RuntimeError):
     """An engine that was asked for by name cannot do what was asked."""
 
 

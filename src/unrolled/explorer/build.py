@@ -19,13 +19,15 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from unrolled.errors import UnrolledError
+
 __all__ = ["BuildError", "join", "page"]
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
 
-class BuildError(Exception):
+class BuildError(UnrolledError):
     """A module is written in a way that cannot be joined."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from unrolled.errors import UnrolledError
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.regularisation import Noise
 
@@ -21,7 +22,7 @@ __all__ = ["MOST_STEPS", "Explorable", "ExplorableInputs", "ExplorerError", "Out
 MOST_STEPS = 400  # what a page draws and computes while one drags
 
 
-class ExplorerError(ValueError):
+class ExplorerError(UnrolledError, ValueError):
     """It cannot be explored, in one sentence."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from unrolled.equations import Cell
+from unrolled.errors import InvalidValueError
 
 __all__ = ["PARTS", "Fault", "catalogue", "compatible", "fault"]
 
@@ -72,7 +73,7 @@ def fault(key: str, cell: Cell | None = None) -> Fault:
     for known in catalogue(cell, steps):
         if known.key == key:
             return known
-    raise ValueError(
+    raise InvalidValueError(
         f"{key!r} is not a fault of this cell: unrolled.faults.catalogue(cell) lists them."
     )
 

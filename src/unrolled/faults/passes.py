@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import Cell, Gates, step, step_backward
+from unrolled.errors import InvalidValueError
 from unrolled.faults.catalogue import Fault, compatible
 
 __all__ = [
@@ -70,7 +71,7 @@ class Switches:
     def __init__(self, sets: Sequence[Collection[Fault]]) -> None:
         for faults in sets:
             if not compatible(faults):
-                raise ValueError(
+                raise InvalidValueError(
                     f"{', '.join(sorted(f.key for f in faults))} cannot go together: each part "
                     "of the pass can be wrong in one way."
                 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.text import read_text
 
 __all__ = ["Floats", "Table", "read_labels", "read_numbers", "read_table"]
@@ -85,25 +86,31 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise ValueError(f"{path.name} is not a CSV file ({error}): save it as CSV.") from None
+        raise InvalidValueError(
+            f"{path.name} is not a CSV file ({error}): save it as CSV."
+        ) from None
     while table and not any(cell.strip() for cell in table[-1]):
         table.pop()  # empty lines at the end hold no data; in the middle they would hide a gap
     if not table:
-        raise ValueError(f"{path.name} is empty: expected a row of column names, then numbers.")
+        raise InvalidValueError(
+            f"{path.name} is empty: expected a row of column names, then numbers."
+        )
     header = [cell.strip() for cell in table[0]]
     if all(_is_number(cell) for cell in header):
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} has no header, its first row is {', '.join(header)}: "
             "add a first row with the names of the columns."
         )
     rows = list(enumerate(table[1:], start=2))
     if not rows:
-        raise ValueError(f"{path.name} has no row below its header: expected rows of numbers.")
+        raise InvalidValueError(
+            f"{path.name} has no row below its header: expected rows of numbers."
+        )
     for row, cells in rows:
         if not cells:
-            raise ValueError(f"row {row} of {path.name} is blank: fill it in or delete it.")
+            raise InvalidValueError(f"row {row} of {path.name} is blank: fill it in or delete it.")
         if len(cells) != len(header):
-            raise ValueError(
+            raise InvalidValueError(
                 f"row {row} of {path.name} has {_count(len(cells), 'cell')}, but the header has "
                 f"{len(header)}: put a number that holds a {delimiter!r} in quotes, or write it "
                 "without."
@@ -117,14 +124,16 @@ def _find(column: str, header: list[str], file: str) -> int:
     if not column:
         if len(header) == 1:
             return 0
-        raise ValueError(f"{file} has the columns {names}: say which with --column.")
+        raise InvalidValueError(f"{file} has the columns {names}: say which with --column.")
     if header.count(column) > 1:
-        raise ValueError(f"{file} has {header.count(column)} columns {column!r}: rename them.")
+        raise InvalidValueError(
+            f"{file} has {header.count(column)} columns {column!r}: rename them."
+        )
     if column not in header:
         folded = {name.casefold(): name for name in header}
         near = difflib.get_close_matches(column.casefold(), folded, n=1)
         hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
-        raise ValueError(f"{file} has no column {column!r}: its columns are {names}.{hint}")
+        raise InvalidValueError(f"{file} has no column {column!r}: its columns are {names}.{hint}")
     return header.index(column)
 
 
@@ -132,16 +141,18 @@ def _number(cell: str, row: int, column: str) -> float:
     text = cell.strip()
     where = f"row {row} of column {column!r}"
     if not text:
-        raise ValueError(f"{where} is blank: fill it in, or delete the row.")
+        raise InvalidValueError(f"{where} is blank: fill it in, or delete the row.")
     if not _is_number(text):
         comma = text.count(",") == 1 and _is_number(text.replace(",", "."))
-        raise ValueError(
+        raise InvalidValueError(
             f"{where} is {text!r}, not a number: "
             + (f"write it as {text.replace(',', '.')}." if comma else "mend it or delete the row.")
         )
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{where} is {text}, not a finite number: fill it in or delete the row.")
+        raise InvalidValueError(
+            f"{where} is {text}, not a finite number: fill it in or delete the row."
+        )
     return value
 
 

@@ -6,6 +6,8 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from unrolled.errors import InvalidValueError
+
 __all__ = ["MOST", "read_text", "text_blocks"]
 
 MOST = 1 << 31  # bytes of a file that is read whole: in memory it takes several times as much
@@ -22,7 +24,7 @@ def read_text(path: Path) -> str:
         `MOST`.
     """
     if path.is_file() and (size := path.stat().st_size) > MOST:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} has {size:,} bytes, and is read whole: expected {MOST:,} or fewer; "
             "divide it."
         )
@@ -51,11 +53,11 @@ def text_blocks(path: Path, size: int = BLOCK) -> Iterator[str]:
                     return
                 at += len(block)
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} is not UTF-8 text (byte {at - held + error.start} is "
             f"0x{error.object[error.start]:02x}): save it as UTF-8."
         ) from None
     except FileNotFoundError:
-        raise ValueError(f"there is no file {path}: check the path.") from None
+        raise InvalidValueError(f"there is no file {path}: check the path.") from None
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InvalidValueError(f"{path} cannot be read: {error.strerror}.") from None

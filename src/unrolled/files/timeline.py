@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 
 __all__ = ["Timeline", "of_rows", "of_words"]
@@ -67,7 +68,7 @@ def of_words(words: list[str], name: str) -> Timeline:
 def _check_forward(times: Sequence[Any], words: list[str], name: str) -> None:
     for row, (before, after) in enumerate(pairwise(times), 3):
         if not before < after:
-            raise ValueError(
+            raise InvalidValueError(
                 f"row {row}: {name} is {words[row - 2]} after {words[row - 3]}, expected a later "
                 f"time: sort the file by {name}, or leave out --time to take the rows as they lie."
             )

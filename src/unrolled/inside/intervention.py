@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from unrolled.engines import Forward, Inputs, reference
 from unrolled.engines.masks import StateMasks, blank
 from unrolled.equations import Cell, Gates
+from unrolled.errors import UnrolledError
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 
@@ -47,7 +48,7 @@ Each = Callable[
 ]  # given the layer's key and a step, gives what to go on with
 
 
-class UnitError(ValueError):
+class UnitError(UnrolledError, ValueError):
     """There is no such layer or unit, in one sentence."""
 
 

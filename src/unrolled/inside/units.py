@@ -21,6 +21,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from unrolled.errors import InvalidValueError
+
 __all__ = ["half_life", "mean_where", "responsible", "tracking"]
 
 
@@ -57,7 +59,7 @@ def tracking(values: Tensor, property: Tensor) -> Tensor:
         From −1 to 1; 0 for a unit or a property that is constant.
     """
     if property.shape != values.shape[:-1]:
-        raise ValueError(
+        raise InvalidValueError(
             f"property is {list(property.shape)}, expected {list(values.shape[:-1])}: one number "
             "for every step."
         )
@@ -84,7 +86,7 @@ def mean_where(values: Tensor, there: Tensor) -> Tensor:
         If it is nowhere.
     """
     if not there.any():
-        raise ValueError("there is no step to take the mean over.")
+        raise InvalidValueError("there is no step to take the mean over.")
     return values[there].double().mean(0).to(values.dtype)
 
 

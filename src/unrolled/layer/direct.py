@@ -17,6 +17,7 @@ from torch import Tensor
 from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.engines.masks import NO_MASKS
 from unrolled.engines.watching import apply_of, batched, parameters_of, watched, watched_above
+from unrolled.errors import InvalidStateError
 from unrolled.layer.plan import Layer, Plan, Planned
 from unrolled.layer.recurrence import differentiable_backward
 
@@ -242,7 +243,7 @@ def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | N
     ]
     for t, shape in zip(tensors, shapes, strict=True):
         if t is not None and (t.shape != shape or t.dtype is not layer.dtype or not t.is_cpu):
-            raise RuntimeError(
+            raise InvalidStateError(
                 f"a tensor kept for the backward pass came back as {t.dtype} {list(t.shape)} on "
                 f"{t.device}, expected {layer.dtype} {list(shape)} on the CPU."
             )

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
-from unrolled.engines.expected import at_least, check_argument, one_of
+from unrolled.errors import InvalidStateError, InvalidTypeError
+from unrolled.errors.expected import at_least, check_argument, one_of
 from unrolled.layer.layout import enter
 
 __all__ = ["Elman"]
@@ -102,13 +103,13 @@ class Elman(nn.Module):
             For shapes and types that do not fit, in one sentence.
         """
         if isinstance(input, PackedSequence):
-            raise TypeError("Elman got a PackedSequence, expected a padded tensor.")
+            raise InvalidTypeError("Elman got a PackedSequence, expected a padded tensor.")
         layout, x, _ = enter(input, self.input_size, self.batch_first, self.weight_ih_l0.dtype)
         h = x.new_zeros(x.size(1), self.hidden_size)
         if hx is not None:
             expected = (1, *h.shape) if layout.batched else (1, self.hidden_size)
             if tuple(hx.shape) != expected:
-                raise RuntimeError(f"hx is {list(hx.shape)}, expected {list(expected)}.")
+                raise InvalidStateError(f"hx is {list(hx.shape)}, expected {list(expected)}.")
             h = hx[0] if layout.batched else hx
         b_ih, b_hh = (self.bias_ih_l0, self.bias_hh_l0) if self.bias else (None, None)
         s = _ACTIVATIONS[self.activation]

@@ -6,8 +6,9 @@ import math
 
 from torch import nn
 
-from unrolled.engines.expected import check_argument, one_of
 from unrolled.equations import Cell
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import check_argument, one_of
 
 __all__ = ["check", "fill"]
 
@@ -16,13 +17,15 @@ def check(init: str, forget_bias: float | None, cell: Cell, bias: bool) -> None:
     """Raise ValueError or TypeError for an initialisation that this layer cannot have."""
     check_argument("init", init, one_of(("torch", "orthogonal")))
     if forget_bias is not None and not isinstance(forget_bias, (int, float)):
-        raise TypeError(f"forget_bias={forget_bias!r} makes no sense: expected a number or None.")
+        raise InvalidTypeError(
+            f"forget_bias={forget_bias!r} makes no sense: expected a number or None."
+        )
     if forget_bias is not None and cell.forget != "learned":
-        raise ValueError(
+        raise InvalidValueError(
             f"forget_bias={forget_bias} needs a learned forget gate; here it is {cell.forget!r}."
         )
     if forget_bias is not None and not bias:
-        raise ValueError(f"forget_bias={forget_bias} needs a bias: leave out bias=False.")
+        raise InvalidValueError(f"forget_bias={forget_bias} needs a bias: leave out bias=False.")
 
 
 def fill(

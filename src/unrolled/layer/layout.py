@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from unrolled.engines.masks import until
 from unrolled.engines.watching import autocast_dtype, compiling
+from unrolled.errors import InvalidStateError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
 
@@ -74,24 +75,24 @@ def enter(
         lengths = lengths.to(x.device)
     else:
         if not isinstance(x, Tensor):
-            raise TypeError(f"the input is a {type(x).__name__}, expected a tensor.")
+            raise InvalidTypeError(f"the input is a {type(x).__name__}, expected a tensor.")
         if x.dim() not in (2, 3):
             batched = "[B, T, I]" if batch_first else "[T, B, I]"
-            raise ValueError(
+            raise InvalidValueError(
                 f"LSTM: the input is {x.dim()}-dimensional, expected 2 [T, I] or 3 {batched}."
             )
         layout = Layout(batched=x.dim() == 3, batch_first=batch_first)
         x = layout.inward(x)
     if x.size(-1) != input_size:
-        raise RuntimeError(
+        raise InvalidStateError(
             f"the input's last dimension is {x.size(-1)}, expected input_size={input_size}."
         )
     if x.size(0) == 0:
-        raise RuntimeError("the input has no steps; expected a sequence length of 1 or more.")
+        raise InvalidStateError("the input has no steps; expected a sequence length of 1 or more.")
     casts = autocast_dtype(x) is not None and x.is_floating_point() and dtype != torch.float64
     if x.dtype != dtype and not casts:
         other = f", or model.to({x.dtype})" if x.is_floating_point() else ""
-        raise ValueError(
+        raise InvalidValueError(
             f"the input is {x.dtype} and the weights are {dtype}: use input.to({dtype}){other}."
         )
     return layout, x, lengths
@@ -112,14 +113,18 @@ def enter_state(
         h = x.new_zeros(batch, sizes[0])
         return [(h, h if sizes[0] == sizes[1] else x.new_zeros(batch, sizes[1]))] * count
     if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-        raise TypeError(f"hx is a {type(hx).__name__}, expected a pair (h_0, c_0) of tensors.")
+        raise InvalidTypeError(
+            f"hx is a {type(hx).__name__}, expected a pair (h_0, c_0) of tensors."
+        )
     state = []
     for name, s, size in zip(("h_0", "c_0"), hx, sizes, strict=True):
         expected = (count, batch, size) if layout.batched else (count, size)
         if tuple(s.shape) != expected:
-            raise RuntimeError(f"{name} is {_shape(s)}, expected {list(expected)} for this input.")
+            raise InvalidStateError(
+                f"{name} is {_shape(s)}, expected {list(expected)} for this input."
+            )
         if s.dtype != x.dtype and autocast_dtype(x) is None:
-            raise RuntimeError(f"{name} is {s.dtype}, expected {x.dtype} like the input.")
+            raise InvalidStateError(f"{name} is {s.dtype}, expected {x.dtype} like the input.")
         state.append(s if layout.batched else s.unsqueeze(1))
     return list(zip(*(s.unbind(0) for s in state), strict=True))
 
@@ -155,7 +160,9 @@ def rows(
     if packed_lengths is None and lengths is None and resets is None and mask is None:
         return _NOTHING
     if packed_lengths is not None and lengths is not None:
-        raise ValueError("lengths= was given with a PackedSequence, which has its own lengths.")
+        raise InvalidValueError(
+            "lengths= was given with a PackedSequence, which has its own lengths."
+        )
     at = packed_lengths if lengths is None else _lengths(lengths, layout, x)
     return Rows(
         lengths=at,
@@ -174,14 +181,16 @@ def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> 
     if not at.numel() and not isinstance(given, Tensor):
         at = at.long()  # an empty list says nothing of its type
     if at.dtype == torch.bool or at.is_floating_point() or at.is_complex():
-        raise TypeError(f"lengths is {at.dtype}, expected integers.")
+        raise InvalidTypeError(f"lengths is {at.dtype}, expected integers.")
     expected = [x.size(1)] if layout.batched else []
     if _shape(at) != expected:
-        raise ValueError(f"lengths has shape {_shape(at)}, expected {expected}, one for each row.")
+        raise InvalidValueError(
+            f"lengths has shape {_shape(at)}, expected {expected}, one for each row."
+        )
     if not compiling():  # there, looking at a value would break the graph
         wrong = at[(at < 0) | (at > x.size(0))]
         if wrong.numel():
-            raise ValueError(
+            raise InvalidValueError(
                 f"lengths holds {int(wrong.flatten()[0])}, expected 0 to {x.size(0)}, "
                 "the number of steps in the input."
             )
@@ -193,9 +202,11 @@ def _flags(name: str, given: Tensor | None, layout: Layout, x: Tensor) -> Tensor
         return None
     given = torch.as_tensor(given)
     if layout.packed is not None:
-        raise ValueError(f"{name}= needs a padded input: use lengths= in place of PackedSequence.")
+        raise InvalidValueError(
+            f"{name}= needs a padded input: use lengths= in place of PackedSequence."
+        )
     if given.dtype != torch.bool:
-        raise TypeError(f"{name} is {given.dtype}, expected torch.bool: use {name}.bool().")
+        raise InvalidTypeError(f"{name} is {given.dtype}, expected torch.bool: use {name}.bool().")
     steps, batch = x.size(0), x.size(1)
     if not layout.batched:
         names, expected = "[T]", [steps]
@@ -204,5 +215,5 @@ def _flags(name: str, given: Tensor | None, layout: Layout, x: Tensor) -> Tensor
     else:
         names, expected = "[T, B]", [steps, batch]
     if _shape(given) != expected:
-        raise ValueError(f"{name} has shape {_shape(given)}, expected {names} = {expected}.")
+        raise InvalidValueError(f"{name} has shape {_shape(given)}, expected {names} = {expected}.")
     return layout.inward(given).to(x.device)

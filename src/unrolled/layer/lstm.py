@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from unrolled.engines import Choice, Forward, Inputs, check_name
 from unrolled.engines.masks import StateMasks, blank, row_masks
 from unrolled.equations import Cell, Gates
+from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer import direct, initialisation
 from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.layer.plan import Planned
@@ -224,7 +225,9 @@ device, dtype
             For a `PackedSequence`.
         """
         if isinstance(input, PackedSequence):
-            raise TypeError("trace() got a PackedSequence, expected a padded tensor: use lengths=.")
+            raise InvalidTypeError(
+                "trace() got a PackedSequence, expected a padded tensor: use lengths=."
+            )
         if lengths is None and resets is None and mask is None and reset_to == "zero":
             layers: list[Forward] = []
             short = direct.run(self, input, hx, layers)
@@ -291,7 +294,7 @@ device, dtype
     ) -> tuple[Layout, Tensor, Rows, list[State]]:
         if reset_to not in ("zero", "initial"):
             named = repr(reset_to) if isinstance(reset_to, str) else f"a {type(reset_to).__name__}"
-            raise ValueError(f"reset_to={named} is not known: use 'zero' or 'initial'.")
+            raise InvalidValueError(f"reset_to={named} is not known: use 'zero' or 'initial'.")
         layout, x, packed_lengths = enter(
             input, self.input_size, self.batch_first, self.weight_ih_l0.dtype
         )

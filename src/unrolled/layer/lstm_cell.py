@@ -10,6 +10,7 @@ from torch.nn.functional import linear
 
 from unrolled import equations
 from unrolled.equations import Cell
+from unrolled.errors import InvalidStateError, InvalidValueError
 from unrolled.layer import direct, initialisation
 from unrolled.layer.layout import State
 from unrolled.layer.plan import Planned
@@ -95,11 +96,11 @@ class LSTMCell(Planned):
             if short is not None:
                 return short[1]
         if input.dim() not in (1, 2):
-            raise ValueError(
+            raise InvalidValueError(
                 f"LSTMCell: the input has {input.dim()} dimensions, expected 1 [I] or 2 [B, I]."
             )
         if input.size(-1) != self.input_size:
-            raise RuntimeError(
+            raise InvalidStateError(
                 f"the input's last dimension is {input.size(-1)}, "
                 f"expected input_size={self.input_size}."
             )
@@ -109,7 +110,9 @@ class LSTMCell(Planned):
             hx = (zero, zero)
         for name, value in zip(("h", "c"), hx, strict=True):
             if tuple(value.shape) != expected:
-                raise RuntimeError(f"{name} is {list(value.shape)}, expected {list(expected)}.")
+                raise InvalidStateError(
+                    f"{name} is {list(value.shape)}, expected {list(expected)}."
+                )
         h, c = hx
         b_ih, b_hh = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
         a = linear(input, self.weight_ih, b_ih) + linear(h, self.weight_hh, b_hh)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.engines.expected import below_one, check_argument
 from unrolled.engines.masks import StateMasks, bernoulli
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import below_one, check_argument
 from unrolled.layer.settings import probability
 
 __all__ = ["Noise"]
@@ -31,7 +32,7 @@ class Noise:
         """From the arguments of `unrolled.LSTM`; ValueError for what is no probability."""
         pair = zoneout if isinstance(zoneout, (tuple, list)) else (zoneout, zoneout)
         if len(pair) != 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"zoneout={zoneout!r} makes no sense: expected one probability or a pair (h, c)."
             )
         h, c = (probability("zoneout", z) for z in pair)

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from unrolled.engines import expected
-from unrolled.engines.expected import at_least, check_argument, one_of
+from unrolled.errors import expected
 from unrolled.equations import CELLS, Cell
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import at_least, check_argument, one_of
 
 __all__ = ["PROJECTION", "WEIGHTS", "Settings", "cell_named", "probability", "weight_shapes"]
 
@@ -31,7 +32,9 @@ def cell_named(cell: Cell | str) -> Cell:
     if isinstance(cell, Cell):
         return cell
     if not isinstance(cell, str):
-        raise TypeError(f"cell is a {type(cell).__name__}, expected a Cell or a preset's name.")
+        raise InvalidTypeError(
+            f"cell is a {type(cell).__name__}, expected a Cell or a preset's name."
+        )
     check_argument("cell", cell, one_of(CELLS, "a Cell"))
     return CELLS[cell]
 
@@ -81,7 +84,9 @@ class Settings(NamedTuple):
         probability("dropout", self.dropout)
         for name in ("bias", "batch_first", "bidirectional"):
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name}={getattr(self, name)!r} makes no sense: expected a bool.")
+                raise InvalidTypeError(
+                    f"{name}={getattr(self, name)!r} makes no sense: expected a bool."
+                )
         for name, least in (
             ("input_size", 1),
             ("hidden_size", 1),
@@ -90,10 +95,10 @@ class Settings(NamedTuple):
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-                raise TypeError(f"{name}={value!r} makes no sense: expected an int.")
+                raise InvalidTypeError(f"{name}={value!r} makes no sense: expected an int.")
             check_argument(name, value, at_least(least))
         if self.proj_size >= self.hidden_size:
-            raise ValueError(
+            raise InvalidValueError(
                 f"proj_size={self.proj_size} makes no sense: expected less than "
                 f"hidden_size={self.hidden_size}, or 0 for no projection."
             )

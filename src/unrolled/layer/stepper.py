@@ -11,6 +11,7 @@ from torch import Tensor
 from unrolled.engines import Inputs, choose, cpu, engine_named
 from unrolled.engines.masks import NO_MASKS, StateMasks
 from unrolled.equations import Cell
+from unrolled.errors import InvalidValueError
 from unrolled.layer.recurrence import request_for
 from unrolled.layer.regularisation import Noise
 
@@ -65,9 +66,11 @@ class Stepper:
 
     def __init__(self, layer: Steppable, batch_size: int = 1) -> None:
         if layer.bidirectional:
-            raise ValueError("a bidirectional layer cannot be stepped: it reads the future.")
+            raise InvalidValueError("a bidirectional layer cannot be stepped: it reads the future.")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size={batch_size!r} makes no sense: expected 1 or more.")
+            raise InvalidValueError(
+                f"batch_size={batch_size!r} makes no sense: expected 1 or more."
+            )
         weight = layer.weight_ih_l0
         count, hidden = layer.num_layers, layer.hidden_size
         self._layer = layer

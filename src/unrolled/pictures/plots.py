@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
+from unrolled.errors import InvalidValueError
 from unrolled.pictures.toolkit import (
     BLUE,
     GATES,
@@ -232,7 +233,7 @@ def gates(
     """
     maps = {name: _array(trace[name]) for name in GATES if trace.get(name) is not None}
     if not maps:
-        raise ValueError(f"the trace holds none of {', '.join(GATES)}: nothing to draw.")
+        raise InvalidValueError(f"the trace holds none of {', '.join(GATES)}: nothing to draw.")
     rows = -(-len(maps) // 2)
     figure = begin(PAGE, 20 + 51 * rows)
     grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
@@ -313,7 +314,7 @@ def _array(value: Any) -> Floats:
         value = value.detach().cpu().double().numpy()
     values = np.asarray(value, dtype=np.float64)
     if values.ndim != 2:
-        raise ValueError(f"a trace to draw is [T, H], one sequence; this is {values.shape}.")
+        raise InvalidValueError(f"a trace to draw is [T, H], one sequence; this is {values.shape}.")
     return values
 
 

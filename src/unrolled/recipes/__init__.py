@@ -19,13 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
-from unrolled.engines.expected import ending
+from unrolled.errors import UnrolledError
+from unrolled.errors.expected import ending
 from unrolled.training.recipe import Recipe, missing
 
 __all__ = ["Published", "RecipeError", "RecipeFile", "find", "names"]
 
 
-class RecipeError(ValueError):
+class RecipeError(UnrolledError, ValueError):
     """There is no such recipe, or its file is not one, in one sentence."""
 
 

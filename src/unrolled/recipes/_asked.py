@@ -6,6 +6,8 @@ import argparse
 import math
 from typing import NoReturn
 
+from unrolled.errors import InvalidValueError
+
 __all__ = ["TryParser", "real_number", "whole_number"]
 
 
@@ -15,7 +17,7 @@ def whole_number(word: str, what: str, least: int, most: int, *, such_as: int) -
         number = int(word)
         if least <= number <= most:
             return number
-    raise ValueError(
+    raise InvalidValueError(
         f"{word!r} is not {what}: expected one whole number from {least} to {most}, such as "
         f"{such_as}."
     )
@@ -32,7 +34,7 @@ def real_number(
     if least <= number <= most and number < math.inf:
         return number
     upwards = f"to {most:g}" if most < math.inf else "up"
-    raise ValueError(
+    raise InvalidValueError(
         f"{word!r} is not {what}: expected one number from {least:g} {upwards}, such as {such_as}."
     )
 
@@ -41,4 +43,4 @@ class TryParser(argparse.ArgumentParser):
     """argparse, but refusing in one sentence, which ends with the ``epilog``."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; {self.epilog}.")
+        raise InvalidValueError(f"{message}; {self.epilog}.")

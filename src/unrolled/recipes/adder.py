@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from unrolled import training
-from unrolled.engines.expected import Count, at_least, one_of
 from unrolled.equations import CELLS
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, at_least, one_of
 from unrolled.explorer import Bits, Explorable, ExplorerError, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.elman import Elman
@@ -84,12 +85,12 @@ class Recipe(training.Recipe):
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other."""
         if self.fewest_bits > self.bits:
-            raise ValueError(
+            raise InvalidValueError(
                 f"fewest_bits = {self.fewest_bits} is more than bits = {self.bits}: "
                 f"add --fewest-bits {self.bits}."
             )
         if self.document and self.bits > 62:
-            raise ValueError(
+            raise InvalidValueError(
                 f"bits = {self.bits} is too wide for the document's range of numbers: expected "
                 "62 or fewer, or --no-document."
             )
@@ -231,7 +232,7 @@ class Recipe(training.Recipe):
     def attempt(self, model: Adder, arguments: list[str]) -> str:
         """The addition of two numbers, bit by bit."""
         if len(arguments) != 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"the adder takes two numbers, and was given {len(arguments)}: "
                 "for example `unrolled try DIR 57 68`."
             )
@@ -252,9 +253,13 @@ class Recipe(training.Recipe):
 
 def _number(word: str) -> int:
     if not (word.isascii() and word.isdecimal()):
-        raise ValueError(f"{word!r} is not a number to add: expected digits alone, such as 57.")
+        raise InvalidValueError(
+            f"{word!r} is not a number to add: expected digits alone, such as 57."
+        )
     if len(word) > 4000:  # Python itself reads and writes no more than 4300
-        raise ValueError(f"a number of {len(word)} digits is too long: expected 4000 or fewer.")
+        raise InvalidValueError(
+            f"a number of {len(word)} digits is too long: expected 4000 or fewer."
+        )
     return int(word)
 
 

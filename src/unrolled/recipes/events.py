@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.engines.expected import CellName, Count, at_least, below_one, only, share
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, at_least, below_one, only, share
 from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
@@ -32,6 +33,7 @@ from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import DividedSignal, Labeller, divide, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
+from unrolled.training.recipe import CellName
 
 SOURCE = "documents 004 (EEG events) and 001 (speech), which name the use and give no figure"
 
@@ -96,16 +98,16 @@ class Recipe(training.Recipe):
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other, or the data."""
         if importlib.util.find_spec("sklearn") is None:
-            raise ValueError(
+            raise InvalidValueError(
                 "events are scored with scikit-learn: pip install 'unrolled[cli]' brings it."
             )
         if self.dropout and self.layers == 1:
-            raise ValueError(
+            raise InvalidValueError(
                 f"dropout = {self.dropout} with layers = {self.layers} makes no sense: it lies "
                 "between layers; use 0, or 2 or more layers."
             )
         if not self._judged_steps:
-            raise ValueError(
+            raise InvalidValueError(
                 f"warm_up = {self.warm_up} leaves nothing of window = {self.window} to judge: "
                 "lower --warm-up or raise --window."
             )
@@ -113,7 +115,7 @@ class Recipe(training.Recipe):
             named = {"event": self.event, "channels": self.channels, "time": self.time}
             for name, value in named.items():
                 if value:
-                    raise ValueError(f"{name} = {value!r} is of no file: add --data FILE.")
+                    raise InvalidValueError(f"{name} = {value!r} is of no file: add --data FILE.")
         _ = self.parts  # which reads, and so looks over, the whole file
 
     @property

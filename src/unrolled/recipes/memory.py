@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import training
-from unrolled.engines.expected import Count, distinct, each, finite, one_of, only, some
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, distinct, each, finite, one_of, only, some
 from unrolled.explorer import Explorable, ExplorerError, Numbers, Output
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
@@ -257,7 +258,7 @@ class Recipe(training.Recipe):
         what = "a number to recall"
         numbers = [real_number(word, what, -1, 1, such_as=0.7) for word in arguments]
         if not numbers:
-            raise ValueError(
+            raise InvalidValueError(
                 "memory takes the numbers to read, the first of which is recalled: for example "
                 f"`unrolled try DIR {' '.join(_example(self.length))}`."
             )

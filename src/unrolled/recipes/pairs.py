@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.engines.expected import (
-    CellName,
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import (
     Count,
     below_one,
     between,
@@ -42,6 +42,7 @@ from unrolled.recipes._pairs.judging import Judgement
 from unrolled.recipes._pairs.numbers import LARGEST
 from unrolled.recipes._pairs.translator import IGNORED, Translator
 from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts, PairVocabulary, Tokens
+from unrolled.training.recipe import CellName
 
 SOURCE = "document 001 (which names the use); after Sutskever, Vinyals and Le 2014"
 
@@ -117,11 +118,11 @@ class Recipe(training.Recipe):
     def _check_data(self) -> None:
         training = len(self.parts.training)
         if not training:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{self._name} has 1 source, and that is held out: expected 2 or more."
             )
         if training < self.batch_size:
-            raise ValueError(
+            raise InvalidValueError(
                 f"batch_size = {self.batch_size} is more than the {training} training pairs of "
                 f"{self._name}: use --batch-size {training} or less."
             )
@@ -360,7 +361,7 @@ class Recipe(training.Recipe):
         vocabulary, wanted = self._vocabularies
         seal = vocabulary.digest() + wanted.digest()
         if bytes(model.learner.vocabularies.tolist()) != seal:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{self._name} has other symbols than when this run was trained: put the file "
                 "back as it was, or train again."
             )

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import training
-from unrolled.engines.expected import CellName, Count, check_field, only
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, check_field, only
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._primes.gaps import Gaps
 from unrolled.recipes._primes.windows import Windows
 from unrolled.steps.program import Native
+from unrolled.training.recipe import CellName
 
 SOURCE = "document 001 (LSTM, NumPy), and the sieve of Eratosthenes"
 
@@ -64,24 +66,24 @@ class Recipe(training.Recipe):
         if self.task == "document":
             self._check_document()
         elif not 1000 <= self.count <= 10_000_000:
-            raise ValueError(
+            raise InvalidValueError(
                 f"count = {self.count} makes no sense for gaps: expected 1,000 to 10,000,000 "
                 "primes, or --task document."
             )
         elif self.window >= self.count // 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"window = {self.window} is too long for {self.count} primes: expected less than "
                 f"{self.count // 2}."
             )
 
     def _check_document(self) -> None:
         if not 2 <= self.count <= 25:
-            raise ValueError(
+            raise InvalidValueError(
                 f"count = {self.count} makes no sense for the document's task, which divides "
                 "primes by 100: expected 2 to 25, or --task gaps."
             )
         if self.samples > self.count:
-            raise ValueError(
+            raise InvalidValueError(
                 f"samples = {self.samples} is more than there are windows: expected {self.count} "
                 "or fewer."
             )

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import training
-from unrolled.engines.expected import Count, distinct, each, finite, one_of, only, some
 from unrolled.equations import CELLS
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, distinct, each, finite, one_of, only, some
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
 from unrolled.recipes._asked import real_number
@@ -72,7 +73,7 @@ class Recipe(training.Recipe):
         squashed = [name for name in self.cells if CELLS[name].output == "tanh"]
         for target in self.targets:
             if squashed and not -1 < target < 1:
-                raise ValueError(
+                raise InvalidValueError(
                     f"targets holds {target}, and h = o⊙tanh(c) gives nothing beyond -1 and 1: "
                     "use --cells linear, or smaller targets."
                 )

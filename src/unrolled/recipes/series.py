@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.engines.expected import CellName, Count, at_least, only, positive, share
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, at_least, only, positive, share
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files import columns, timeline
 from unrolled.files.columns import Floats
@@ -39,6 +40,7 @@ from unrolled.recipes._series.forecaster import (
     window_of,
 )
 from unrolled.recipes._series.forecasting import Autoregression, Origins, Split, rmse
+from unrolled.training.recipe import CellName
 
 SOURCE = (
     "document 003 (a cosine, TensorFlow 1; after Bao Ziyang, Neural Networks and Deep Learning)"
@@ -105,18 +107,20 @@ class Recipe(training.Recipe):
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other, or the data."""
         if self.window == 1 and self.changes:
-            raise ValueError(
+            raise InvalidValueError(
                 "window = 1 has no value but its last, from which changes are counted: use 2 or "
                 "more, or --no-changes."
             )
         if self.accumulator and self.optimizer != "Adagrad":
-            raise ValueError(
+            raise InvalidValueError(
                 f"accumulator = {self.accumulator} is Adagrad's, but the optimizer is "
                 f"{self.optimizer}: use --accumulator 0."
             )
         for name, value in (("column", self.column), ("time", self.time)):
             if self.data is None and value:
-                raise ValueError(f"{name} = {value!r} names a column of no file: add --data FILE.")
+                raise InvalidValueError(
+                    f"{name} = {value!r} names a column of no file: add --data FILE."
+                )
         len(self.timeline.labels)  # which reads, and so looks over, the whole file
 
     def published(self) -> Recipe:

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled import training
-from unrolled.engines.expected import Count, at_least, below_one, share
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Count, at_least, below_one, share
 from unrolled.explorer import Explorable, Output, Tokens
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
@@ -110,7 +111,7 @@ class Recipe(training.Recipe):
     def check(self) -> None:
         """Raise ValueError where the text is too short."""
         if len(self.vocabulary) < 3:
-            raise ValueError(
+            raise InvalidValueError(
                 f"fewer than two {self.tokens} occur {self.least} times in the training part of "
                 f"{self.corpus.name}: give a longer text, or --least 1."
             )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unrolled.engines.calls import Batch
 from unrolled.engines.masks import row_masks
+from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer.elman import Elman
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
@@ -62,7 +63,7 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
     """
     if not isinstance(given, Batches):
         if not isinstance(given, (tuple, list)) or not 2 <= len(given) <= 5:
-            raise TypeError(
+            raise InvalidTypeError(
                 f"a block of batches is a {type(given).__name__}, expected (x, target) or "
                 "unrolled.Batches."
             )
@@ -72,20 +73,20 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
     weight = network.recurrent.weight_ih_l0
     x, width = block.x, network.recurrent.input_size
     if x.dim() != 4 or x.shape[3] != width:
-        raise ValueError(f"x is {list(x.shape)}, expected [N, T, B, {width}].")
+        raise InvalidValueError(f"x is {list(x.shape)}, expected [N, T, B, {width}].")
     if x.dtype != weight.dtype or x.device != weight.device:
-        raise ValueError(
+        raise InvalidValueError(
             f"x is {x.dtype} on {x.device}, expected {weight.dtype} on {weight.device} like the "
             "network."
         )
     count, steps, rows, _ = x.shape
     if not steps or not rows:
-        raise ValueError(f"x is {list(x.shape)}, expected at least one step and one row.")
+        raise InvalidValueError(f"x is {list(x.shape)}, expected at least one step and one row.")
     _check_target(block.target, (count, steps, rows), network, loss, x)
     if isinstance(network.recurrent, Elman):
         for name in ("lengths", "resets", "mask"):
             if getattr(block, name) is not None:
-                raise ValueError(f"{name} was given, and an Elman takes none: leave it out.")
+                raise InvalidValueError(f"{name} was given, and an Elman takes none: leave it out.")
     shapes = {"lengths": (count, rows), "resets": (count, steps, rows)}
     shapes["mask"] = shapes["resets"]
     for name, shape in shapes.items():
@@ -93,12 +94,12 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
         if t is None:
             continue
         if tuple(t.shape) != shape:
-            raise ValueError(f"{name} is {list(t.shape)}, expected {list(shape)}.")
+            raise InvalidValueError(f"{name} is {list(t.shape)}, expected {list(shape)}.")
         if name == "lengths":
             if t.is_floating_point() or not bool(((t >= 0) & (t <= steps)).all()):
-                raise ValueError(f"lengths must be whole numbers from 0 to {steps}.")
+                raise InvalidValueError(f"lengths must be whole numbers from 0 to {steps}.")
         elif t.dtype != torch.bool:
-            raise ValueError(f"{name} is {t.dtype}, expected torch.bool.")
+            raise InvalidValueError(f"{name} is {t.dtype}, expected torch.bool.")
     return block
 
 
@@ -113,16 +114,16 @@ def _check_target(
         expected.append(lead)
     if tuple(target.shape) not in expected:
         words = " or ".join(str(list(shape)) for shape in expected)
-        raise ValueError(f"target is {list(target.shape)}, expected {words}.")
+        raise InvalidValueError(f"target is {list(target.shape)}, expected {words}.")
     wanted = torch.int64 if classes else x.dtype
     if target.dtype != wanted or target.device != x.device:
-        raise ValueError(
+        raise InvalidValueError(
             f"target is {target.dtype} on {target.device}, expected {wanted} on {x.device}."
         )
     if classes:
         counted = target[target != loss.ignore_index]
         if len(counted) and not (0 <= int(counted.min()) <= int(counted.max()) < outputs):
-            raise ValueError(
+            raise InvalidValueError(
                 f"target holds classes from {int(counted.min())} to {int(counted.max())}, expected "
                 f"0 to {outputs - 1}."
             )

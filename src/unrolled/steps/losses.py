@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from unrolled.engines.calls import MEMBERS
+from unrolled.errors import InvalidValueError
 
 __all__ = ["Loss", "as_loss"]
 
@@ -53,11 +54,13 @@ class Loss:
     def __post_init__(self) -> None:
         for name, known in (("kind", MEMBERS["Criterion"]), ("over", MEMBERS["Over"])):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise InvalidValueError(
                     f"{name}={getattr(self, name)!r} is not known: use one of {', '.join(known)}."
                 )
         if not math.isfinite(self.factor):
-            raise ValueError(f"factor={self.factor} makes no sense: expected a finite number.")
+            raise InvalidValueError(
+                f"factor={self.factor} makes no sense: expected a finite number."
+            )
 
     def __call__(self, output: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
         """The loss in plain torch.

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from unrolled.errors import InvalidValueError
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 from unrolled.steps.program import State, TrainingError
@@ -91,7 +92,7 @@ def train_many(
     """
     count = _cores() if threads is None else threads
     if count < 1:
-        raise ValueError(f"threads={threads} makes no sense: expected 1 or more.")
+        raise InvalidValueError(f"threads={threads} makes no sense: expected 1 or more.")
     total = len(jobs) if isinstance(jobs, Sized) else None
     halt = threading.Event()
     found: dict[int, Trained] = {}
@@ -130,7 +131,7 @@ def _start(
             return False
         for what, one in (("network", job.network), ("optimizer", job.optimizer)):
             if one in seen:
-                raise ValueError(
+                raise InvalidValueError(
                     f"jobs {seen[one]} and {number} share their {what}: each needs one of its own."
                 )
             seen[one] = number

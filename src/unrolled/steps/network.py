@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.engines.expected import between, check_argument, one_of
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import between, check_argument, one_of
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 
@@ -50,17 +51,21 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(recurrent, (LSTM, Elman)):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"recurrent is a {type(recurrent).__name__}, expected an unrolled.LSTM or an "
                 "unrolled.Elman."
             )
         if recurrent.batch_first:
-            raise ValueError("recurrent has batch_first=True, expected time first: [T, B, I].")
+            raise InvalidValueError(
+                "recurrent has batch_first=True, expected time first: [T, B, I]."
+            )
         width = _width(recurrent)
         if head is not None and not isinstance(head, nn.Linear):
-            raise TypeError(f"head is a {type(head).__name__}, expected an nn.Linear or None.")
+            raise InvalidTypeError(
+                f"head is a {type(head).__name__}, expected an nn.Linear or None."
+            )
         if head is not None and head.in_features != width:
-            raise ValueError(
+            raise InvalidValueError(
                 f"head reads {head.in_features} numbers and the layer gives {width}: expected "
                 f"nn.Linear({width}, …)."
             )
@@ -68,7 +73,9 @@ class Network(nn.Module):
         if units is not None:
             check_argument("units", units, between(1, width))
             if head is not None:
-                raise ValueError(f"units={units} makes no sense: expected no head beside it.")
+                raise InvalidValueError(
+                    f"units={units} makes no sense: expected no head beside it."
+                )
         self.recurrent = recurrent
         self.head = head
         self.read = read

@@ -11,6 +11,7 @@ from torch.autograd.graph import increment_version
 
 from unrolled.engines import cpu
 from unrolled.engines.watching import mark_stepped, parameters_of
+from unrolled.errors import InvalidStateError, UnrolledError
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.settings import WEIGHTS
@@ -33,7 +34,7 @@ _MEANWHILE = (
 )
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UnrolledError, RuntimeError):
     """A run that cannot go on: a loss, a gradient or a weight that is not finite.
 
     Attributes
@@ -119,13 +120,13 @@ class Program:
         if self._told is not None and self._told == self._now():
             return
         if self._shapes() != self._sizes:
-            raise RuntimeError(
+            raise InvalidStateError(
                 "the network's weights have another shape or dtype than when its training began: "
                 "begin another."
             )
         reason = supports(self.network, self.optimizer, self.loss)
         if reason is not None:
-            raise RuntimeError(
+            raise InvalidStateError(
                 f"the network or its optimizer was changed during its training: {reason}."
             )
         self._tell()
@@ -134,7 +135,7 @@ class Program:
         if any(kept.data_ptr() != p.data_ptr() for kept, p in weights):  # by another thread
             self._settle(False)
             self._told = None
-            raise RuntimeError(_MEANWHILE)
+            raise InvalidStateError(_MEANWHILE)
 
     def _tell(self) -> None:
         # Their memory must last as long as the kernel writes to it, whatever takes its place.
@@ -231,7 +232,7 @@ class Program:
                 if made < take:
                     break
             if self._told != self._now():
-                raise RuntimeError(_MEANWHILE)
+                raise InvalidStateError(_MEANWHILE)
         finally:
             increment_version(self._changed)
             self._settle(at > first)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.engines import Declined
+from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer.elman import Elman
 from unrolled.steps.batches import Batches, as_batches, each_ahead, places
 from unrolled.steps.losses import Loss, as_loss
@@ -98,7 +99,7 @@ def _check_state(state: State, network: Network) -> None:
     kinds = all(isinstance(t, Tensor) for t in held)
     if not kinds or (isinstance(state, tuple) and not enough):
         said = ", ".join(type(t).__name__ for t in held)
-        raise TypeError(
+        raise InvalidTypeError(
             f"state is {f'({said})' if isinstance(state, tuple) else said}, expected "
             f"{'the tensor h' if elman else 'a tuple of tensors, (h, c)'}."
         )
@@ -107,17 +108,21 @@ def _check_state(state: State, network: Network) -> None:
         fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
         if not (enough and fits) or t.device != weight.device:
             said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
-            raise ValueError(
+            raise InvalidValueError(
                 f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
                 f"[{layers}, B, {recurrent.hidden_size}]."
             )
         if not t.is_contiguous() or t.requires_grad:
-            raise ValueError("state must be contiguous and without a gradient: it is written to.")
+            raise InvalidValueError(
+                "state must be contiguous and without a gradient: it is written to."
+            )
 
 
 def _check_rows(state: State, rows: int) -> None:
     if state is not None and any(t.shape[1] != rows for t in _tensors(state)):
-        raise ValueError(f"state has {_tensors(state)[0].shape[1]} rows, and the batches {rows}.")
+        raise InvalidValueError(
+            f"state has {_tensors(state)[0].shape[1]} rows, and the batches {rows}."
+        )
 
 
 def train_steps(
@@ -205,15 +210,15 @@ def steps_until(
 ) -> Tensor:
     """`train_steps`, which ends early, between two calls of the kernel, once ``halt`` says so."""
     if engine not in ("auto", "native", "plain"):
-        raise ValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
+        raise InvalidValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
     if not (0 <= clip < math.inf):
-        raise ValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
+        raise InvalidValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
     reason = supports(network, optimizer, loss)
     if engine == "native" and reason is not None:
         raise Declined(f"engine='native' declined: {reason}; engine='auto' takes autograd.")
     found = as_loss(loss)
     if isinstance(found, str):
-        raise TypeError(f"{found}: use unrolled.Loss.")
+        raise InvalidTypeError(f"{found}: use unrolled.Loss.")
     _check_state(state, network)
     native = engine != "plain" and reason is None
     threads = torch.get_num_threads() if threads is None else threads

@@ -3,7 +3,7 @@
 It receives a recipe and knows none by name.
 """
 
-from unrolled.engines.expected import at_least, between, one_of, only, share
+from unrolled.errors.expected import at_least, between, one_of, only, share
 from unrolled.steps.program import TrainingError
 from unrolled.training.loop import Step, build, train
 from unrolled.training.recipe import Recipe, check

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unrolled.errors import InvalidTypeError
 from unrolled.files.whole import replace_file
 from unrolled.training.runs import RunError
 
@@ -45,7 +46,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {type(value).__name__: [_pack(v, tensors) for v in value]}
     if isinstance(value, _PLAIN):
         return value
-    raise TypeError(
+    raise InvalidTypeError(
         f"a {type(value).__name__} cannot be saved: a state is made of tensors, lists, tuples, "
         "dictionaries, numbers and words."
     )

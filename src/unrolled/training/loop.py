@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from unrolled.errors import InvalidValueError
 from unrolled.steps.program import TrainingError
 from unrolled.training import checkpoint, runs
 from unrolled.training.recipe import Recipe, check
@@ -97,7 +98,7 @@ def train(
     check(recipe)
     if out is None:
         if resume:
-            raise ValueError("resume = True needs out, the folder of the run to go on with.")
+            raise InvalidValueError("resume = True needs out, the folder of the run to go on with.")
         return _steps(Session(recipe, plain), None)
     if resume:
         _compare(recipe, out)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.engines.expected import Expected, check_field
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import Expected, check_field
 
 __all__ = ["make_optimizer", "optimizer_named"]
 
@@ -35,7 +36,7 @@ def optimizer_named(name: str) -> type[torch.optim.Optimizer]:
         and value is not torch.optim.Optimizer
     }
     if name in _DECLINED:
-        raise ValueError(f"optimizer = {name!r} is declined: {_DECLINED[name]}; use 'Adam'.")
+        raise InvalidValueError(f"optimizer = {name!r} is declined: {_DECLINED[name]}; use 'Adam'.")
     taken = tuple(classes.keys() - _DECLINED.keys())
     words = "a class of torch.optim by name, such as Adam or SGD"
     check_field("optimizer", name, Expected(words, classes.__contains__, taken))
@@ -56,4 +57,6 @@ def make_optimizer(
     try:
         return kind(parameters, **options)
     except ValueError as error:
-        raise ValueError(f"optimizer = {name!r} does not take this model: {error}") from error
+        raise InvalidValueError(
+            f"optimizer = {name!r} does not take this model: {error}"
+        ) from error

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.engines.expected import Expected, at_least, between, check_field, positive
+from unrolled.equations import CELLS
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import Expected, at_least, between, check_field, one_of, positive
 from unrolled.inside.passage import Passage
 from unrolled.steps.program import Native
 from unrolled.training.optimizers import optimizer_named
@@ -20,9 +22,12 @@ from unrolled.training.optimizers import optimizer_named
 if TYPE_CHECKING:
     from unrolled.explorer import Explorable
 
-__all__ = ["Batch", "Recipe", "check", "missing"]
+__all__ = ["Batch", "CellName", "Recipe", "check", "missing"]
 
 Batch = tuple[Tensor, ...]
+
+CellName = Annotated[str, one_of(CELLS)]
+"""An LSTM's cell by its name, as a recipe's field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class Recipe(ABC):
     A recipe is a subclass with fields of its own, each of which is a flag on the command line, and
     with the methods `model`, `batch` (or `batches`), `loss` and `metrics`.  Everything else may be
     left as it is here.  What a field has to be stands beside it, as ``Annotated[int, at_least(1)]``
-    (`unrolled.engines.expected`); a subclass that gives a field another default adds to what is
+    (`unrolled.errors.expected`); a subclass that gives a field another default adds to what is
     expected of it, and takes nothing away.
     """
 
@@ -143,7 +148,7 @@ class Recipe(ABC):
 
     def attempt(self, model: Any, arguments: list[str]) -> str:
         """What ``unrolled try`` prints of the words after it."""
-        raise ValueError("this recipe answers nothing: its Recipe has no method attempt().")
+        raise InvalidValueError("this recipe answers nothing: its Recipe has no method attempt().")
 
 
 def missing(recipe: type[Recipe]) -> list[str]:
@@ -177,7 +182,7 @@ def check(recipe: Recipe) -> None:
         In one sentence: the value, what was expected, how to mend it.
     """
     if not isinstance(recipe, Recipe):
-        raise TypeError(
+        raise InvalidTypeError(
             f"{type(recipe).__name__} is no recipe: derive it from unrolled.training.Recipe."
         )
     for name, expected in _expected(type(recipe)):

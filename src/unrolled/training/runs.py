@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from unrolled.errors import UnrolledError
 from unrolled.files.whole import open_unlinked, replace_file
 
 __all__ = [
@@ -66,7 +67,7 @@ TRUST = "of a run whose recipe is a .py file: run that file, which may do anythi
 R = TypeVar("R")
 
 
-class RunError(ValueError):
+class RunError(UnrolledError, ValueError):
     """A folder that is no run, or a run that cannot be read, in one sentence."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unrolled.errors import InvalidValueError
 from unrolled.steps.batches import Batches, Places, as_batches, places
 from unrolled.steps.program import Native, Program, TrainingError
 from unrolled.steps.support import supports
@@ -224,7 +225,7 @@ class Session:
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to a snapshot; a batch that was under way is drawn again."""
         if saved["data"] != self.recipe.digest():
-            raise ValueError("its data is not what it was when the run began")
+            raise InvalidValueError("its data is not what it was when the run began")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -245,7 +246,7 @@ def _cut(batch: tuple[Tensor, ...], length: int) -> list[tuple[Tensor, ...]]:
         return [batch]
     steps = {len(tensor) for tensor in batch}
     if len(steps) != 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"a batch is cut along time, so its tensors must be [T, B, …] with one T: found "
             f"{sorted(steps)}."
         )

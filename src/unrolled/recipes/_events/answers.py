@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unrolled.engines.expected import check_flag, share
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import check_flag, share
 from unrolled.files.columns import Floats
 from unrolled.files.whole import replace_file
 from unrolled.recipes._asked import TryParser
@@ -73,9 +74,9 @@ def read_question(words: Sequence[str], *, built_in: bool) -> LabelRequest:
     )
     asked = parser.parse_args(list(words))
     if asked.file is None and not built_in:
-        raise ValueError("what is to be labelled? `unrolled try DIR FILE` names a file.")
+        raise InvalidValueError("what is to be labelled? `unrolled try DIR FILE` names a file.")
     if asked.file is not None and built_in:
-        raise ValueError(
+        raise InvalidValueError(
             f"this run learned from the built-in signal, so there is nothing in {asked.file.name} "
             "for it to find: leave it out, or train on a file with --data."
         )
@@ -85,9 +86,11 @@ def read_question(words: Sequence[str], *, built_in: bool) -> LabelRequest:
     if out is None and asked.file is not None:
         out = Path(f"{asked.file.stem}.events.csv")
     if out is not None and out.exists():
-        raise ValueError(f"{out} is there already: delete it, or name another file with --out.")
+        raise InvalidValueError(
+            f"{out} is there already: delete it, or name another file with --out."
+        )
     if out is not None and not out.absolute().parent.is_dir():
-        raise ValueError(f"{out} cannot be written: there is no folder {out.parent}.")
+        raise InvalidValueError(f"{out} cannot be written: there is no folder {out.parent}.")
     return LabelRequest(asked.file, out, asked.threshold)
 
 

@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 
 __all__ = ["Arrays", "read_arrays"]
@@ -40,14 +41,14 @@ class Arrays:
         """
         column = self.columns[name]
         if column.dtype.kind not in "biuf":
-            raise ValueError(
+            raise InvalidValueError(
                 f"column {name!r} holds {column.dtype}, not real numbers: leave it out by naming "
                 "the others with --channels."
             )
         values = column.astype(np.float64)
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            raise ValueError(
+            raise InvalidValueError(
                 f"row {bad[0]} (from 0) of column {name!r} is {values[bad[0]]}, not a finite "
                 "number: fill it in or take the row out."
             )
@@ -72,7 +73,9 @@ def read_arrays(path: Path) -> Arrays:
         In one sentence.
     """
     if path.stat().st_size == 0:
-        raise ValueError(f"{path.name} is empty (0 bytes): expected an array, saved by NumPy.")
+        raise InvalidValueError(
+            f"{path.name} is empty (0 bytes): expected an array, saved by NumPy."
+        )
     try:
         if path.suffix.lower() == ".npy":
             with open(path, "rb") as file:
@@ -80,7 +83,7 @@ def read_arrays(path: Path) -> Arrays:
         else:
             named = _read_archive(path)
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} is not a NumPy file of plain numbers ({str(error).splitlines()[0]}): "
             "save it again with numpy.save or numpy.savez, without objects."
         ) from None
@@ -90,7 +93,7 @@ def read_arrays(path: Path) -> Arrays:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
-        raise ValueError(f"the arrays in {path.name} are not of one length: {told} rows.")
+        raise InvalidValueError(f"the arrays in {path.name} are not of one length: {told} rows.")
     return Arrays(columns)
 
 
@@ -117,6 +120,6 @@ def _columns(name: str, array: Array, file: str) -> dict[str, Array]:
     if array.ndim == 2:
         front = f"{name}." if name else ""
         return {f"{front}{place}": array[:, place] for place in range(array.shape[1])}
-    raise ValueError(
+    raise InvalidValueError(
         f"array{of} in {file} is of shape {array.shape}: expected [steps] or [steps, channels]."
     )

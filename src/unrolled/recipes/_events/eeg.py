@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 
 __all__ = ["KINDS", "PARTS", "Recording", "read_recording"]
@@ -46,11 +47,11 @@ def read_recording(path: Path) -> Recording:
     try:
         mne: Any = importlib.import_module("mne")
     except ImportError:
-        raise ValueError(
+        raise InvalidValueError(
             f"reading {path.name} needs MNE: pip install 'unrolled[eeg]' brings it."
         ) from None
     if path.stat().st_size == 0:
-        raise ValueError(f"{path.name} is empty (0 bytes): expected a recording.")
+        raise InvalidValueError(f"{path.name} is empty (0 bytes): expected a recording.")
     if path.suffix.lower() in (".edf", ".bdf"):
         _check_whole(path)
     try:
@@ -61,7 +62,7 @@ def read_recording(path: Path) -> Recording:
         spans = _annotations(raw)
     except Exception as error:
         reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} cannot be read by MNE ({type(error).__name__}: {reason}): is it whole, "
             "and of the kind that its name says?"
         ) from error
@@ -84,13 +85,13 @@ def _check_whole(path: Path) -> None:
             sizes = rest[216 * count : 224 * count]
             samples = sum(int(sizes[8 * n : 8 * n + 8]) for n in range(count))
         except ValueError:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{path.name} has a header that is cut short or damaged: it is not a whole "
                 f"{path.suffix[1:].upper()} file; take it from where it was recorded once more."
             ) from None
     there, promised = path.stat().st_size, start + records * samples * wide
     if records >= 0 and there < promised:  # -1: the recorder did not say
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} is cut short: its header promises {promised:,} bytes ({records:,} "
             f"records), and there are {there:,}; take it from where it was recorded once more."
         )

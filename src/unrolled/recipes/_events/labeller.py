@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events.signals import Bools, Signal
@@ -52,7 +53,7 @@ def divide(signal: Signal, test_share: float, window: int) -> DividedSignal:
     count = len(signal.values)
     border = count - round(test_share * count)
     if border < window or border == count:
-        raise ValueError(
+        raise InvalidValueError(
             f"the signal has {count:,} steps, of which {border:,} are to train on: a window of "
             f"{window} needs at least {window} there, and one held out; lower --window, or bring "
             "more rows."
@@ -60,7 +61,7 @@ def divide(signal: Signal, test_share: float, window: int) -> DividedSignal:
     spread = np.ptp(signal.values[:border], axis=0)
     if not spread.all():
         place = int(np.argmin(spread))
-        raise ValueError(
+        raise InvalidValueError(
             f"channel {signal.channels[place]!r} is {signal.values[0, place]:g} all through the "
             f"training part, the first {border:,} steps: leave it out by naming the others with "
             "--channels."
@@ -69,7 +70,7 @@ def divide(signal: Signal, test_share: float, window: int) -> DividedSignal:
         for part, what in ((flags[:border], "training"), (flags[border:], "held-out")):
             if part.all() or not part.any():
                 where = "everywhere" if part.all() else "nowhere"
-                raise ValueError(
+                raise InvalidValueError(
                     f"event {name!r} is {where} in the {what} part, {len(part):,} of {count:,} "
                     "steps: both parts need steps with it and without; choose another --event or "
                     "--test-share, or bring a longer file."

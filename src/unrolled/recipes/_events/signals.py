@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.engines.expected import ending
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import ending
 from unrolled.files import columns, timeline
 from unrolled.files.columns import Floats, Table
 from unrolled.files.timeline import Timeline
@@ -78,12 +79,12 @@ def read_signal(
     """
     kind = path.suffix.lower()
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: expected a file.")
+        raise InvalidValueError(f"{path} is a folder: expected a file.")
     if not path.is_file():
-        raise ValueError(f"there is no file {path}: check the path.")
+        raise InvalidValueError(f"there is no file {path}: check the path.")
     if kind in eeg.KINDS:
         if time:
-            raise ValueError(
+            raise InvalidValueError(
                 f"--time {time} names a column, but {path.name} is a recording, which knows its "
                 "own time: leave it out."
             )
@@ -94,7 +95,7 @@ def read_signal(
         return _of_source(read_arrays(path), path.name, event, channels, time, labelled)
     known = ", ".join((*TABLES, *ARRAYS, *eeg.KINDS))
     hint = " (of a BrainVision recording, name the .vhdr file)" if kind in eeg.PARTS else ""
-    raise ValueError(
+    raise InvalidValueError(
         f"{path.name} is of a kind that is not read{hint}: expected a file in {known}."
     )
 
@@ -110,7 +111,7 @@ def find_name(name: str, known: Sequence[str], what: str, file: str) -> str:
     if name in known:
         return name
     there = f"its {what}s are {', '.join(known)}" if known else f"it has no {what}"
-    raise ValueError(f"{file} has no {what} {name!r}: {there}{ending(name, known)}")
+    raise InvalidValueError(f"{file} has no {what} {name!r}: {there}{ending(name, known)}")
 
 
 # --- tables and arrays ---
@@ -122,7 +123,7 @@ def _of_source(
     names = list(source.names)
     column, wanted = _column_of(event, names)
     if labelled and not column:
-        raise ValueError(
+        raise InvalidValueError(
             f"{file} has the columns {', '.join(names)}: say which one holds the event with "
             "--event COLUMN."
         )
@@ -133,9 +134,13 @@ def _of_source(
             find_name(name, names, "column", file)
     chosen = tuple(channels) or tuple(name for name in names if name not in (column, time))
     if column in chosen:
-        raise ValueError(f"column {column!r} is the event: it cannot be one of the channels too.")
+        raise InvalidValueError(
+            f"column {column!r} is the event: it cannot be one of the channels too."
+        )
     if not chosen:
-        raise ValueError(f"{file} has no column but the event's: expected one or more channels.")
+        raise InvalidValueError(
+            f"{file} has no column but the event's: expected one or more channels."
+        )
     values = np.column_stack([source.numbers(name) for name in chosen])
     rows = range(source.first_row, source.first_row + len(values))
     if time:
@@ -167,12 +172,12 @@ def _events_of(words: list[str], column: str, wanted: str, labelled: bool) -> di
         name = _canonical(wanted, f"--event {column}={wanted}")
         names = [find_name(name, found, "value", f"column {column!r}") if labelled else name]
     if len(names) > MOST_EVENTS:
-        raise ValueError(
+        raise InvalidValueError(
             f"column {column!r} holds {len(names):,} different events, more than {MOST_EVENTS}: "
             f"expected a few words or whole numbers; --event {column}=VALUE takes one alone."
         )
     if labelled and not names:
-        raise ValueError(
+        raise InvalidValueError(
             f"column {column!r} is {' or '.join(found) or 'nothing'} in every row: there is no "
             "event to learn from; choose another --event."
         )
@@ -183,13 +188,13 @@ def _events_of(words: list[str], column: str, wanted: str, labelled: bool) -> di
 def _canonical(word: str, where: str) -> str:
     """Give 1.0 and 1 one name; other words are as they are."""
     if not word:
-        raise ValueError(f"{where} is blank: write 0 where there is no event.")
+        raise InvalidValueError(f"{where} is blank: write 0 where there is no event.")
     try:
         value = float(word)
     except ValueError:
         return word
     if not math.isfinite(value):
-        raise ValueError(f"{where} is {word}: write 0 where there is no event.")
+        raise InvalidValueError(f"{where} is {word}: write 0 where there is no event.")
     return f"{value:.10g}"
 
 
@@ -206,7 +211,7 @@ def _of_recording(path: Path, event: str, channels: Sequence[str], labelled: boo
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         step, column = bad[0]
-        raise ValueError(
+        raise InvalidValueError(
             f"sample {step} of channel {chosen[column]!r} of {path.name} is "
             f"{values[step, column]}, not a finite number: cut the recording there, or leave the "
             "channel out with --channels."
@@ -216,12 +221,12 @@ def _of_recording(path: Path, event: str, channels: Sequence[str], labelled: boo
         name = find_name(event, list(events), "event", path.name)
         events = {name: events[name]}
     if labelled and not events:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} has no annotation, and no stim channel that says anything: nothing tells "
             "when the event is."
         )
     if len(events) > MOST_EVENTS:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path.name} has {len(events):,} different events, more than {MOST_EVENTS}: choose "
             f"one with --event NAME, such as {next(iter(events))!r}."
         )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.text import read_text
 
 __all__ = ["DividedPairs", "Pair", "divide", "read_pairs"]
@@ -41,7 +42,9 @@ def read_pairs(path: Path) -> list[Pair]:
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise ValueError(f"{path.name} is empty: expected lines of a source, a tab and its target.")
+        raise InvalidValueError(
+            f"{path.name} is empty: expected lines of a source, a tab and its target."
+        )
     return [_pair(line, number, path.name) for number, line in enumerate(lines, start=1)]
 
 
@@ -49,16 +52,16 @@ def _pair(line: str, number: int, file: str) -> Pair:
     where = f"line {number} of {file}"
     fields = [field.strip() for field in line.split("\t")]
     if not any(fields):
-        raise ValueError(f"{where} is blank: fill it in or delete it.")
+        raise InvalidValueError(f"{where} is blank: fill it in or delete it.")
     if len(fields) != 2:
         mend = "put a tab between source and target" if len(fields) == 1 else "leave two"
         count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        raise ValueError(
+        raise InvalidValueError(
             f"{where} has {count}, expected 2, a source and its target with a tab between: {mend}."
         )
     for name, field in zip(("source", "target"), fields, strict=True):
         if not field:
-            raise ValueError(f"{where} has an empty {name}: fill it in or delete the line.")
+            raise InvalidValueError(f"{where} has an empty {name}: fill it in or delete the line.")
     return fields[0], fields[1]
 
 

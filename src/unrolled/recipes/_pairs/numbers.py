@@ -6,6 +6,8 @@ import functools
 
 import torch
 
+from unrolled.errors import InvalidValueError
+
 __all__ = ["ALONE", "LARGEST", "in_words", "number_pairs"]
 
 _SMALL = (
@@ -34,7 +36,7 @@ def in_words(number: int) -> str:
     'four thousand and twelve'
     """
     if not 0 <= number <= LARGEST:
-        raise ValueError(f"{number} has no words here: expected 0 to {LARGEST}.")
+        raise InvalidValueError(f"{number} has no words here: expected 0 to {LARGEST}.")
     if number == 0:
         return _SMALL[0]
     groups = [number // 1000**place % 1000 for place in range(len(_SCALES))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unrolled.engines.expected import ending
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import ending
 from unrolled.recipes._asked import whole_number
 from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.judging import Judgement, bins, exact_match, short
@@ -40,7 +41,7 @@ def question(arguments: list[str], example: str, widest: int) -> tuple[str, int]
             break
     source = " ".join(words).strip()
     if not source:
-        raise ValueError(
+        raise InvalidValueError(
             "there is nothing to answer: expected a source, such as "
             f'`unrolled try DIR "{example}"`.'
         )
@@ -57,7 +58,9 @@ def unknown(vocabulary: PairVocabulary, source: str, *, learnt: bool) -> list[st
         return [f"read as unknown: {named}"]
     were = "was" if len(found) == 1 else "were"
     end = ending(found[0], vocabulary.symbols)
-    raise ValueError(f"{named} {were} never seen in training: known are {_known(vocabulary)}{end}")
+    raise InvalidValueError(
+        f"{named} {were} never seen in training: known are {_known(vocabulary)}{end}"
+    )
 
 
 def _known(vocabulary: PairVocabulary) -> str:

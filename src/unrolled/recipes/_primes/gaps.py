@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
@@ -234,7 +235,7 @@ class Gaps:
         gaps = np.diff(primes[-WARM - 1 :]) // 2 - 1
         if gaps.size == 0 or gaps.max() >= self._symbols:
             widest = 2 * self._symbols
-            raise ValueError(
+            raise InvalidValueError(
                 f"the gaps before {number} hold one beyond {widest}, the widest that was learned."
                 if gaps.size
                 else f"{number} has no gap between odd primes before it: expected 5 or more."

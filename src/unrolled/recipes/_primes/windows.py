@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unrolled.errors import InvalidValueError
 from unrolled.inside.passage import Passage
 from unrolled.recipes._document_001 import Draws, FirstUnit
 from unrolled.recipes._primes.numbers import first_primes
@@ -172,7 +173,7 @@ class Windows:
     def attempt(self, model: FirstUnit, arguments: list[str]) -> str:
         """What is given after every window."""
         if arguments:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{' '.join(arguments)!r} is one word too many: of the document's task all windows "
                 "are shown; `unrolled try DIR`."
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
 
 __all__ = [
@@ -68,14 +69,14 @@ def split(values: Floats, window: int, horizon: int, test_rows: int) -> Split:
     """
     needed = window + horizon + 1  # two windows: one alone has no spread to scale by
     if test_rows < horizon or len(values) - test_rows < needed:
-        raise ValueError(
+        raise InvalidValueError(
             f"the series has {len(values)} rows, of which {test_rows} are for testing: a window of "
             f"{window} and a horizon of {horizon} need at least {needed} to train on and {horizon} "
             "to test on; lower --window or --horizon, or bring more rows."
         )
     border = len(values) - test_rows
     if np.ptp(values[:border]) == 0:
-        raise ValueError(
+        raise InvalidValueError(
             f"the first {border} rows, the training part, are all {values[0]:g}: a constant "
             "series leaves nothing to learn; choose another column."
         )

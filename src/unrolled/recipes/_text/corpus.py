@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.text import text_blocks
 
 __all__ = ["SUFFIXES", "Points", "TextCorpus", "read", "split_at", "stored", "text_of"]
@@ -62,7 +63,7 @@ def read(path: Path) -> TextCorpus:
 
     points = stored(blocks(), np.dtype("<u4"))
     if not len(points):
-        raise ValueError(f"{path} is empty: expected UTF-8 text.")
+        raise InvalidValueError(f"{path} is empty: expected UTF-8 text.")
     return TextCorpus(path.name, len(files), points, digest.hexdigest())
 
 
@@ -77,7 +78,7 @@ def split_at(corpus: TextCorpus, share: float, most: int) -> int:
     count = len(corpus.points)
     held = min(round(share * count), most)
     if min(held, count - held) < LEAST:
-        raise ValueError(
+        raise InvalidValueError(
             f"{corpus.name} has {count:,} characters, which makes {count - held:,} to learn from "
             f"and {held:,} to be judged on: {LEAST} of each are the least; give a longer text, or "
             "another validation_share."
@@ -105,13 +106,13 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise ValueError(f"there is no file or folder {path}: check the path.")
+        raise InvalidValueError(f"there is no file or folder {path}: check the path.")
     inside = sorted(file.relative_to(path) for file in path.rglob("*"))
     named = [file for file in inside if file.suffix in SUFFIXES]
     seen = [path / file for file in named if not any(p.startswith(".") for p in file.parts)]
     files = [file for file in seen if file.is_file()]
     if not files:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path} has no text: expected a file in it that ends in {', '.join(SUFFIXES)}."
         )
     return files

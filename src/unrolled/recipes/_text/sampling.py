@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.engines.expected import at_least, between, check_flag, ending
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import at_least, between, check_flag, ending
 from unrolled.recipes._asked import TryParser
 from unrolled.recipes._text.network import LanguageModel, Writer
 from unrolled.recipes._text.vocabulary import UNKNOWN, Vocabulary
@@ -99,9 +100,9 @@ def neighbours(model: LanguageModel, token: str, count: int = 10) -> list[tuple[
     vocabulary = model.vocabulary
     number = vocabulary.number(token)
     if model.used.embedding is None:
-        raise ValueError("--near needs learnt vectors: train with --inputs embedding.")
+        raise InvalidValueError("--near needs learnt vectors: train with --inputs embedding.")
     if number == UNKNOWN:
-        raise ValueError(_unknown(vocabulary, token))
+        raise InvalidValueError(_unknown(vocabulary, token))
     vectors = functional.normalize(model.used.embedding.weight, dim=1)
     cosines = vectors @ vectors[number]
     cosines[[UNKNOWN, number]] = -math.inf

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from unrolled.engines import expected
-from unrolled.engines.expected import (
+from unrolled.errors import expected
+from unrolled.errors.expected import (
     Expected,
     at_least,
     between,

@@ -13,10 +13,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from unrolled.equations import CELLS
+from unrolled.errors import InvalidValueError
 
 __all__ = [
-    "CellName",
     "Count",
     "Expected",
     "at_least",
@@ -86,7 +85,7 @@ def check_flag(name: str, value: Any, expected: Expected) -> None:
 def _check(spell: Callable[[Any], str], value: Any, expected: Expected) -> None:
     refusal = expected.refusal(spell, value)
     if refusal is not None:
-        raise ValueError(refusal)
+        raise InvalidValueError(refusal)
 
 
 def ending(word: str, known: Iterable[str], most: int = 1) -> str:
@@ -146,6 +145,3 @@ distinct = Expected("each of them once", lambda value: len(set(value)) == len(va
 
 Count = Annotated[int, at_least(1)]
 """How many there are of something: 1 or more."""
-
-CellName = Annotated[str, one_of(CELLS)]
-"""An LSTM's cell by its name."""
