@@ -117,7 +117,7 @@ NOT_RUN = "# Not run by the tests: "  # the first line of a snippet, and the rea
 
 # What a page names in backticks may lie beside the page, at the root, or where its readers look.
 LOOKED_IN = ("", "src/unrolled", "src/native", "src/unrolled/explorer")
-READERS_OWN = {"my_lstm.py"}  # files that a page tells its reader to make
+READERS_OWN = {"my_lstm.py", "config.json"}  # what a reader makes, and a run holds
 FILE = re.compile(r"[\w.\-/]+\.(?:py|hpp|cpp|js|md|toml|sh|ya?ml|lock|json|csv|html|txt)")
 
 FOLDER = re.compile(r"(?:src|tests|docs|examples|benchmarks)/[\w./\-]*")
