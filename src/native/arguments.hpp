@@ -42,11 +42,11 @@ struct Shape {
   __attribute__((always_inline)) long G() const { return forget == Forget::learned ? 4 : 3; }
 };
 
-#define UNROLLED_WEIGHTS(FIELD)                           \
-  FIELD(const T*, w_ih) /* [G·H, I] */                    \
-  FIELD(const T*, w_hh) /* [G·H, H] */                    \
-  FIELD(const T*, b_ih) /* [G·H] or null */               \
-  FIELD(const T*, b_hh) /* [G·H] or null */               \
+#define UNROLLED_WEIGHTS(FIELD)             \
+  FIELD(const T*, w_ih) /* [G·H, I] */      \
+  FIELD(const T*, w_hh) /* [G·H, H] */      \
+  FIELD(const T*, b_ih) /* [G·H] or null */ \
+  FIELD(const T*, b_hh) /* [G·H] or null */ \
   FIELD(const T*, p)    /* [P, H], or null without peepholes */
 
 // Left out of a call where there are none: then all are null.
@@ -56,19 +56,19 @@ struct Shape {
 //   nothing of it is read, and nothing is written but y, which is 0.  The ones of a row are one run.
 // to_start: a row starts again from (h_0, c_0), or from zero.
 // keep_step: from a row of keep_h and keep_c to the next: H, or 0, where all are the same.
-#define UNROLLED_MASKS(FIELD)                                              \
-  FIELD(const std::uint8_t*, carry)                                        \
-  FIELD(const std::uint8_t*, live)                                         \
-  FIELD(const std::uint8_t*, inside)                                       \
-  FIELD(const T*, recur)  /* [B, H] or null */                             \
-  FIELD(const T*, update) /* [T, B, H] or null */                          \
+#define UNROLLED_MASKS(FIELD)                                               \
+  FIELD(const std::uint8_t*, carry)                                         \
+  FIELD(const std::uint8_t*, live)                                          \
+  FIELD(const std::uint8_t*, inside)                                        \
+  FIELD(const T*, recur)  /* [B, H] or null */                              \
+  FIELD(const T*, update) /* [T, B, H] or null */                           \
   FIELD(const T*, keep_h) /* [T, B, H] or null; [H] where keep_step is 0 */ \
-  FIELD(const T*, keep_c) /* likewise */                                   \
-  FIELD(bool, to_start)                                                    \
+  FIELD(const T*, keep_c) /* likewise */                                    \
+  FIELD(bool, to_start)                                                     \
   FIELD(long, keep_step)
 
-#define UNROLLED_READ(FIELD)                            \
-  FIELD(const T*, x)   /* [T, B, I] */                  \
+#define UNROLLED_READ(FIELD)                               \
+  FIELD(const T*, x)   /* [T, B, I] */                     \
   FIELD(const T*, h_0) /* [B, H] or null, which is zero */ \
   FIELD(const T*, c_0) /* [B, H] or null, which is zero */
 
@@ -79,10 +79,10 @@ template <class T> struct Inputs {
   UNROLLED_READ(UNROLLED_FIELD)
 };
 
-#define UNROLLED_OUTPUTS(FIELD)              \
-  FIELD(T*, y)     /* [T, B, H] */           \
-  FIELD(T*, h_n)   /* [B, H] */              \
-  FIELD(T*, c_n)   /* [B, H] */              \
+#define UNROLLED_OUTPUTS(FIELD)               \
+  FIELD(T*, y)     /* [T, B, H] */            \
+  FIELD(T*, h_n)   /* [B, H] */               \
+  FIELD(T*, c_n)   /* [B, H] */               \
   FIELD(T*, gates) /* [T, B, 4, H] or null */ \
   FIELD(T*, c)     /* [T, B, H]; null if and only if gates is */
 
@@ -91,19 +91,19 @@ template <class T> struct Outputs {
   UNROLLED_OUTPUTS(UNROLLED_FIELD)
 };
 
-#define UNROLLED_GRADIENTS(FIELD)                                             \
+#define UNROLLED_GRADIENTS(FIELD)                                                       \
   FIELD(const T*, d_y)     /* [T, B, H] or null, which is zero; so are the next four */ \
-  FIELD(const T*, d_h_n)   /* [B, H] or null */                               \
-  FIELD(const T*, d_c_n)   /* [B, H] or null */                               \
-  FIELD(const T*, d_gates) /* [T, B, 4, H] or null */                         \
-  FIELD(const T*, d_c)     /* [T, B, H] or null */                            \
-  FIELD(T*, d_x)           /* [T, B, I], or null if not wanted */             \
-  FIELD(T*, d_h_0)         /* [B, H] or null */                               \
-  FIELD(T*, d_c_0)         /* [B, H]; null if and only if d_h_0 is */         \
-  FIELD(T*, d_w_ih)        /* [G·H, I] */                                     \
-  FIELD(T*, d_w_hh)        /* [G·H, H] */                                     \
-  FIELD(T*, d_b_ih)        /* [G·H] or null */                                \
-  FIELD(T*, d_b_hh)        /* [G·H] or null: the same numbers */              \
+  FIELD(const T*, d_h_n)   /* [B, H] or null */                                         \
+  FIELD(const T*, d_c_n)   /* [B, H] or null */                                         \
+  FIELD(const T*, d_gates) /* [T, B, 4, H] or null */                                   \
+  FIELD(const T*, d_c)     /* [T, B, H] or null */                                      \
+  FIELD(T*, d_x)           /* [T, B, I], or null if not wanted */                       \
+  FIELD(T*, d_h_0)         /* [B, H] or null */                                         \
+  FIELD(T*, d_c_0)         /* [B, H]; null if and only if d_h_0 is */                   \
+  FIELD(T*, d_w_ih)        /* [G·H, I] */                                               \
+  FIELD(T*, d_w_hh)        /* [G·H, H] */                                               \
+  FIELD(T*, d_b_ih)        /* [G·H] or null */                                          \
+  FIELD(T*, d_b_hh)        /* [G·H] or null: the same numbers */                        \
   FIELD(T*, d_p)           /* [P, H], or null without peepholes */
 
 // The gradient that reaches the outputs (read), and that of the inputs (written, all of it).

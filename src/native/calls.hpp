@@ -39,11 +39,11 @@ class Arguments {
 #define UNROLLED_NAME(type, name) #name,
 #define UNROLLED_TAKE(type, name) to.name = given.template take<type>();
 
-#define UNROLLED_PART(Part, LIST, left_out)                                                         \
-  struct Part {                                                                                     \
-    static constexpr const char* names[] = {LIST(UNROLLED_NAME)};                                   \
-    static constexpr std::size_t size = std::size(names);                                           \
-    static constexpr bool optional = left_out;                                                      \
+#define UNROLLED_PART(Part, LIST, left_out)                                                             \
+  struct Part {                                                                                         \
+    static constexpr const char* names[] = {LIST(UNROLLED_NAME)};                                       \
+    static constexpr std::size_t size = std::size(names);                                               \
+    static constexpr bool optional = left_out;                                                          \
     template <class T, class Into> static void take(Arguments& given, Into& to) { LIST(UNROLLED_TAKE) } \
   };
 

@@ -51,8 +51,8 @@ template <class T> struct Batch {
 
 #define UNROLLED_KIND(FIELD) FIELD(Activation, activation)
 
-#define UNROLLED_STATE(FIELD)    \
-  FIELD(T*, h) /* [B, H] */      \
+#define UNROLLED_STATE(FIELD) \
+  FIELD(T*, h) /* [B, H] */   \
   FIELD(T*, c) /* [B, H]; of an Elman network null */
 
 // A layer of either kind.  What is of one batch (T, B, x, the masks) is filled in at each step.
@@ -67,10 +67,10 @@ template <class T> struct TrainedLayer {
   UNROLLED_STATE(UNROLLED_FIELD)
 };
 
-#define UNROLLED_HEAD(FIELD)                                                 \
-  FIELD(long, O)                                                             \
+#define UNROLLED_HEAD(FIELD)                                                     \
+  FIELD(long, O)                                                                 \
   FIELD(const T*, w) /* [O, H], or null: the output is the first O units of h */ \
-  FIELD(const T*, b) /* [O] or null */                                       \
+  FIELD(const T*, b) /* [O] or null */                                           \
   FIELD(bool, last)  /* reads h after each row's last step, and not at every step */
 
 template <class T> struct Head {
@@ -113,13 +113,13 @@ struct Rule {
 
 // step: torch's count of updates, a float of its own for each parameter; null with sgd.
 // fresh: sgd's `first` holds nothing yet.
-#define UNROLLED_LEARNED(FIELD)                                                            \
-  FIELD(T*, value)  /* [count] */                                                          \
-  FIELD(long, count)                                                                       \
+#define UNROLLED_LEARNED(FIELD)                                                           \
+  FIELD(T*, value)  /* [count] */                                                         \
+  FIELD(long, count)                                                                      \
   FIELD(T*, first)  /* sgd and rmsprop: momentum; adagrad: sum; adam: exp_avg; or null */ \
   FIELD(T*, second) /* adam: exp_avg_sq; rmsprop: square_avg; or null */                  \
   FIELD(T*, third)  /* rmsprop: grad_avg; or null */                                      \
-  FIELD(float*, step)                                                                      \
+  FIELD(float*, step)                                                                     \
   FIELD(bool, fresh)
 
 // A parameter that is learnt, the tensors of the optimiser's state, and its gradient.
@@ -130,14 +130,14 @@ template <class T> struct Learned {
 };
 
 // Memory for batches of up to so many rows.
-#define UNROLLED_ROOM(FIELD)     \
+#define UNROLLED_ROOM(FIELD)       \
   FIELD(long, most_rows) /* T·B */ \
   FIELD(long, most_B)
 
 // Steps that are to be made, and where their losses go.
-#define UNROLLED_BLOCK(FIELD)                       \
-  FIELD(const Batch<T>*, batches) /* [count] */     \
-  FIELD(long, count)                                \
+#define UNROLLED_BLOCK(FIELD)                   \
+  FIELD(const Batch<T>*, batches) /* [count] */ \
+  FIELD(long, count)                            \
   FIELD(T*, losses)               /* [count] */
 
 template <class T> struct Training {

@@ -22,7 +22,7 @@ skips = False
 
 
 def supports(request: Request) -> str | None:
-    """Vanilla, without masks, without a trace."""
+    """Why torch's LSTM cannot do it, or None: the vanilla cell, without masks or a trace."""
     if request.cell != Cell():
         return "torch has the vanilla cell only"
     if request.masks:

@@ -77,7 +77,7 @@ def peak() -> float | None:
 
 
 def supports(request: Request) -> str | None:
-    """All cells and masks, but neither a projection nor half precision."""
+    """Why the extension cannot do it, or None: all but a projection and half precision."""
     if _missing:
         return _missing
     if request.device != "cpu":

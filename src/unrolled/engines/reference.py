@@ -23,7 +23,7 @@ skips = False
 
 
 def supports(request: Request) -> str | None:
-    """Everything."""
+    """Always None, for the reference can do everything."""
     return None
 
 

@@ -44,7 +44,7 @@ def _plain(t: Any, dtype: torch.dtype) -> bool:
 def run(
     module: Planned, x: Any, hx: State | None, seen: list[Forward] | None = None
 ) -> tuple[Tensor, State] | None:
-    """All layers over a whole sequence, or None where the call is to go the long way.
+    """Run all layers over a sequence; None where the call is not plain and goes the long way.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["Layer", "Plan", "Planned"]
 
 
 class Layer:
-    """One layer of a plan: its weights, where they lie, and what the kernel is told of it."""
+    """One layer with all that stays the same from call to call: weights, where they lie, calls."""
 
     __slots__ = (
         "addresses",
@@ -75,7 +75,7 @@ class Layer:
 
 
 class Plan:
-    """What is known of a module's plain calls: its layers, from the lowest up.
+    """What stays the same from one call of a module to the next: its layers, from the lowest up.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Plan:
 
 
 class Planned(nn.Module):
-    """A module that keeps its plan until one of its attributes is set."""
+    """A module that remembers what stays the same in its calls until an attribute is set."""
 
     _plan: Plan | None
     state_lead: tuple[int, ...] = (1,)

@@ -54,7 +54,7 @@ class Batches(NamedTuple):
 
 
 def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
-    """A block, looked over.
+    """The caller's batches, once they are known to fit the network and its loss.
 
     Raises
     ------
@@ -139,7 +139,10 @@ class Places(NamedTuple):
 
 
 def places(batches: Batches, carried: bool) -> Places:
-    """The table of a block; ``carried``: each begins with the state that the one before left."""
+    """Where each batch of a block lies, with its masks, as a table that the kernel reads.
+
+    ``carried``: each batch begins with the state that the one before left.
+    """
     count, steps, rows, _ = batches.x.shape
     masks = row_masks(batches.inside(), batches.mask, batches.resets)
     kept: list[Tensor] = []

@@ -47,7 +47,7 @@ class TrainingError(UnrolledError, RuntimeError):
 
 
 class Native(NamedTuple):
-    """How a recipe's loss is made by the kernel.
+    """A recipe's network and loss, in the form in which the native engine trains them.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Native(NamedTuple):
 
 
 class Program:
-    """A network and its optimiser as the kernel is told of them, anew whenever either has changed.
+    """Trains a network in C++, and tells the native engine anew whenever something has changed.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["supports"]
 
 
 def supports(network: Network, optimizer: optim.Optimizer, loss: object) -> str | None:
-    """None where the kernel makes these training steps, or the reason why not."""
+    """Why the native engine cannot make these training steps; None where it can."""
     found = as_loss(loss)
     if isinstance(found, str):
         return found

@@ -41,7 +41,7 @@ class State(NamedTuple):
 
 
 def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str | None:
-    """Why the kernel cannot make this optimiser's updates of just these parameters; or None."""
+    """Why C++ cannot make this optimiser's updates of just these parameters; or None."""
     if type(optimizer) not in _METHODS:
         known = ", ".join(method.__name__ for method in _METHODS)
         return f"it has {known}, not {type(optimizer).__name__}"
@@ -71,7 +71,7 @@ def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str |
 
 
 def settings(optimizer: torch.optim.Optimizer) -> list[tuple[Rule, list[bool]]]:
-    """Each group's hyperparameters as they are now: `reason` holds for as long as these."""
+    """Each group's hyperparameters now; what `reason` found holds until they change."""
     return [
         (_rule(optimizer, group), [bool(group.get(name)) for name in _NO_SUCH])
         for group in optimizer.param_groups
@@ -79,7 +79,7 @@ def settings(optimizer: torch.optim.Optimizer) -> list[tuple[Rule, list[bool]]]:
 
 
 def rule_of(optimizer: torch.optim.Optimizer) -> Rule:
-    """The hyperparameters as they are now."""
+    """An optimiser's hyperparameters as they are now, in the order of the native engine."""
     return _rule(optimizer, optimizer.param_groups[0])
 
 
