@@ -54,11 +54,12 @@ check: $(READY)  ## Look for what is wrong in the source, without running it
 screenshots: $(READY)  ## Take the explorer's pictures for the docs, in Chromium
 	@.venv/bin/python tests/screenshots.py "$(RUNS)"
 
+# Not with --quiet, which hides warnings from --strict too.
 docs: $(READY)  ## Write the documentation as a site; every warning is an error
 	@if ! cmp -s requirements-docs.lock .venv/.docs; then \
 	  $(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c requirements.lock \
 	    -r requirements-docs.lock && cp requirements-docs.lock .venv/.docs || exit 1; fi
-	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs --quiet build --strict
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
 	@echo "written: build/site/index.html"
 
 # The wheel is built out of the sdist, which so is shown to be whole, and installed where nothing of

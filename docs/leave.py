@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = {name: name.lower() for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 FETCHED = re.compile(
-    r"<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href|srcset)=\W?(?:https?:)?//"
+    r"<(?:script|img|iframe|source|link(?![^>]*canonical))\b[^>]*"
+    r"\b(?:src|href|srcset)=\W?(?:https?:)?//[^\s>]*"
 )
 
 
@@ -67,5 +68,5 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
     """Refuse a page that asks another host for a script, a style or a picture."""
     found = FETCHED.search(output)
     if found is not None:
-        raise PluginError(f"{page.file.src_uri} would fetch {found[0]}…: expected nothing.")
+        raise PluginError(f"{page.file.src_uri} would fetch {found[0]}: expected nothing.")
     return output
