@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,24 +49,26 @@ def arrows(sources: dict[str, str]) -> Arrows:
     ``from unrolled.training import runs`` is an arrow to the module `training.runs`, and
     ``from unrolled.training import train`` one to the room's front door, `training`.
     """
-    known = {*sources, "_native"}
-    found: Arrows = {}
-    for module, text in sources.items():
-        found[module] = set()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{module}: say `from unrolled.x import y`, not `.x`"
-                whole = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = [
-                    n if n.removeprefix("unrolled.") in known else str(node.module) for n in whole
-                ]
-            else:
-                continue
-            ours = [name for name in names if name.partition(".")[0] == "unrolled"]
-            found[module] |= {name.removeprefix("unrolled").strip(".") for name in ours} - {module}
-    return found
+    known = frozenset({*sources, "_native"})
+    return {module: set(arrows_from(module, text, known)) for module, text in sources.items()}
+
+
+@cache
+def arrows_from(module: str, text: str, known: frozenset[str]) -> frozenset[str]:
+    """Which of the known modules a module with that text imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: say `from unrolled.x import y`, not `.x`"
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [n if n.removeprefix("unrolled.") in known else str(node.module) for n in whole]
+        else:
+            continue
+        ours = [name for name in names if name.partition(".")[0] == "unrolled"]
+        found |= {name.removeprefix("unrolled").strip(".") for name in ours} - {module}
+    return frozenset(found)
 
 
 def room(module: str) -> str:

@@ -22,7 +22,7 @@ Captured = pytest.CaptureFixture[str]
 
 TINY: dict[str, dict[str, Any]] = {
     "adder": {"hidden": 3, "bits": 6, "steps": 4},
-    "events": {"steps": 2},
+    "events": {"length": 16_000, "steps": 2},
     "memory": {"networks": ("vanilla", "elman", "000"), "hidden": 4, "steps": 2},
     "pairs": {"hidden": 8, "embedding": 4, "steps": 2, "batch_size": 8},
     "primes": {"count": 20_000, "hidden": 4, "steps": 2},
