@@ -245,7 +245,7 @@ def test_a_recording_has_annotations_and_stim_values(raw: FakeRaw, tmp_path: Pat
             {"event": "Seizur"},
             r"has no event 'Seizur': its events are .*; did you mean 'seizure'\?",
         ),
-        ({"event": "", "channels": ("CZ",)}, r"no channel 'CZ': its channels are Fz, Cz\. Did you"),
+        ({"event": "", "channels": ("CZ",)}, r"no channel 'CZ': its channels are Fz, Cz; did you"),
         ({"event": "", "time": "t"}, r"--time t names a column, but night\.fif is a recording"),
     ],
 )

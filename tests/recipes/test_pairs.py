@@ -265,7 +265,7 @@ def test_an_answer_without_an_end_is_cut_off_and_says_so(letters: Recipe) -> Non
         (["ab", "--beam", "x"], "'x' is not a width for --beam"),
         (["aé"], "'é' was never seen in training: known are 'abcdefgh'"),
         (["zéz"], "'z', 'é' were never seen in training"),
-        (["aB"], "'B' was never seen in training: did you mean 'b'?"),
+        (["aB"], "'B' was never seen in training: .*; did you mean 'b'"),
     ],
 )
 def test_a_senseless_question_is_refused(letters: Recipe, words: list[str], sentence: str) -> None:
