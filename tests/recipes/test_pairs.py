@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -390,13 +388,3 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, capsys: Any) -> None:
     said = capsys.readouterr().err
     assert said == "unrolled: bad.tsv is not UTF-8 text (byte 5 is 0xff): save it as UTF-8.\n"
     assert not out.exists()
-
-
-def test_any_tsv_that_others_write_is_read(tmp_path: Path) -> None:
-    """What Python's own csv module writes, with the line ends of Windows."""
-    path = tmp_path / "written.tsv"
-    pairs = [(f"q {n}", str(random.Random(n).random())) for n in range(9)]
-    with open(path, "w", newline="", encoding="utf-8-sig") as file:
-        csv.writer(file, delimiter="\t").writerows(pairs)
-    parts = replace(SMALL, data=path).parts
-    assert sorted(parts.training + parts.held_out) == pairs

@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from unrolled.errors import expected
 from unrolled.equations import CELLS, Cell
-from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors import InvalidTypeError, InvalidValueError, expected
 from unrolled.errors.expected import at_least, check_argument, one_of
 
 __all__ = ["PROJECTION", "WEIGHTS", "Settings", "cell_named", "probability", "weight_shapes"]
