@@ -39,6 +39,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
     def turned(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(folder, found["target"]))
+        if not (ROOT / path).exists():
+            return found[0]  # for mkdocs to complain of
         to = _in_the_site(path, config, files)
         if to is None:
             return found["words"]
