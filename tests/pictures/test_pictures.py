@@ -100,6 +100,7 @@ EVERY = [
     draw_search,
 ]
 Draw = Callable[[Path, Theme], Path]
+Once = Callable[[Draw, Theme], tuple[Path, Figure]]
 
 
 def read_png(path: Path) -> np.ndarray:
@@ -132,6 +133,36 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """A picture, drawn once for all that look at it, in a folder made for it, and its figure."""
+    kept: dict[tuple[Draw, str], tuple[Path, Figure]] = {}
+    save = toolkit.save
+
+    def drawing(draw: Draw, theme: Theme) -> tuple[Path, Figure]:
+        figures: list[Figure] = []
+        path = tmp_path_factory.mktemp("once") / "new" / "picture.png"
+
+        def keep(figure: Figure, *given: Any, **options: Any) -> Path:
+            figures.append(figure)
+            return save(figure, *given, **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (curves, findings, states):
+                patch.setattr(module, "save", keep)
+            assert draw(path, theme) == path
+        (figure,) = figures
+        return path, figure
+
+    def once(draw: Draw, theme: Theme) -> tuple[Path, Figure]:
+        key = (draw, theme.ground)
+        if key not in kept:
+            kept[key] = drawing(draw, theme)
+        return kept[key]
+
+    return once
+
+
 def visible(figure: Figure) -> list[Text]:
     return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]  # type: ignore[attr-defined]
 
@@ -151,12 +182,10 @@ def beyond_the_ends(figure: Figure) -> set[Text]:
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("draw", EVERY)
 def test_a_picture_is_half_a_page_wide_and_can_be_read(
-    draw: Draw, theme: Theme, tmp_path: Path, drawn: list[Figure]
+    draw: Draw, theme: Theme, once: Once
 ) -> None:
-    path = tmp_path / "new" / "picture.png"
-    assert draw(path, theme) == path
+    path, figure = once(draw, theme)
     assert [file.name for file in path.parent.iterdir()] == ["picture.png"]
-    (figure,) = drawn
     assert figure.get_figwidth() * 25.4 == pytest.approx(LIGHT.width)
     picture = read_png(path)
     assert picture.shape[1] >= 800
@@ -169,9 +198,7 @@ def test_a_picture_is_half_a_page_wide_and_can_be_read(
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("draw", [one for one in EVERY if one is not draw_text])
-def test_words_stand_out_from_the_ground(
-    draw: Draw, theme: Theme, tmp_path: Path, drawn: list[Figure]
-) -> None:
+def test_words_stand_out_from_the_ground(draw: Draw, theme: Theme, once: Once) -> None:
     """By WCAG 2's contrast, 4.5 to 1; the letters of a text stand on colours of their own."""
     from matplotlib.colors import to_rgb
 
@@ -179,18 +206,17 @@ def test_words_stand_out_from_the_ground(
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(of)]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    draw(tmp_path / "picture.png", theme)
-    for text in visible(drawn[0]):
+    for text in visible(once(draw, theme)[1]):
         pair = sorted((light(text.get_color()), light(theme.ground)))
         assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.5, text.get_text()
 
 
 @pytest.mark.parametrize("draw", EVERY)
-def test_words_do_not_lie_on_each_other(draw: Draw, tmp_path: Path, drawn: list[Figure]) -> None:
-    draw(tmp_path / "picture.png", LIGHT)
-    drawn[0].draw_without_rendering()  # again, in the units in which it is measured
-    beyond = beyond_the_ends(drawn[0])
-    shown = [t for t in visible(drawn[0]) if t.get_in_layout() and t not in beyond]
+def test_words_do_not_lie_on_each_other(draw: Draw, once: Once) -> None:
+    _, figure = once(draw, LIGHT)
+    figure.draw_without_rendering()  # again, in the units in which it is measured
+    beyond = beyond_the_ends(figure)
+    shown = [t for t in visible(figure) if t.get_in_layout() and t not in beyond]
     boxes = [(t.get_text(), t.get_window_extent()) for t in shown]
     assert len(boxes) > 3
     for place, (text, box) in enumerate(boxes):
