@@ -81,7 +81,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], str, bytes, str]] = {
         ("events", "--event", "E2"),
         "a.csv",
         table(),
-        "a.csv has no column 'E2': its columns are t, a, e.",
+        "a.csv has no column 'E2': its columns are t, a, e; did you mean 'e'?",
     ),
     "events no such channel": (
         (*EVENTS, "--channels", "b"),
