@@ -26,7 +26,7 @@ struct Room {
 template <class T> struct Block {
   UNROLLED_BLOCK(UNROLLED_FIELD)
 };
-// What is said of a layer of each kind.
+// What the trainer is told of a layer of each kind.
 template <class T> struct Lstm : Shape, Inputs<T>, State<T> {};
 template <class T> struct Elman : Shape, Kind, Inputs<T>, State<T> {};
 

@@ -50,7 +50,7 @@ class Expected:
     names
         The names that there are, where the value is one of them: the nearest is proposed.
     inside
-        Whether it is said of each of the things in a tuple.
+        Whether it holds of each of the things in a tuple.
     """
 
     words: str

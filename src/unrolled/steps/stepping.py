@@ -50,10 +50,10 @@ class _Plain:
             batch = batches.at(k)
             masks = {"lengths": batch.lengths, "resets": batch.resets, "mask": batch.mask}
             given = {name: mask for name, mask in masks.items() if mask is not None}
-            said, state = self._network(batch.x, self._state, **given)
+            output, state = self._network(batch.x, self._state, **given)
             every = inside is not None and self._network.read == "every"
             loss = self._loss(
-                said, batch.target, inside[k] if every and inside is not None else None
+                output, batch.target, inside[k] if every and inside is not None else None
             )
             losses[k] = loss.detach()
             if not self._update(loss):
@@ -98,18 +98,18 @@ def _check_state(state: State, network: Network) -> None:
     enough = not isinstance(state, tuple) if elman else len(held) == 2
     kinds = all(isinstance(t, Tensor) for t in held)
     if not kinds or (isinstance(state, tuple) and not enough):
-        said = ", ".join(type(t).__name__ for t in held)
+        kinds_given = ", ".join(type(t).__name__ for t in held)
         raise InvalidTypeError(
-            f"state is {f'({said})' if isinstance(state, tuple) else said}, expected "
+            f"state is {f'({kinds_given})' if isinstance(state, tuple) else kinds_given}, expected "
             f"{'the tensor h' if elman else 'a tuple of tensors, (h, c)'}."
         )
     for t in held:
         sizes = (t.dim(), t.shape[0], t.shape[-1]) if t.dim() else ()
         fits = sizes == (3, layers, recurrent.hidden_size) and t.dtype == weight.dtype
         if not (enough and fits) or t.device != weight.device:
-            said = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
+            given = " and ".join(f"{t.dtype} {list(t.shape)}" for t in held)
             raise InvalidValueError(
-                f"state is {said}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
+                f"state is {given}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
                 f"[{layers}, B, {recurrent.hidden_size}]."
             )
         if not t.is_contiguous() or t.requires_grad:
