@@ -121,7 +121,7 @@ function toolbar(store, copyLink) {
     update: () => {
       const { changes } = store.state;
       const net = store.networks[store.state.network];
-      undo.disabled = store.past.length === 0;
+      undo.disabled = store.history.past.length === 0;
       reset.disabled = changes.length === 0;
       view.element.hidden = changes.length === 0;
       view.show(store.state.view);

@@ -1,6 +1,7 @@
 // What is looked at and what was changed, in one place; everything computed from it follows.
 
 import { applied, fits } from "./changes.js";
+import { History } from "./history.js";
 import { reader } from "./inputs.js";
 import { gradient, outputs, runNetwork } from "./network.js";
 
@@ -46,8 +47,7 @@ export class Store {
     this.readers = networks.map((net) => reader(net.inputs));
     /** @type {Set<() => void>} */
     this.listeners = new Set();
-    /** @type {Change[][]} */
-    this.past = [];
+    this.history = new History();
     /** @type {Map<string, [unknown[], any]>} */
     this.memory = new Map();
     this.asked = false;
@@ -130,16 +130,12 @@ export class Store {
    */
   change(changes, together) {
     const something = changes.length > 0 || this.state.changes.length > 0;
-    if (something) {
-      if (!together || together !== this.together) this.past.push(this.state.changes);
-      this.together = together;
-    }
+    if (something) this.history.keep(this.state.changes, together);
     this.set({ changes });
   }
 
   undo() {
-    const before = this.past.pop();
-    this.together = undefined;
+    const before = this.history.undo();
     if (before) this.set({ changes: before });
   }
 
