@@ -149,7 +149,7 @@ test("undo takes back one thing, and a drag is one thing", () => {
   store.change(clamp(0.3), "slide");
   store.change(clamp(0.2), "slide");
   store.change(clamp(0.1), "slide");
-  assert.equal(store.past.length, 2);
+  assert.equal(store.history.past.length, 2);
   store.undo();
   assert.deepEqual(store.state.changes, clamp(1));
   store.reset();
