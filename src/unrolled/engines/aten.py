@@ -23,6 +23,8 @@ skips = False
 
 def supports(request: Request) -> str | None:
     """Why torch's LSTM cannot do it, or None: the vanilla cell, without masks or a trace."""
+    if request.foreign is not None:
+        return request.foreign
     if request.cell != Cell():
         return "torch has the vanilla cell only"
     if request.masks:

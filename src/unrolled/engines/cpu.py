@@ -20,6 +20,7 @@ from torch import Tensor
 
 from unrolled.engines.calls import Calls, Layer, Trainer, mismatch
 from unrolled.engines.masks import StateMasks
+from unrolled.engines.memory import dense
 from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell
 from unrolled.errors import InvalidStateError, InvalidValueError
@@ -37,7 +38,6 @@ __all__ = [
     "backward",
     "built",
     "calls",
-    "dense",
     "forward",
     "layer",
     "level",
@@ -82,6 +82,8 @@ def supports(request: Request) -> str | None:
         return _missing
     if request.device != "cpu":
         return f"it runs on the CPU, not on {request.device}"
+    if request.foreign is not None:
+        return request.foreign
     if request.dtype not in (torch.float32, torch.float64):
         return f"it has float32 and float64, not {str(request.dtype).removeprefix('torch.')}"
     if request.projected:
@@ -117,13 +119,13 @@ def address(t: Tensor | None) -> int:
     return 0 if t is None else t.data_ptr()
 
 
-def dense(t: Tensor | None) -> Tensor | None:
-    """The same values at an address, in order."""
-    if t is None:
-        return None
-    t = t.resolve_neg().contiguous()
-    # Autograd has zeros that have no memory.
-    return torch.zeros_like(t) if t.numel() and not t.data_ptr() else t
+def _dense(names: Sequence[str], tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Tensors as the extension reads them; the first that it cannot read is refused."""
+    pairs = zip(names, tensors, strict=False)
+    return [None if t is None else dense(name, t) for name, t in pairs]
+
+
+_UPSTREAM = tuple(f"the gradient of {name}" for name in Forward._fields)
 
 
 def _checked(cell: Cell, inputs: Inputs) -> tuple[Tensor | None, ...]:
@@ -212,7 +214,7 @@ class _Call:
         steps, rows, width = inputs.x.shape
         hidden = inputs.w_hh.shape[1]
         self.size = steps, rows
-        self.kept = [dense(t) for t in _checked(cell, inputs)]
+        self.kept = _dense(Inputs._fields, _checked(cell, inputs))
         told = layer(cell, width, hidden, list(map(address, self.kept[3:])))
         self._calls = Calls(told, *passes, self._masks(masks, hidden))
 
@@ -226,7 +228,7 @@ class _Call:
         for name in ("keep_h", "keep_c"):
             if same and given[name] is not None:
                 given[name] = given[name][0, 0]
-        tensors = [dense(given[name]) for name in _MASKS[:-2]]
+        tensors = _dense(_MASKS[:-2], [given[name] for name in _MASKS[:-2]])
         self.kept += tensors
         return [*map(address, tensors), int(masks.to_start), 0 if same else hidden]
 
@@ -275,7 +277,8 @@ def backward(back: Backward) -> list[Tensor | None]:
     if x.shape[1]:
         written = [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p]
         call = _Call(cell, inputs, masks, _passes(x.dtype))
-        call.backward([dense(t) for t in out], [dense(t) for t in d], written)
+        kept = _dense(Forward._fields, out), _dense(_UPSTREAM, d)
+        call.backward(*kept, written)
     return [d_x, d_h_0, d_c_0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_p, None]
 
 

@@ -53,6 +53,11 @@ class StateMasks:
     to_start: bool = False
     inside: Tensor | None = None
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of `tensors`."""
+        return _NAMES
+
     def tensors(self) -> tuple[Tensor | None, ...]:
         """E7's and E8's masks in the order of the fields."""
         return (self.carry, self.live, self.recur, self.update, self.keep_h, self.keep_c)

@@ -83,6 +83,7 @@ class Request:
     projected: bool = False
     trace: bool = False
     compiled: bool = False  # with gradients, under torch.compile or torch.export
+    foreign: str | None = None  # why one of its tensors cannot be read by its address
 
 
 class Engine(Protocol):

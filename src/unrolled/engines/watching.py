@@ -23,10 +23,12 @@ __all__ = [
     "batched",
     "compiling",
     "hooked",
+    "is_zero",
     "mark_stepped",
     "optimizer_hooked",
     "parameters_of",
     "recorded",
+    "sees_operations",
     "short_way_open",
     "tensor_hooked",
     "traced",
@@ -150,6 +152,17 @@ def _dual(t: Tensor) -> bool:
         return _forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
     except (AttributeError, NameError):  # torch itself has lost the level: there are no duals
         return False
+
+
+def sees_operations(t: Tensor) -> bool:
+    """Whether a tensor is of a class that is told of each operation, as a DTensor or a fake one."""
+    return type(t).__torch_dispatch__ is not Tensor.__torch_dispatch__
+
+
+def is_zero(t: Tensor) -> bool:
+    """Whether a tensor is autograd's zero, which has a shape and no memory."""
+    asked = getattr(t, "_is_zerotensor", None)
+    return bool(asked()) if asked is not None else False
 
 
 def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Any]:

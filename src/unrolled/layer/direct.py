@@ -16,7 +16,15 @@ from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.engines.masks import NO_MASKS
-from unrolled.engines.watching import apply_of, batched, parameters_of, watched, watched_above
+from unrolled.engines.memory import dense, holds_all
+from unrolled.engines.watching import (
+    apply_of,
+    batched,
+    is_zero,
+    parameters_of,
+    watched,
+    watched_above,
+)
 from unrolled.errors import InvalidStateError
 from unrolled.layer.plan import Layer, Plan, Planned
 from unrolled.layer.recurrence import differentiable_backward
@@ -71,7 +79,13 @@ def run(
         x = x.transpose(0, 1)
     (width, hidden), layers = plan.sizes, plan.layers
     shape = x.shape
-    if not _plain(x, dtype) or len(shape) != 3 or shape[2] != width or not x.data_ptr():
+    if (
+        not _plain(x, dtype)
+        or len(shape) != 3
+        or shape[2] != width
+        or not holds_all(x)
+        or not x.data_ptr()
+    ):
         return None
     if hx is not None and not _plain_state(hx, dtype, plan, (shape[1], hidden)):
         return None
@@ -94,7 +108,9 @@ def _plain_state(hx: State, dtype: torch.dtype, plan: Plan, size: tuple[int, int
         return False
     shape = (len(plan.layers), *size) if plan.lead else size
     h, c = hx
-    return _plain(h, dtype) and _plain(c, dtype) and h.shape == shape and c.shape == shape
+    if not (_plain(h, dtype) and _plain(c, dtype) and h.shape == shape and c.shape == shape):
+        return False
+    return holds_all(h) and holds_all(c) and not is_zero(h) and not is_zero(c)
 
 
 def _several(
@@ -182,7 +198,7 @@ class _Direct(torch.autograd.Function):
         layer = ctx.layer
         needs = ctx.needs_input_grad[2:]
         x, y, _, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
-        if torch.is_grad_enabled() or batched(d):
+        if torch.is_grad_enabled() or batched(d) or any(map(_is_subclass, d)):
             with torch.enable_grad():
                 return None, None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs)
         own, calls = _memory(tensors[:6]), layer.calls
@@ -191,11 +207,11 @@ class _Direct(torch.autograd.Function):
             own = _memory(tensors[:6])
             calls = layer.calls_with(layer.spread([cpu.address(w) for w in weights]))
         upstream = [0, 0, 0, 0, 0]
-        dense: list[Any] = []
+        kept: list[Tensor] = []
         for k, g in enumerate(d):
             if g is not None:
-                dense.append(cpu.dense(g))  # lives until the kernel has read it
-                upstream[k] = dense[-1].data_ptr()
+                kept.append(dense("a gradient", g))  # lives until the kernel has read it
+                upstream[k] = kept[-1].data_ptr()
         d_x = torch.empty_like(x) if needs[0] else None
         d_h_0 = d_c_0 = None
         if needs[1] or needs[2]:
@@ -215,6 +231,14 @@ class _Direct(torch.autograd.Function):
             ),
         )
         return None, None, d_x, d_h_0, d_c_0, *d_weights
+
+
+_KEPT = ("the input", "the output", "the gates", "c", "h_0", "c_0")
+
+
+def _is_subclass(g: Tensor | None) -> bool:
+    """Whether a gradient may want to see operations."""
+    return g is not None and g.__class__ is not Tensor
 
 
 _apply = apply_of(_Direct)  # `watched` has asked for transforms
@@ -247,7 +271,9 @@ def _restored(layer: Layer, tensors: Sequence[Tensor | None]) -> list[Tensor | N
                 f"a tensor kept for the backward pass came back as {t.dtype} {list(t.shape)} on "
                 f"{t.device}, expected {layer.dtype} {list(shape)} on the CPU."
             )
-    return [cpu.dense(t) for t in tensors]
+    names = (*_KEPT, *(name for name, _, _, _ in layer.held))
+    pairs = zip(names, tensors, strict=True)
+    return [None if t is None else dense(name, t) for name, t in pairs]
 
 
 def _differentiable(

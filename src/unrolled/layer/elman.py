@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
+from unrolled.engines.memory import check_together
+from unrolled.engines.watching import parameters_of, recorded, transformed
 from unrolled.errors import InvalidStateError, InvalidTypeError
 from unrolled.errors.expected import at_least, check_argument, one_of
 from unrolled.layer.layout import enter
@@ -105,6 +107,8 @@ class Elman(nn.Module):
         if isinstance(input, PackedSequence):
             raise InvalidTypeError("Elman got a PackedSequence, expected a padded tensor.")
         layout, x, _ = enter(input, self.input_size, self.batch_first, self.weight_ih_l0.dtype)
+        if not recorded() and not transformed((x,)):
+            check_together(x, parameters_of(self))
         h = x.new_zeros(x.size(1), self.hidden_size)
         if hx is not None:
             expected = (1, *h.shape) if layout.batched else (1, self.hidden_size)

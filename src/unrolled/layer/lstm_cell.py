@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from unrolled import equations
+from unrolled.engines.memory import check_together
+from unrolled.engines.watching import parameters_of, recorded, transformed
 from unrolled.equations import Cell
 from unrolled.errors import InvalidStateError, InvalidValueError
 from unrolled.layer import direct, initialisation
@@ -104,6 +106,8 @@ class LSTMCell(Planned):
                 f"the input's last dimension is {input.size(-1)}, "
                 f"expected input_size={self.input_size}."
             )
+        if not recorded() and not transformed((input,)):
+            check_together(input, parameters_of(self))
         expected = (*input.shape[:-1], self.hidden_size)
         if hx is None:
             zero = input.new_zeros(expected)

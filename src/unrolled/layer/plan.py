@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unrolled.engines import Request, cpu
 from unrolled.engines.calls import Calls
+from unrolled.engines.memory import holds_all
 from unrolled.engines.watching import parameters_of
 from unrolled.equations import Cell
 from unrolled.layer.settings import WEIGHTS, weight_shapes
@@ -157,6 +158,8 @@ def _plain_weights(module: Planned, ending: str, width: int) -> dict[str, Tensor
             return None
         request = Request(module.cell, (), weight.dtype, weight.device.type)
         if weight.shape != shape or not weight.is_contiguous() or cpu.supports(request):
+            return None
+        if not holds_all(weight) or not weight.data_ptr():
             return None
         if weight.is_neg() or weight.dtype != found[WEIGHTS[0] + ending].dtype:  # type: ignore[union-attr]
             return None

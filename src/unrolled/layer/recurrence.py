@@ -29,11 +29,13 @@ from unrolled.engines import (
 )
 from unrolled.engines import reference as _reference
 from unrolled.engines.masks import NO_MASKS, StateMasks, blank
+from unrolled.engines.memory import check, reason
 from unrolled.engines.watching import (
     apply_of,
     autocast_dtype,
     batched,
     recorded,
+    sees_operations,
     traced,
     transformed,
 )
@@ -53,6 +55,7 @@ def choice_for(
         return choose(engine, request_for(cell, inputs, masks, trace))
     names = () if masks is NO_MASKS else masks.names()
     x = inputs.x
+    foreign = _foreign(inputs, masks)
     asked = (
         cell,
         names,
@@ -60,6 +63,7 @@ def choice_for(
         x.device.type,
         inputs.w_hr is not None,
         trace,
+        foreign,
     )
     known = _choices.get((engine, asked))
     if known is None:
@@ -81,7 +85,16 @@ def request_for(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool = Fal
         projected=inputs.w_hr is not None,
         trace=trace,
         compiled=recorded() and _will_be_trained(inputs),
+        foreign=None if recorded() else _foreign(inputs, masks),
     )
+
+
+def _foreign(inputs: Inputs, masks: StateMasks) -> str | None:
+    """Why one of the tensors cannot be read by its address, whatever becomes of its values."""
+    for name, t in zip((*Inputs._fields, *masks.fields), (*inputs, *masks.tensors()), strict=True):
+        if t is not None and sees_operations(t):
+            return reason(name, t)
+    return None
 
 
 def recurrence(
@@ -119,10 +132,14 @@ def recurrence(
         masks = masks.to(low)
         with torch.autocast(inputs.x.device.type, enabled=False):
             return recurrence(cell, inputs, masks, engine=engine, trace=trace)
+    eager = not recorded() and not transformed(inputs)
+    if eager:
+        for name, t in zip(Inputs._fields, inputs, strict=True):
+            if t is not None:
+                check(name, t)
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
     if masks.live is None:
         return _run(cell, inputs, masks, chosen, trace)
-    eager = not recorded() and not transformed(inputs)
     inside = masks.inside
     if trace or not eager or not engine_named(chosen).skips:
         masks = replace(masks, inside=None)
@@ -194,7 +211,7 @@ class _Recurrence(torch.autograd.Function):
         inputs = Inputs(*kept[:_INPUTS])
         masks = StateMasks(*(*kept[_INPUTS : _INPUTS + _MASKS], ctx.to_start, inside))
         needs = tuple(ctx.needs_input_grad[4:])
-        if torch.is_grad_enabled() or batched(d):
+        if torch.is_grad_enabled() or batched(d) or _seen(d):
             with torch.enable_grad():
                 grads = differentiable_backward(ctx.cell, inputs, masks, Gradients(*d), needs)
         else:
@@ -203,6 +220,11 @@ class _Recurrence(torch.autograd.Function):
             grads = engine_named(ctx.engine).backward(back)
         grads = [g if need else None for g, need in zip(grads, needs, strict=True)]
         return (None, None, None, None, *grads)
+
+
+def _seen(d: tuple[Tensor | None, ...]) -> bool:
+    """Whether a gradient wants to see operations: then they are the reference's."""
+    return any(g is not None and sees_operations(g) for g in d)
 
 
 _apply = apply_of(_Recurrence)  # `_run` has asked for transforms

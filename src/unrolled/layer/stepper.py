@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unrolled.engines import Inputs, choose, cpu, engine_named
 from unrolled.engines.masks import NO_MASKS, StateMasks
+from unrolled.engines.memory import dense
 from unrolled.equations import Cell
 from unrolled.errors import InvalidValueError
 from unrolled.layer.recurrence import request_for
@@ -99,6 +100,8 @@ class Stepper:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step on ``x``, [B, I] or whatever broadcasts to it; gives ``y``."""
+        if x.__class__ is not Tensor:
+            x = dense("the input", x)
         self.x.copy_(x)
         self.step()
         return self.y

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from unrolled.engines.calls import Batch
 from unrolled.engines.masks import row_masks
+from unrolled.engines.memory import check, dense
+from unrolled.engines.watching import is_zero, sees_operations
 from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer.elman import Elman
 from unrolled.steps.losses import Loss
@@ -70,6 +72,9 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
         block = Batches(*given)
     else:
         block = given
+    for name, t in zip(Batches._fields, block, strict=True):
+        if isinstance(t, Tensor):
+            check(name, t)
     weight = network.recurrent.weight_ih_l0
     x, width = block.x, network.recurrent.input_size
     if x.dim() != 4 or x.shape[3] != width:
@@ -152,8 +157,8 @@ def places(batches: Batches, carried: bool) -> Places:
         """Where each batch of a tensor lies; 0 for None."""
         if t is None or not count:
             return 0
-        if not t[0].is_contiguous() or t.is_neg():
-            t = t.resolve_neg().contiguous()
+        if sees_operations(t) or not t[0].is_contiguous() or t.is_neg() or is_zero(t):
+            t = dense("a batch", t)
         kept.append(t)
         return t.data_ptr() + numbers * (t.stride(0) * t.element_size())
 

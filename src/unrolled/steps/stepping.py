@@ -16,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.engines import Declined
+from unrolled.engines.memory import check
+from unrolled.engines.watching import is_zero, sees_operations
 from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer.elman import Elman
+from unrolled.steps import updates
 from unrolled.steps.batches import Batches, as_batches, each_ahead, places
 from unrolled.steps.losses import Loss, as_loss
 from unrolled.steps.network import Network
@@ -112,6 +115,10 @@ def _check_state(state: State, network: Network) -> None:
                 f"state is {given}, expected {'h' if elman else '(h, c)'}, {weight.dtype} "
                 f"[{layers}, B, {recurrent.hidden_size}]."
             )
+        if sees_operations(t) or is_zero(t):
+            what = "autograd's zero" if is_zero(t) else f"a {type(t).__name__}"
+            raise InvalidValueError(f"state is {what}: expected a tensor that is written to.")
+        check("state", t)
         if not t.is_contiguous() or t.requires_grad:
             raise InvalidValueError(
                 "state must be contiguous and without a gradient: it is written to."
@@ -213,6 +220,7 @@ def steps_until(
         raise InvalidValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
     if not (0 <= clip < math.inf):
         raise InvalidValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
+    updates.check_state(optimizer)
     reason = supports(network, optimizer, loss)
     if engine == "native" and reason is not None:
         raise Declined(f"engine='native' declined: {reason}; engine='auto' takes autograd.")

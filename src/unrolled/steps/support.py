@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn, optim, strided
 
 from unrolled.engines import Request, cpu
+from unrolled.engines.memory import check
 from unrolled.engines.watching import hooked, tensor_hooked
 from unrolled.equations import Cell
 from unrolled.layer.elman import Elman
@@ -62,6 +63,7 @@ def _why_not_parameters(network: Network) -> str | None:
         plain = type(p) is nn.Parameter and p.layout is strided and p.is_contiguous()
         if not plain or p.is_neg() or p.dtype != kind or p.device.type != "cpu":
             return f"{name} is no dense parameter of {kind} on the CPU"
+        check(name, p)
         if p.data_ptr() in seen:
             return f"{name} shares its memory with {seen[p.data_ptr()]}"
         seen[p.data_ptr()] = name

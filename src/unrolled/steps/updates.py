@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from unrolled.engines.calls import Rule
-from unrolled.engines.watching import optimizer_hooked
+from unrolled.engines.memory import check
+from unrolled.engines.watching import is_zero, optimizer_hooked, sees_operations
+from unrolled.errors import InvalidStateError
 
 __all__ = ["State", "reason", "rule_of", "settings", "state_of"]
 
@@ -67,7 +69,27 @@ def reason(optimizer: torch.optim.Optimizer, learned: Sequence[Tensor]) -> str |
             wanted = (torch.float32, torch.Size()) if name == "step" else (p.dtype, p.shape)
             if not fits or (t.dtype, t.shape) != wanted:
                 return f"the optimizer's {name} is not the dense {wanted[0]} that torch makes"
+            if is_zero(t):
+                return f"the optimizer's {name} has no memory to write to"
     return None
+
+
+def check_state(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimiser's state that has no memory where its parameter has some.
+
+    Raises
+    ------
+    InvalidStateError
+    """
+    for p, state in optimizer.state.items():
+        for name, t in state.items():
+            if isinstance(t, Tensor) and not sees_operations(p):
+                if sees_operations(t):
+                    raise InvalidStateError(
+                        f"the optimizer's {name} is a {type(t).__name__} and its parameter is not: "
+                        "expected a tensor like it."
+                    )
+                check(f"the optimizer's {name}", t)
 
 
 def settings(optimizer: torch.optim.Optimizer) -> list[tuple[Rule, list[bool]]]:
