@@ -172,7 +172,11 @@ def step_backward(
     d_p : Tensor, [P, ..., H], or None
         Not yet summed over the batch.
     """
-    p_ = _rows(cell, p)
+    # Of complex numbers a gradient goes back through a derivative's conjugate, as torch has it; of
+    # real ones that is the derivative itself.
+    s, c_in = Gates(*(t.conj() for t in s)), c_in.conj()
+    update = None if update is None else update.conj()
+    p_ = {gate: row.conj() for gate, row in _rows(cell, p).items()}
     g_up = s.g if update is None else s.g * update
     # E6: h = o⊙φ(c)
     if cell.output == "tanh":
@@ -237,7 +241,7 @@ def after_backward(
     d: Tensor, keep: Tensor | None, live: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """E8 back: (d_new, d_in); d_in is None where nothing of the old state came through."""
-    d_new = d if keep is None else d * keep
+    d_new = d if keep is None else d * keep.conj()
     if live is not None:
         d_new = torch.where(live, d_new, torch.zeros_like(d_new))
     return d_new, (None if keep is None and live is None else d - d_new)

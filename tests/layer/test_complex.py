@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from cases import CELLS, MASKS, make_inputs, make_masks, name_of
 from processes import one_sentence
 from unrolled import LSTM, Cell, Declined
-from unrolled.engines import Gradients, Inputs, reference
+from unrolled.engines import Backward, Gradients, Inputs, reference
 from unrolled.engines.masks import StateMasks
 from unrolled.layer.recurrence import recurrence
 
@@ -189,15 +189,10 @@ def test_the_backward_pass_by_hand_is_autograds(generator: torch.Generator) -> N
     d_y = complex_normal(generator, T, B, H)
     there = [t for t in leaves if t is not None]
     right = torch.autograd.grad(out.y, there, d_y)
-    gradients = reference.backward(
-        cell,
-        inputs,
-        masks,
-        type(out)(*(t.detach() for t in out if t is not None)),
-        None,
-        Gradients(d_y, None, None, None, None),
-        tuple(t is not None for t in leaves),
-    )
+    kept = type(out)(*(t.detach() for t in out if t is not None))
+    upstream = Gradients(d_y, None, None, None, None)
+    needs = tuple(t is not None for t in leaves)
+    gradients = reference.backward(Backward(cell, inputs, masks, kept, None, upstream, needs))
     found = [g for g, t in zip(gradients, leaves, strict=True) if t is not None]
     for mine, exact in zip(found, right, strict=True):
         torch.testing.assert_close(mine, exact)

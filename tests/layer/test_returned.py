@@ -81,6 +81,7 @@ PLAIN: dict[str, tuple[dict[str, Any], torch.dtype, bool]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("kind", PLAIN)
 def test_where_torch_allows_it_so_do_we_with_its_gradient(kind: str, change: str) -> None:

@@ -123,13 +123,13 @@ def backward(back: Backward) -> list[Tensor | None]:
         d_c_new, d_c_held = equations.after_backward(d_c, m.keep_c, m.live)  # E8
         if w_hr is not None:
             phi = torch.tanh(c_new) if cell.output == "tanh" else c_new
-            d_rs.append(d_h_new.T @ (o * phi))
-            d_h_new = d_h_new @ w_hr
+            d_rs.append(d_h_new.T @ (o * phi).conj())
+            d_h_new = d_h_new @ w_hr.conj()
         d_gates = _gate_gradients(d.gates, t, m.live, i)
         d_s = Gates(*d_gates, d_c_new, d_h_new)
         d_a, d_c_in, d_p = equations.step_backward(cell, s, d_s, c_in, p, m.update)
-        d_rec = d_a @ w_hh
-        d_rec = d_rec if m.recur is None else d_rec * m.recur  # E7
+        d_rec = d_a @ w_hh.conj()
+        d_rec = d_rec if m.recur is None else d_rec * m.recur.conj()  # E7
         d_h_in = d_rec if d_h_in is None else d_h_in + d_rec
         d_c_in = d_c_in if d_c_held is None else d_c_held + d_c_in
         d_h, d_h_start = equations.before_backward(d_h_in, m.carry)  # E7
@@ -145,11 +145,11 @@ def backward(back: Backward) -> list[Tensor | None]:
     flat = d_a.flatten(0, 1)
     d_b = flat.sum(0)
     return [
-        d_a @ w_ih if needs[0] else None,
+        d_a @ w_ih.conj() if needs[0] else None,
         _sum(d_h, d_h_0),
         _sum(d_c, d_c_0),
-        flat.T @ blank(x, masks.live).flatten(0, 1) if needs[3] else None,
-        flat.T @ torch.stack(h_recs[::-1]).flatten(0, 1) if needs[4] else None,
+        flat.T @ blank(x, masks.live).flatten(0, 1).conj() if needs[3] else None,
+        flat.T @ torch.stack(h_recs[::-1]).flatten(0, 1).conj() if needs[4] else None,
         d_b if needs[5] else None,
         d_b.clone() if needs[6] else None,
         torch.stack(d_ps).sum(0) if needs[7] else None,

@@ -123,7 +123,7 @@ class Elman(nn.Module):
             if self._change is not None:
                 h = self._change(h)
             ys.append(h)
-        return layout.outward(torch.stack(ys)), layout.state(h[None])
+        return layout.outward(torch.stack(ys)), layout.state(torch.stack((h,)))
 
     def extra_repr(self) -> str:
         """The sizes and the activation."""

@@ -50,7 +50,9 @@ class Layout:
         order = self.packed.sorted_indices
         if order is not None:
             y, lengths = y.index_select(1, order), lengths.index_select(0, order)
-        data = pack_padded_sequence(y, lengths.cpu()).data
+        # Packed by torch, which cannot go back through that with complex numbers.
+        inside = until(lengths, y.size(0))
+        data = y[inside] if y.is_complex() else pack_padded_sequence(y, lengths.cpu()).data
         return PackedSequence(data, self.packed.batch_sizes, order, self.packed.unsorted_indices)
 
     def state(self, s: Tensor) -> Tensor:

@@ -355,7 +355,11 @@ device, dtype
                 x = self.noise.between(x, self.dropout, self.training, generator)
         # In a trace h holds in the padding, which the output does not show.
         y = blank(x, known.inside) if trace else x
-        return y, (_stacked([e.h_n for e in ends]), _stacked([e.c_n for e in ends])), seen
+        # Stacked, one layer too: what is returned is the caller's, to be changed in place.
+        h_n, c_n = (
+            torch.stack(states) for states in ([e.h_n for e in ends], [e.c_n for e in ends])
+        )
+        return y, (h_n, c_n), seen
 
     def extra_repr(self) -> str:
         """The arguments that are not at their defaults, as in `torch.nn.LSTM`."""
@@ -378,10 +382,6 @@ device, dtype
             if getattr(self, name) != default
         ]
         return ", ".join([*words, *self.noise.described()])
-
-
-def _stacked(states: list[Tensor]) -> Tensor:
-    return states[0][None] if len(states) == 1 else torch.stack(states)
 
 
 def _gates(out: Forward, seen: Callable[[Tensor], Tensor]) -> Gates:

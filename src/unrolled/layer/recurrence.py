@@ -201,7 +201,9 @@ class _Recurrence(torch.autograd.Function):
         out, saved = engine_named(engine).forward(cell, inputs, masks, save=True, trace=trace)
         ctx.cell, ctx.engine, ctx.to_start = cell, engine, masks.to_start
         ctx.saved = saved
-        ctx.save_for_backward(*tensors, *masks.tensors(), *out, masks.inside)
+        # An engine that keeps a record of its own reads no output: it stays the caller's to change.
+        kept = out if saved is None else [None] * len(out)
+        ctx.save_for_backward(*tensors, *masks.tensors(), *kept, masks.inside)
         ctx.set_materialize_grads(False)
         return tuple(out)
 
