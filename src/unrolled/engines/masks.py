@@ -168,13 +168,12 @@ def _kept(
     rounded = keep if keep >= 0.5 else 1 - keep  # so that the bounds fit into 16 bits
     whole, rest = divmod(round(rounded * 2**32), 2**16)
     count = math.prod(shape)
-    drawn = torch.empty((count + 3) // 4, dtype=torch.int64)
+    drawn = torch.empty((count + 3) // 4, dtype=torch.int64, device="cpu")
     drawn.random_(-(2**63), None, generator=generator)
-    bound = torch.empty((*shape[:-1], 1), dtype=torch.int32)
+    bound = torch.empty((*shape[:-1], 1), dtype=torch.int32, device="cpu")
     bound = (bound.random_(0, 2**16, generator=generator) < rest).to(torch.int16)
     bound += whole - 2**15 - 1
     compare = torch.le if keep >= 0.5 else torch.gt
     # Written as numbers at once; by way of booleans it takes twice as long as to draw.
-    return compare(
-        drawn.view(torch.int16)[:count].view(shape), bound, out=torch.empty(shape, dtype=dtype)
-    )
+    into = torch.empty(shape, dtype=dtype, device="cpu")
+    return compare(drawn.view(torch.int16)[:count].view(shape), bound, out=into)

@@ -9,6 +9,7 @@ the answer is the one with which the reference runs, in plain torch, which is al
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "mark_stepped",
     "optimizer_hooked",
     "parameters_of",
+    "process_reason",
     "recorded",
     "sees_operations",
     "short_way_open",
@@ -214,6 +216,36 @@ def tensor_hooked(parameter: Tensor) -> bool:
 def optimizer_hooked(optimizer: torch.optim.Optimizer) -> bool:
     """Whether somebody is called when an optimiser takes a step."""
     return _any(optimizer, _OPTIMIZER_HOOKS)
+
+
+def process_reason() -> str | None:
+    """What holds for the whole process and would change a training step, or None."""
+    if not torch.is_grad_enabled():
+        return "gradients are switched off (no_grad or inference_mode)"
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast is on"
+    if any(_any(module, names) for module, names in _GLOBAL_HOOKS.items()):
+        return "there are hooks on every module or every optimizer"
+    # A default device is a function mode too, and changes no operation on tensors that are there.
+    functions = 0 if _functions is None else _functions()
+    if functions > (torch.get_default_device().type != "cpu") or recorded():
+        return "a mode sees operations"
+    return None
+
+
+# By the modules that hold them, found by the classes that are public.
+_GLOBAL_HOOKS = {
+    sys.modules[nn.Module.__module__]: (
+        "_global_forward_hooks",
+        "_global_forward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_backward_pre_hooks",
+    ),
+    sys.modules[torch.optim.Optimizer.__module__]: (
+        "_global_optimizer_pre_hooks",
+        "_global_optimizer_post_hooks",
+    ),
+}
 
 
 def _any(owner: object, names: Sequence[str]) -> bool:

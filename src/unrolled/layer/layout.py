@@ -179,7 +179,7 @@ def _shape(t: Tensor) -> list[int]:
 
 
 def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> Tensor:
-    at = torch.as_tensor(given)
+    at = given if isinstance(given, Tensor) else torch.as_tensor(given, device="cpu")
     if not at.numel() and not isinstance(given, Tensor):
         at = at.long()  # an empty list says nothing of its type
     if at.dtype == torch.bool or at.is_floating_point() or at.is_complex():
@@ -202,7 +202,8 @@ def _lengths(given: Tensor | Sequence[int] | int, layout: Layout, x: Tensor) -> 
 def _flags(name: str, given: Tensor | None, layout: Layout, x: Tensor) -> Tensor | None:
     if given is None:
         return None
-    given = torch.as_tensor(given)
+    if not isinstance(given, Tensor):
+        given = torch.as_tensor(given, device="cpu")
     if layout.packed is not None:
         raise InvalidValueError(
             f"{name}= needs a padded input: use lengths= in place of PackedSequence."

@@ -151,7 +151,7 @@ def places(batches: Batches, carried: bool) -> Places:
     count, steps, rows, _ = batches.x.shape
     masks = row_masks(batches.inside(), batches.mask, batches.resets)
     kept: list[Tensor] = []
-    numbers = torch.arange(count)
+    numbers = torch.arange(count, device="cpu")
 
     def each(t: Tensor | None) -> Tensor | int:
         """Where each batch of a tensor lies; 0 for None."""
@@ -172,7 +172,7 @@ def places(batches: Batches, carried: bool) -> Places:
         inside=each(masks.inside),
         fresh=int(not carried),
     )
-    table = torch.empty(count, len(columns), dtype=torch.int64)
+    table = torch.empty(count, len(columns), dtype=torch.int64, device="cpu")
     for k, column in enumerate(columns):
         table[:, k] = column
     return Places(table, steps, rows, kept)

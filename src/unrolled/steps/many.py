@@ -146,7 +146,9 @@ def _train(number: int, job: Job, engine: str, halt: threading.Event) -> Trained
             halt.is_set, network, optimizer, loss, batches, clip, state, engine, threads=1
         )
     except TrainingError as error:
-        return Trained(torch.empty(0) if error.losses is None else error.losses, error)
+        return Trained(
+            torch.empty(0, device="cpu") if error.losses is None else error.losses, error
+        )
     except (ValueError, TypeError, RuntimeError) as error:
         error.add_note(f"job {number}")
         raise

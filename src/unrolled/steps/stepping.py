@@ -269,7 +269,7 @@ def _each(
             block = as_batches(given, network, loss)
             _check_rows(state, block.x.shape[2])
             count = len(block.x)
-            losses.append(torch.empty(count, dtype=block.x.dtype))
+            losses.append(torch.empty(count, dtype=block.x.dtype, device="cpu"))
             if isinstance(run, Program):
                 some = run.run(places(block, state is not None), losses[-1], 0, count, halt)
             else:
@@ -281,4 +281,4 @@ def _each(
                 error = run.error(made + 1)
                 error.losses = torch.cat(losses)[:made]
                 raise error
-    return torch.cat(losses)[:made] if losses else torch.empty(0)
+    return torch.cat(losses)[:made] if losses else torch.empty(0, device="cpu")

@@ -6,7 +6,7 @@ from torch import Tensor, nn, optim, strided
 
 from unrolled.engines import Request, cpu
 from unrolled.engines.memory import check
-from unrolled.engines.watching import hooked, tensor_hooked
+from unrolled.engines.watching import hooked, process_reason, tensor_hooked
 from unrolled.equations import Cell
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
@@ -20,6 +20,9 @@ __all__ = ["supports"]
 
 def supports(network: Network, optimizer: optim.Optimizer, loss: object) -> str | None:
     """Why the native engine cannot make these training steps; None where it can."""
+    around = process_reason()
+    if around is not None:
+        return around
     found = as_loss(loss)
     if isinstance(found, str):
         return found

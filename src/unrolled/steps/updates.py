@@ -143,7 +143,7 @@ def state_of(optimizer: torch.optim.Optimizer, p: Tensor) -> State:
         fresh = state.get("momentum_buffer") is None
         return State(held("momentum_buffer"), None, None, None, fresh)
     if "step" not in state:
-        state["step"] = torch.zeros((), dtype=torch.float32)
+        state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
     step = state["step"]
     if isinstance(optimizer, torch.optim.Adagrad):
         return State(held("sum"), None, None, step, False)

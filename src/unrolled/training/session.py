@@ -32,7 +32,7 @@ class Randomness:
     """
 
     def __init__(self, seed: int) -> None:
-        self.state = torch.Generator().manual_seed(seed).get_state()
+        self.state = torch.Generator("cpu").manual_seed(seed).get_state()
 
     def __enter__(self) -> None:
         self._callers = torch.get_rng_state()
@@ -65,7 +65,7 @@ class Session:
         self.state: Any = None
         self.batch: tuple[Tensor, ...] = ()
         self.randomness = Randomness(recipe.seed)
-        self.generator = torch.Generator().manual_seed(recipe.seed ^ _BATCHES)
+        self.generator = torch.Generator("cpu").manual_seed(recipe.seed ^ _BATCHES)
         with self.randomness:
             self.model = recipe.model()
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -146,7 +146,7 @@ class Session:
             self._places = places(self._checked(self._native), carried=False)
         first = self._window
         most = min(most, self._batches - first, self._program.at_once(self._places))
-        losses = torch.empty(most, dtype=self._program.dtype)
+        losses = torch.empty(most, dtype=self._program.dtype, device="cpu")
         made = self._program.run(self._places, losses, first, first + most)
         self.step += made
         self._window += made
