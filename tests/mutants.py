@@ -20,6 +20,41 @@ ROOT = Path(__file__).parent.parent
 # what is broken, file, code, broken code, tests
 MUTANTS = [
     (
+        "a storage that was cut is read beyond its end",
+        "engines/memory.py",
+        "t.untyped_storage().nbytes() >= (last + 1) * t.element_size()",
+        "last >= 0",
+        ["test_memory_gate.py"],
+    ),
+    (
+        "complex numbers: W_hh is not conjugated on the way back",
+        "engines/reference.py",
+        "d_rec = d_a @ w_hh.conj()",
+        "d_rec = d_a @ w_hh",
+        ["test_complex.py"],
+    ),
+    (
+        "the final state of one layer is a view, which may not be changed in place",
+        "layer/lstm.py",
+        "h_n = torch.stack([end.h_n for end in ends])",
+        "h_n = ends[0].h_n[None]",
+        ["test_returned.py"],
+    ),
+    (
+        "whole steps: hooks on every module are not asked about",
+        "engines/watching.py",
+        "if any(_any(module, names) for module, names in _GLOBAL_HOOKS.items()):",
+        "if False:",
+        ["test_process_defaults.py"],
+    ),
+    (
+        "a mask that masks nothing goes another way",
+        "layer/layout.py",
+        "return bool(flags.all()) if value else not bool(flags.any())",
+        "return False",
+        ["test_bad_calls.py"],
+    ),
+    (
         "whole steps: each begins at zero",
         "steps/batches.py",
         "int(not carried)",
@@ -85,7 +120,7 @@ MUTANTS = [
     (
         "W_ih's gradient from the last step alone, as in document 002",
         "engines/reference.py",
-        "flat.T @ blank(x, masks.live).flatten(0, 1) if needs[3]",
+        "flat.T @ blank(x, masks.live).flatten(0, 1).conj() if needs[3]",
         "d_a[-1].T @ x[-1] if needs[3]",
         ["test_engines.py"],
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -131,32 +130,3 @@ def test_a_mask_that_does_nothing_changes_no_bit(
         found.append([y, h, c, *torch.autograd.grad(loss, [x, *lstm.parameters()])])
     for plain, masked in zip(*found, strict=True):
         assert torch.equal(plain, masked)
-
-
-# --- what other libraries ask of a layer ---
-
-
-def test_quantize_dynamic_says_that_it_has_left_the_layer_alone() -> None:
-    """`quantize_dynamic` finds modules by their very class, so only a warning could tell."""
-    model = nn.Sequential(LSTM(2, 4))
-    with pytest.warns(DeprecationWarning, match="quantiz"):
-        changed = torch.ao.quantization.quantize_dynamic(model, {LSTM}, dtype=torch.qint8)
-    y, _ = changed(X[0])
-    torch.testing.assert_close(y, model(X[0])[0])
-
-
-def test_script_says_in_one_sentence_that_it_cannot() -> None:
-    with (
-        pytest.warns(DeprecationWarning, match="script"),
-        pytest.raises((RuntimeError, TypeError)) as caught,
-    ):
-        torch.jit.script(LSTM(2, 4))
-    said = one_sentence(caught.value)
-    assert "torch.jit.trace" in said or "torch.export" in said
-
-
-@pytest.mark.skipif(importlib.util.find_spec("opacus") is None, reason="opacus is not installed")
-def test_opacus_has_a_sampler_for_the_layer() -> None:
-    from opacus import GradSampleModule
-
-    assert LSTM in GradSampleModule.GRAD_SAMPLERS

@@ -9,10 +9,9 @@ from typing import NoReturn
 
 from unrolled.errors import UnrolledError
 
-__all__ = ["MOST_THREADS", "RUNS", "Parser", "Refusal", "need"]
+__all__ = ["RUNS", "Parser", "Refusal", "need"]
 
 RUNS = Path("runs")
-MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
 
 
 class Refusal(UnrolledError):

@@ -8,9 +8,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.cli.refusals import MOST_THREADS, RUNS, Refusal, need
+from unrolled.cli.refusals import RUNS, Refusal, need
 from unrolled.cli.show import show
 from unrolled.errors.expected import Expected, between, check_flag
+from unrolled.steps.stepping import MOST_THREADS
 
 if TYPE_CHECKING:
     from unrolled.recipes import RecipeFile

@@ -34,6 +34,7 @@ __all__ = [
     "probability",
     "share",
     "some",
+    "whole",
 ]
 
 
@@ -107,6 +108,16 @@ def at_least(least: float) -> Expected:
 def between(least: float, most: float) -> Expected:
     """A number from ``least`` to ``most``, both included."""
     return Expected(f"{least} to {most}", lambda value: least <= value <= most)
+
+
+def whole(least: int, most: int) -> Expected:
+    """A whole number from ``least`` to ``most``, both included, and no bool."""
+
+    def holds(value: Any) -> bool:
+        number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return number and least <= int(value) <= most
+
+    return Expected(f"a whole number from {least} to {most}", holds)
 
 
 def one_of(names: Collection[str], besides: str = "") -> Expected:

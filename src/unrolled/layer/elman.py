@@ -111,6 +111,8 @@ class Elman(nn.Module):
             check_together(x, parameters_of(self))
         h = x.new_zeros(x.size(1), self.hidden_size)
         if hx is not None:
+            if not isinstance(hx, Tensor):
+                raise InvalidTypeError(f"hx is a {type(hx).__name__}, expected the tensor h_0.")
             expected = (1, *h.shape) if layout.batched else (1, self.hidden_size)
             if tuple(hx.shape) != expected:
                 raise InvalidStateError(f"hx is {list(hx.shape)}, expected {list(expected)}.")

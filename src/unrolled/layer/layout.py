@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unrolled.engines.masks import until
-from unrolled.engines.watching import autocast_dtype, compiling
+from unrolled.engines.watching import autocast_dtype, compiling, values_hidden
 from unrolled.errors import InvalidStateError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Layout", "Rows", "enter", "enter_state", "rows"]
@@ -120,6 +120,8 @@ def enter_state(
         )
     state = []
     for name, s, size in zip(("h_0", "c_0"), hx, sizes, strict=True):
+        if not isinstance(s, Tensor):
+            raise InvalidTypeError(f"{name} is a {type(s).__name__}, expected a tensor.")
         expected = (count, batch, size) if layout.batched else (count, size)
         if tuple(s.shape) != expected:
             raise InvalidStateError(
@@ -166,12 +168,23 @@ def rows(
             "lengths= was given with a PackedSequence, which has its own lengths."
         )
     at = packed_lengths if lengths is None else _lengths(lengths, layout, x)
+    inside = None if at is None else until(at, x.size(0))
+    present = _flags("mask", mask, layout, x)
+    begins = _flags("resets", resets, layout, x)
+    # What changes nothing is left out, so that the call is the plain one, to the last bit.
     return Rows(
         lengths=at,
-        inside=None if at is None else until(at, x.size(0)),
-        present=_flags("mask", mask, layout, x),
-        resets=_flags("resets", resets, layout, x),
+        inside=None if _is_all(inside, True) else inside,
+        present=None if _is_all(present, True) else present,
+        resets=None if _is_all(begins, False) else begins,
     )
+
+
+def _is_all(flags: Tensor | None, value: bool) -> bool:
+    """Whether flags are known to have one value: on the CPU, where it costs little to look."""
+    if type(flags) is not Tensor or flags.device.type != "cpu" or values_hidden():
+        return False
+    return bool(flags.all()) if value else not bool(flags.any())
 
 
 def _shape(t: Tensor) -> list[int]:

@@ -356,9 +356,8 @@ device, dtype
         # In a trace h holds in the padding, which the output does not show.
         y = blank(x, known.inside) if trace else x
         # Stacked, one layer too: what is returned is the caller's, to be changed in place.
-        h_n, c_n = (
-            torch.stack(states) for states in ([e.h_n for e in ends], [e.c_n for e in ends])
-        )
+        h_n = torch.stack([end.h_n for end in ends])
+        c_n = torch.stack([end.c_n for end in ends])
         return y, (h_n, c_n), seen
 
     def extra_repr(self) -> str:

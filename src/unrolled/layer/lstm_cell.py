@@ -10,9 +10,9 @@ from torch.nn.functional import linear
 
 from unrolled import equations
 from unrolled.engines.memory import check_together
-from unrolled.engines.watching import parameters_of, recorded, transformed
+from unrolled.engines.watching import autocast_dtype, parameters_of, recorded, transformed
 from unrolled.equations import Cell
-from unrolled.errors import InvalidStateError, InvalidValueError
+from unrolled.errors import InvalidStateError, InvalidTypeError, InvalidValueError
 from unrolled.layer import direct, initialisation
 from unrolled.layer.layout import State
 from unrolled.layer.plan import Planned
@@ -93,6 +93,8 @@ class LSTMCell(Planned):
         ValueError, RuntimeError
             For shapes that do not fit, in one sentence.
         """
+        if not isinstance(input, Tensor):
+            raise InvalidTypeError(f"the input is a {type(input).__name__}, expected a tensor.")
         if input.dim() == 2:
             short = direct.run(self, input.unsqueeze(0), hx)
             if short is not None:
@@ -108,11 +110,27 @@ class LSTMCell(Planned):
             )
         if not recorded() and not transformed((input,)):
             check_together(input, parameters_of(self))
+        if input.dtype != self.weight_ih.dtype and autocast_dtype(input) is None:
+            raise InvalidValueError(
+                f"the input is {input.dtype} and the weights are {self.weight_ih.dtype}: "
+                f"use input.to({self.weight_ih.dtype})."
+            )
         expected = (*input.shape[:-1], self.hidden_size)
         if hx is None:
             zero = input.new_zeros(expected)
             hx = (zero, zero)
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            count = f" of {len(hx)}" if isinstance(hx, (tuple, list)) else ""
+            raise InvalidTypeError(
+                f"hx is a {type(hx).__name__}{count}, expected a pair (h, c) of tensors."
+            )
         for name, value in zip(("h", "c"), hx, strict=True):
+            if not isinstance(value, Tensor):
+                raise InvalidTypeError(f"{name} is a {type(value).__name__}, expected a tensor.")
+            if value.dtype != input.dtype and autocast_dtype(input) is None:
+                raise InvalidStateError(
+                    f"{name} is {value.dtype}, expected {input.dtype} like the input."
+                )
             if tuple(value.shape) != expected:
                 raise InvalidStateError(
                     f"{name} is {list(value.shape)}, expected {list(expected)}."

@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from unrolled.errors import InvalidValueError
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import check_argument, whole
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 from unrolled.steps.program import State, TrainingError
-from unrolled.steps.stepping import steps_until
+from unrolled.steps.stepping import MOST_THREADS, steps_until
 
 __all__ = ["Job", "Trained", "train_many"]
 
@@ -90,9 +91,9 @@ def train_many(
     >>> [len(trained.losses) for trained in train_many(map(job, (0.1, 0.2)))]
     [100, 100]
     """
+    if threads is not None:
+        check_argument("threads", threads, whole(1, MOST_THREADS))
     count = _cores() if threads is None else threads
-    if count < 1:
-        raise InvalidValueError(f"threads={threads} makes no sense: expected 1 or more.")
     total = len(jobs) if isinstance(jobs, Sized) else None
     halt = threading.Event()
     found: dict[int, Trained] = {}
@@ -127,8 +128,10 @@ def _start(
     """Hand out jobs until ``most`` are; False where there are no more."""
     while len(running) < most:
         number, job = next(coming, (-1, None))
-        if job is None:
+        if number < 0:
             return False
+        if not isinstance(job, Job):
+            raise InvalidTypeError(f"job {number} is a {type(job).__name__}, expected a Job.")
         for what, one in (("network", job.network), ("optimizer", job.optimizer)):
             if one in seen:
                 raise InvalidValueError(

@@ -19,6 +19,7 @@ from unrolled.engines import Declined
 from unrolled.engines.memory import check
 from unrolled.engines.watching import is_zero, sees_operations
 from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import check_argument, whole
 from unrolled.layer.elman import Elman
 from unrolled.steps import updates
 from unrolled.steps.batches import Batches, as_batches, each_ahead, places
@@ -27,7 +28,9 @@ from unrolled.steps.network import Network
 from unrolled.steps.program import Program, State, TrainingError
 from unrolled.steps.support import supports
 
-__all__ = ["steps_until", "train_steps"]
+__all__ = ["MOST_THREADS", "steps_until", "train_steps"]
+
+MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
 
 
 class _Plain:
@@ -220,6 +223,17 @@ def steps_until(
         raise InvalidValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
     if not (0 <= clip < math.inf):
         raise InvalidValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
+    if not isinstance(network, Network):
+        raise InvalidTypeError(
+            f"network is a {type(network).__name__}, expected an unrolled.Network: "
+            "Network(LSTM(…), nn.Linear(…))."
+        )
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InvalidTypeError(
+            f"optimizer is a {type(optimizer).__name__}, expected one of torch.optim."
+        )
+    if threads is not None:
+        check_argument("threads", threads, whole(1, MOST_THREADS))
     updates.check_state(optimizer)
     reason = supports(network, optimizer, loss)
     if engine == "native" and reason is not None:
