@@ -225,7 +225,7 @@ MUTANTS = [
     (
         "the projection's gradient forgets the output gate",
         "engines/reference.py",
-        "d_rs.append(d_h_new.T @ (o * phi))",
+        "d_rs.append(d_h_new.T @ (o * phi).conj())",
         "d_rs.append(d_h_new.T @ phi)",
         ["test_engines.py", "test_lstm.py"],
     ),
