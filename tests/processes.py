@@ -42,14 +42,14 @@ def python(code: str, *, seconds: float = 60, cwd: Path | None = None) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def succeeds(file: str, table: str, name: str, seconds: float = 60) -> None:
+def succeeds(file: str, table: str, name: str, seconds: float = 20) -> None:
     """Fail unless the function ``name`` of the dictionary ``table`` in ``file`` returns."""
     ended = outcome(file, table, seconds)[name]
     assert ended.rc == 0, f"status {ended.rc}: {ended.err[-2000:]}"
 
 
 @functools.cache
-def outcome(file: str, table: str, seconds: float = 60) -> dict[str, Ended]:
+def outcome(file: str, table: str, seconds: float = 20) -> dict[str, Ended]:
     """How each function of the dictionary ``table`` in ``file`` ended, each in its own process."""
     done = subprocess.run(
         [sys.executable, __file__, file, table, str(seconds)],
@@ -95,6 +95,7 @@ def _serve(file: str, table: str, seconds: float) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    getattr(module, "warm", lambda: None)()  # what would be imported once for each case
     cases = getattr(module, table)
     print(json.dumps({name: _forked(case, seconds) for name, case in cases.items()}))
 
