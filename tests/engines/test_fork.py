@@ -1,0 +1,121 @@
+"""A child of a process whose threads have run goes forward, backward and trains; or is told so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from processes import one_sentence, python, succeeds
+from unrolled import LSTM, Job, LSTMCell, Network, train_many, train_steps
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin", reason="there is no fork here"
+)
+SECONDS = 15
+
+
+def _layer() -> tuple[LSTM, Tensor]:
+    torch.manual_seed(0)
+    return LSTM(64, 256), torch.randn(20, 32, 64)
+
+
+def _forward(**more: Any) -> Tensor:
+    lstm, x = _layer()
+    with torch.no_grad():
+        return lstm(x, **more)[0]
+
+
+def _backward(**more: Any) -> Tensor:
+    lstm, x = _layer()
+    lstm(x, **more)[0].sum().backward()
+    assert lstm.weight_hh_l0.grad is not None
+    return lstm.weight_hh_l0.grad
+
+
+def _cell() -> Tensor:
+    torch.manual_seed(0)
+    cell = LSTMCell(64, 256)
+    cell(torch.randn(32, 64))[0].sum().backward()
+    assert cell.weight_hh.grad is not None
+    return cell.weight_hh.grad
+
+
+def _job() -> Job:
+    torch.manual_seed(0)
+    network = Network(LSTM(2, 32), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    return Job(network, optimizer, "squared_error", (torch.ones(3, 9, 32, 2), torch.ones(3, 9, 32)))
+
+
+def _trained(**more: Any) -> Tensor:
+    return train_steps(*_job()[:4], **more)
+
+
+def _stepped() -> Tensor:
+    lstm, x = _layer()
+    return lstm.stepper(32)(x[0]).clone()
+
+
+WAYS: dict[str, Callable[[], Tensor]] = {
+    "forward": _forward,
+    "forward with lengths": lambda: _forward(lengths=[20] * 31 + [7]),
+    "forward and backward": _backward,
+    "backward with lengths": lambda: _backward(lengths=[20] * 31 + [7]),
+    "a cell": _cell,
+    "train_steps": _trained,
+    "train_steps, two threads": lambda: _trained(threads=2),
+    "train_steps, plain": lambda: _trained(engine="plain"),
+    "train_many": lambda: train_many([_job()], threads=2, progress=False)[0].losses,
+    "stepper": _stepped,
+}
+right: dict[str, Tensor] = {}
+
+
+def warm() -> None:
+    """Let the threads run that the cases' processes are then children of: torch's and ours."""
+    torch.set_num_threads(2)
+    right.update((name, way()) for name, way in WAYS.items())
+
+
+def _case(name: str) -> Callable[[], None]:
+    def case() -> None:
+        try:
+            found = WAYS[name]()
+        except (RuntimeError, ValueError) as error:
+            assert "fork" in one_sentence(error)
+            return
+        torch.testing.assert_close(found, right[name])
+
+    return case
+
+
+CASES = {name: _case(name) for name in WAYS}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_ends_in_the_child_with_the_same_result(way: str) -> None:
+    succeeds(__file__, "CASES", way, SECONDS)
+
+
+def test_the_first_import_in_a_child_of_threads_ends() -> None:
+    ended = python(
+        """
+import os, signal, sys
+import torch
+torch.set_num_threads(2)
+torch.nn.LSTM(64, 256)(torch.randn(20, 32, 64))[0].sum().backward()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)
+    import unrolled
+    os._exit(0)
+sys.exit(1 if os.waitpid(child, 0)[1] else 0)
+"""
+    )
+    assert ended.rc == 0, f"it hung or crashed: {ended.rc} {ended.err[-500:]}"
