@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Ended", "one_sentence", "outcome", "python", "succeeds"]
+__all__ = ["Ended", "environment", "one_sentence", "outcome", "python", "succeeds"]
 
 TESTS = Path(__file__).parent
 HUNG = -signal.SIGKILL
@@ -35,7 +35,7 @@ def python(code: str, *, seconds: float = 60, cwd: Path | None = None) -> Ended:
     command = [sys.executable, "-c", code]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, cwd=cwd, env=_environment()
+            command, capture_output=True, text=True, timeout=seconds, cwd=cwd, env=environment()
         )
     except subprocess.TimeoutExpired as late:
         return Ended(HUNG, _text(late.stdout), f"did not end within {seconds} s")
@@ -56,7 +56,7 @@ def outcome(file: str, table: str, seconds: float = 20) -> dict[str, Ended]:
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(),
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr
     ended: dict[str, list] = json.loads(done.stdout)
@@ -72,7 +72,7 @@ def one_sentence(error: BaseException | str) -> str:
     return text
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     paths = [str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
