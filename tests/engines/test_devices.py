@@ -74,7 +74,7 @@ def _chosen(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 def test_a_packed_sequence_of_a_vanilla_cell_asks_for_no_mask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """cuDNN takes a packed sequence as such: it must not become ``lengths`` before it is asked."""
+    """CuDNN takes a packed sequence as such: it must not become ``lengths`` before it is asked."""
     asked = _chosen(monkeypatch)
     lstm = LSTM(2, 3, engine="aten")
     packed = pack_padded_sequence(torch.randn(4, 2, 2), [4, 2])
@@ -95,6 +95,7 @@ def test_engine_for_says_that_a_packed_sequence_on_a_gpu_is_cudnns() -> None:
 
 
 def test_training_vanilla_under_compile_is_not_declined_by_torchs_engine() -> None:
-    assert engines.engine_named("aten").supports(
-        Request(Cell(), (), F32, "cuda", compiled=True)
-    ) is None
+    assert (
+        engines.engine_named("aten").supports(Request(Cell(), (), F32, "cuda", compiled=True))
+        is None
+    )

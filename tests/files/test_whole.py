@@ -79,7 +79,15 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "show": lambda out, run: ["show", str(run), "--plots", "--out", str(out)],
     "audit": lambda out, _: ["audit", str(LEARNERS), "--out", str(out)],
     "audit --template": lambda out, _: ["audit", "--template", str(out)],
-    "bench": lambda out, _: ["bench", "--only", "inference", "--seconds", "0.001", "--out", str(out)],
+    "bench": lambda out, _: [
+        "bench",
+        "--only",
+        "inference",
+        "--seconds",
+        "0.001",
+        "--out",
+        str(out),
+    ],
     "reproduce": lambda out, _: ["reproduce", "--out", str(out)],
 }
 
@@ -132,9 +140,7 @@ AT_ROOT = ("train", "explore", "audit", "audit --template", "bench", "reproduce"
 
 @pytest.mark.usefixtures("harmless")
 @pytest.mark.parametrize("command", AT_ROOT)
-def test_the_root_is_refused(
-    command: str, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_root_is_refused(command: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is written to it even where the refusal is missing: see `harmless`."""
     _refused(COMMANDS[command](Path("/"), run), capsys)
 

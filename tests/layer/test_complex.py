@@ -116,15 +116,11 @@ def test_each_option_has_the_exact_gradient(
     lstm = lstm_of(generator, **options).eval()
     x = complex_normal(generator, T, B, I).requires_grad_()
     for way in WAYS.values():
-        right_or_declined(
-            lstm, lambda way=way: squared(lstm(x, **way)[0]), [x, *lstm.parameters()]
-        )
+        right_or_declined(lstm, lambda way=way: squared(lstm(x, **way)[0]), [x, *lstm.parameters()])
 
 
 @pytest.mark.parametrize("cell", ["vanilla", "carousel", "peephole", "coupled", "linear"])
-def test_a_loss_on_the_trace_has_the_exact_gradient(
-    cell: str, generator: torch.Generator
-) -> None:
+def test_a_loss_on_the_trace_has_the_exact_gradient(cell: str, generator: torch.Generator) -> None:
     lstm = lstm_of(generator, cell=cell)
     x = complex_normal(generator, T, B, I).requires_grad_()
 

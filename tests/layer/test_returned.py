@@ -89,8 +89,10 @@ def test_where_torch_allows_it_so_do_we_with_its_gradient(kind: str, change: str
     theirs = nn.LSTM(I, H, dtype=dtype, **options)
     ours = LSTM(I, H, dtype=dtype, **options)
     ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(B, T, I, dtype=dtype) if "batch_first" in options else torch.randn(
-        T, B, I, dtype=dtype
+    x = (
+        torch.randn(B, T, I, dtype=dtype)
+        if "batch_first" in options
+        else torch.randn(T, B, I, dtype=dtype)
     )
 
     def call(module: nn.Module) -> Outputs:

@@ -85,7 +85,9 @@ def test_assigned_input_is_copied_in(lstm: LSTM) -> None:
 
 
 @pytest.mark.parametrize("name", ["h", "c", "x"])
-@pytest.mark.parametrize("wrong", [torch.zeros(7, 9, 11), "zero", None], ids=["shape", "word", "None"])
+@pytest.mark.parametrize(
+    "wrong", [torch.zeros(7, 9, 11), "zero", None], ids=["shape", "word", "None"]
+)
 def test_what_does_not_fit_is_not_assigned(name: str, wrong: object, lstm: LSTM) -> None:
     stepper = lstm.stepper()
     with pytest.raises((RuntimeError, ValueError, TypeError, AttributeError)) as caught:
