@@ -84,14 +84,15 @@ def test_assigned_input_is_copied_in(lstm: LSTM) -> None:
     torch.testing.assert_close(stepper.y.clone(), lstm(x[None])[0][0].detach())
 
 
+WRONG = {"shape": torch.zeros(7, 9, 11), "word": "zero", "None": None}
+
+
 @pytest.mark.parametrize("name", ["h", "c", "x"])
-@pytest.mark.parametrize(
-    "wrong", [torch.zeros(7, 9, 11), "zero", None], ids=["shape", "word", "None"]
-)
-def test_what_does_not_fit_is_not_assigned(name: str, wrong: object, lstm: LSTM) -> None:
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_does_not_fit_is_not_assigned(name: str, wrong: str, lstm: LSTM) -> None:
     stepper = lstm.stepper()
     with pytest.raises((RuntimeError, ValueError, TypeError, AttributeError)) as caught:
-        setattr(stepper, name, wrong)
+        setattr(stepper, name, WRONG[wrong])
     one_sentence(caught.value)
 
 
@@ -101,12 +102,12 @@ def test_weights_of_another_dtype_are_noticed_at_the_next_step(
     stepper, x = lstm.stepper(), normal(generator, 2, 1, 2)
     stepper(x[0])
     lstm.double()
+    said = ""
     try:
-        found = stepper(x[1]).clone()
+        assert stepper(x[1]).dtype == torch.float64
     except (RuntimeError, ValueError, TypeError) as error:
-        assert "float64" in one_sentence(error)
-        return
-    assert found.dtype == torch.float64
+        said = one_sentence(error)
+    assert not said or "float64" in said
 
 
 def test_weights_on_another_device_are_noticed_at_the_next_step(lstm: LSTM) -> None:
