@@ -105,8 +105,8 @@ def test_debug_shows_the_traceback(folder: Path, capsys: Captured) -> None:
     [
         ["text", "--batch-size", "1000000000000"],
         ["memory", "--batch-size", "1000000000000"],
-        ["adder", "--hidden", "1000000000"],
-        ["text", "--hidden", "1000000000"],
+        ["adder", "--hidden", "1000000000000"],
+        ["text", "--hidden", "1000000000000"],
     ],
     ids=" ".join,
 )

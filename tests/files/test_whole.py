@@ -1,4 +1,4 @@
-"""What exists is not replaced, unless it is a regular file: for every path that a command writes."""
+"""What exists is not replaced, unless it is a regular file: for every path a command writes."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_somebodys_folder_is_refused(
 def test_a_file_is_put_in_no_place_of_another_kind(there: str, tmp_path: Path) -> None:
     with THERE[there](tmp_path) as path:
         before = os.lstat(path)
-        with pytest.raises(OSError, match="is a|not a regular file") as caught:
+        with pytest.raises(OSError, match=r"is a|not a regular file") as caught:
             replace_file(path, lambda beside: beside.write_text("ours"))
         one_sentence(caught.value)
         assert os.lstat(path).st_ino == before.st_ino

@@ -139,14 +139,17 @@ def test_a_mask_that_does_nothing_changes_no_bit(
 def test_quantize_dynamic_says_that_it_has_left_the_layer_alone() -> None:
     """`quantize_dynamic` finds modules by their very class, so only a warning could tell."""
     model = nn.Sequential(LSTM(2, 4))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="quantiz"):
         changed = torch.ao.quantization.quantize_dynamic(model, {LSTM}, dtype=torch.qint8)
     y, _ = changed(X[0])
     torch.testing.assert_close(y, model(X[0])[0])
 
 
 def test_script_says_in_one_sentence_that_it_cannot() -> None:
-    with pytest.warns(DeprecationWarning), pytest.raises((RuntimeError, TypeError)) as caught:
+    with (
+        pytest.warns(DeprecationWarning, match="script"),
+        pytest.raises((RuntimeError, TypeError)) as caught,
+    ):
         torch.jit.script(LSTM(2, 4))
     said = one_sentence(caught.value)
     assert "torch.jit.trace" in said or "torch.export" in said

@@ -1,4 +1,4 @@
-"""A `Stepper` is a good citizen: it copies, travels, takes what is assigned, and notices changes."""
+"""A `Stepper` is a good citizen: it copies, travels, takes what is assigned, notices changes."""
 
 from __future__ import annotations
 
