@@ -205,7 +205,7 @@ CASES = {
     f"{name}, {kind.__name__}": _changed(name, kind)
     for name in CHANGES
     for kind in (Recipe, Small)
-    if kind is Small or "exp_avg" in name or "twice" in name
+    if kind is Small or any(word in name for word in ("exp_avg", "twice", "amsgrad"))
 }
 
 
