@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import unrolled
+
 __all__ = ["Ended", "environment", "one_sentence", "outcome", "python", "succeeds"]
 
 TESTS = Path(__file__).parent
@@ -73,7 +75,9 @@ def one_sentence(error: BaseException | str) -> str:
 
 
 def environment() -> dict[str, str]:
-    paths = [str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    # The package that this process has, wherever it was imported from, and no other.
+    package = str(Path(unrolled.__file__).parents[1])
+    paths = [str(TESTS), package, os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

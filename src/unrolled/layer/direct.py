@@ -16,11 +16,10 @@ from torch import Tensor
 
 from unrolled.engines import Forward, Gradients, Inputs, cpu
 from unrolled.engines.masks import NO_MASKS
-from unrolled.engines.memory import dense, holds_all
+from unrolled.engines.memory import dense
 from unrolled.engines.watching import (
     apply_of,
     batched,
-    is_zero,
     parameters_of,
     watched,
     watched_above,
@@ -47,6 +46,14 @@ def _plain(t: Any, dtype: torch.dtype) -> bool:
         and t.is_contiguous()
         and not t.is_neg()
     )
+
+
+def _whole(t: Tensor) -> bool:
+    """Whether a plain tensor has its memory: as `holds_all`, in as few questions as it takes."""
+    if not t.data_ptr():
+        return False
+    held = t.untyped_storage().nbytes() - t.nbytes
+    return held >= 0 and held >= t.storage_offset() * t.element_size()
 
 
 def run(
@@ -79,13 +86,7 @@ def run(
         x = x.transpose(0, 1)
     (width, hidden), layers = plan.sizes, plan.layers
     shape = x.shape
-    if (
-        not _plain(x, dtype)
-        or len(shape) != 3
-        or shape[2] != width
-        or not holds_all(x)
-        or not x.data_ptr()
-    ):
+    if not _plain(x, dtype) or len(shape) != 3 or shape[2] != width or not _whole(x):
         return None
     if hx is not None and not _plain_state(hx, dtype, plan, (shape[1], hidden)):
         return None
@@ -110,7 +111,7 @@ def _plain_state(hx: State, dtype: torch.dtype, plan: Plan, size: tuple[int, int
     h, c = hx
     if not (_plain(h, dtype) and _plain(c, dtype) and h.shape == shape and c.shape == shape):
         return False
-    return holds_all(h) and holds_all(c) and not is_zero(h) and not is_zero(c)
+    return _whole(h) and _whole(c)
 
 
 def _several(
@@ -210,7 +211,9 @@ class _Direct(torch.autograd.Function):
         kept: list[Tensor] = []
         for k, g in enumerate(d):
             if g is not None:
-                kept.append(dense("a gradient", g))  # lives until the kernel has read it
+                ready = _plain(g, x.dtype) and _whole(g)
+                # It lives until the kernel has read it.
+                kept.append(g if ready else dense("a gradient", g))
                 upstream[k] = kept[-1].data_ptr()
         d_x = torch.empty_like(x) if needs[0] else None
         d_h_0 = d_c_0 = None
