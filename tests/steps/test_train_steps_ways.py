@@ -84,8 +84,13 @@ def test_ctrl_c_is_heard_between_two_calls_of_the_kernel(monkeypatch: pytest.Mon
     timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
     timer.start()
     endless = repeat(task.batches)
-    with pytest.raises(KeyboardInterrupt):
-        train_steps(network, optimizer, task.loss, endless, engine="native")
+    # A shell's background job is started with Ctrl-C ignored, and would never end.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_steps(network, optimizer, task.loss, endless, engine="native")
+    finally:
+        signal.signal(signal.SIGINT, before)
     timer.join()
     assert apart(network, task.network) > 0
     assert all(p.isfinite().all() for p in network.parameters())
