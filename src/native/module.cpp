@@ -174,11 +174,18 @@ class Stack {
     layers.push_back(entry<T>().stepper(call, call, call));
   }
   void step() {
+    if (error.is_valid()) {
+      PyErr_SetObject(error.type().ptr(), error.ptr());
+      throw nanobind::python_error();
+    }
     for (Stepper* layer : layers) layer->step(layer);
   }
+  // From now on a step raises this, whoever has kept hold of `step`; with None it steps again.
+  void refuse(nanobind::object why) { error = why.is_none() ? nanobind::object() : why; }
 
  private:
   std::vector<Stepper*> layers;
+  nanobind::object error;
 };
 
 template <class T> double busy(long rounds) { return entry<T>().busy(rounds); }
@@ -209,7 +216,8 @@ NB_MODULE(_native, m) {
       .def(nanobind::init<>())
       .def("add_f32", &Stack::add<float>)
       .def("add_f64", &Stack::add<double>)
-      .def("step", &Stack::step);
+      .def("step", &Stack::step)
+      .def("refuse", &Stack::refuse, nanobind::arg().none());
   bind_contract(m);
   bind_trainer<float>(m, "Trainer_f32", entry<float>);
   bind_trainer<double>(m, "Trainer_f64", entry<double>);

@@ -162,6 +162,7 @@ class Steps:
         self._stack = _native.Stack()
         self._kept: list[object] = []
         self.step = self._stack.step
+        self.refuse = self._stack.refuse
 
     def add(self, cell: Cell, inputs: Inputs, masks: StateMasks, y: Tensor) -> None:
         """Put a layer on top.

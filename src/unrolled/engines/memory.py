@@ -7,6 +7,7 @@ cut).  The first kind is left to an engine that asks torch for everything; the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -15,7 +16,9 @@ from torch import Tensor
 from unrolled.engines.watching import is_zero, sees_operations
 from unrolled.errors import InvalidStateError
 
-__all__ = ["check", "check_together", "dense", "holds_all", "reason"]
+__all__ = ["check", "check_together", "dense", "fixed_zeros", "holds_all", "reason"]
+
+_VECTOR = 64  # bytes
 
 
 def reason(name: str, t: Tensor) -> str | None:
@@ -83,3 +86,17 @@ def dense(name: str, t: Tensor) -> Tensor:
     check(name, t)
     t = t.resolve_neg().contiguous()
     return torch.zeros(t.shape, dtype=t.dtype, device="cpu") if is_zero(t) else t
+
+
+def fixed_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros that stay where they are: on the CPU, a storage that cannot be freed, cut or grown.
+
+    For what a kernel goes on writing to by its address, whatever the caller does with the tensor.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    count = math.prod(shape)
+    # torch resizes no memory that it was lent; and starts where a vector starts, as its own does.
+    lent = torch.frombuffer(bytearray(count * dtype.itemsize + _VECTOR), dtype=torch.uint8)
+    start = -lent.data_ptr() % _VECTOR
+    return lent[start : start + count * dtype.itemsize].view(dtype).view(shape)

@@ -1,0 +1,54 @@
+"""`Followed`: a module that tells those who copied its weights when others take their place.
+
+A weight may be replaced by one of another dtype or on another device: ``module.double()``,
+``module.to("cuda")``, ``load_state_dict(..., assign=True)``, an assignment.  Who has packed the old
+one, as a `Stepper` has, is told then, so that it need not look at every step.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import nn
+
+__all__ = ["Followed", "Follower", "follow"]
+
+
+class Follower(Protocol):
+    """Who has copied a module's weights."""
+
+    def look(self) -> None:
+        """See whether the weights are still of the kind that was copied."""
+
+
+# Not an attribute of the module: nothing of it is copied or saved with the module.
+_followers: weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Any]]
+_followers = weakref.WeakKeyDictionary()
+
+
+def follow(module: nn.Module, follower: Follower) -> None:
+    """Have ``follower`` told, as long as there is somebody else who holds it."""
+    _followers.setdefault(module, weakref.WeakSet()).add(follower)
+
+
+class Followed(nn.Module):
+    """A module that tells its followers when its weights are replaced."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a parameter is told of."""
+        super().__setattr__(name, value)
+        if isinstance(value, nn.Parameter):
+            self._tell()
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
+        # The one way of torch for .to(), .double(), .cuda() and their like.
+        try:
+            return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        for follower in _followers.get(self, ()):
+            follower.look()
