@@ -2,7 +2,9 @@
 
 The baseline that the native engines are compared with.  Its backward pass is torch's: the forward
 pass is recorded by autograd, and the record travels to the backward pass.  It is kept as long as
-the loss is, so `losses.append(loss)` in place of `loss.item()` keeps every activation.
+the loss is, so `losses.append(loss)` in place of `loss.item()` keeps every activation.  Under
+torch.compile only tensors travel: there the backward pass runs the forward pass again, which costs
+a third more, and is far from what a loop in Python costs.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from torch import Tensor
 
 from unrolled.engines.masks import StateMasks
 from unrolled.engines.protocol import Backward, Forward, Inputs, Request, recorded_backward
+from unrolled.engines.watching import recording, records_again
 from unrolled.equations import Cell
 
-__all__ = ["backward", "forward", "skips", "supports"]
+__all__ = ["backward", "forward", "keeps_gates", "skips", "supports"]
 
 skips = False
+keeps_gates = False
 
 
 def supports(request: Request) -> str | None:
@@ -31,7 +35,7 @@ def supports(request: Request) -> str | None:
         return f"torch has no masks inside the loop ({', '.join(request.masks)})"
     if request.trace:
         return "torch does not show its gates"
-    if request.compiled:
+    if request.compiled and not records_again:
         return "torch.compile carries tensors to the backward pass, and no record of torch's own"
     if request.device not in ("cpu", "cuda"):
         return f"not tried on device {request.device!r}"
@@ -67,5 +71,9 @@ def forward(
 
 def backward(back: Backward) -> list[Tensor | None]:
     """Torch's backward pass; see `unrolled.engines.Engine`."""
+    if back.saved is None:
+        with recording():
+            leaves, recorded = _record(back.inputs)
+            return recorded_backward(leaves, recorded, back.d, back.needs)
     leaves, recorded = back.saved
     return recorded_backward(leaves, recorded, back.d, back.needs)

@@ -39,6 +39,7 @@ __all__ = [
     "built",
     "calls",
     "forward",
+    "keeps_gates",
     "layer",
     "level",
     "number",
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 skips = True
+keeps_gates = True
 
 
 def built() -> bool:

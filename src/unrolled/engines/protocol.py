@@ -92,6 +92,9 @@ class Engine(Protocol):
     skips: bool
     """Whether it reads nothing of a step that is not live, and does what ``masks.inside`` says."""
 
+    keeps_gates: bool
+    """Whether its backward pass reads gates and c; otherwise it can make do with the inputs."""
+
     def supports(self, request: Request) -> str | None:
         """None, or the reason why not."""
 

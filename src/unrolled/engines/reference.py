@@ -17,9 +17,10 @@ from unrolled.engines.masks import StateMasks, blank
 from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell, Gates
 
-__all__ = ["backward", "forward", "skips", "supports"]
+__all__ = ["backward", "forward", "keeps_gates", "skips", "supports"]
 
 skips = False
+keeps_gates = True
 
 
 def supports(request: Request) -> str | None:

@@ -9,8 +9,9 @@ the answer is the one with which the reference runs, in plain torch, which is al
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -30,6 +31,8 @@ __all__ = [
     "parameters_of",
     "process_reason",
     "recorded",
+    "recording",
+    "records_again",
     "sees_operations",
     "short_way_open",
     "tensor_hooked",
@@ -47,6 +50,9 @@ PRIVATE = (
     "_C._get_tracing_state",
     "_C._is_any_autocast_enabled",
     "autograd.forward_ad._current_level",
+    "_C._ForceDispatchKeyGuard",
+    "_C._dispatch_tls_local_include_set",
+    "_C._dispatch_tls_local_exclude_set",
 )
 """The names below `torch` that are not public, as far as they are functions and numbers."""
 
@@ -60,7 +66,7 @@ def _found(name: str) -> Any:
 
 # Bound once: an attribute of a module costs as much as the question.
 compiling: Callable[[], bool] = torch.compiler.is_compiling
-_functorch, _modes, _functions, _tracing, _any_autocast, _level = map(_found, PRIVATE)
+_functorch, _modes, _functions, _tracing, _any_autocast, _level, *_keys = map(_found, PRIVATE)
 _forward_ad = torch.autograd.forward_ad
 
 if _modes is None:
@@ -175,6 +181,19 @@ def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Any]:
     above: Any = super(torch.autograd.Function, function)
     found: Callable[..., Any] = getattr(above, "apply", function.apply)
     return found
+
+
+records_again = None not in _keys and hasattr(torch._C, "DispatchKeySet")
+"""Whether `recording` can do what it says."""
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[None]:
+    """Let autograd record, also inside an op of `torch.library`, where it is kept from looking."""
+    force, included, excluded = _keys
+    autograd = torch._C.DispatchKeySet(torch._C.DispatchKey.AutogradCPU)  # of every device
+    with force(included(), excluded() - autograd), torch.enable_grad():
+        yield
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:

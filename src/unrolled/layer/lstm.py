@@ -17,6 +17,7 @@ from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer import direct, initialisation
 from unrolled.layer.followed import Followed
 from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
+from unrolled.layer.packed import choice_for_packed, run_packed
 from unrolled.layer.plan import Planned
 from unrolled.layer.recurrence import choice_for, recurrence
 from unrolled.layer.regularisation import Noise
@@ -201,6 +202,10 @@ device, dtype
             short = direct.run(self, input, hx)
             if short is not None:
                 return short
+            if isinstance(input, PackedSequence):
+                whole = run_packed(self, input, hx, generator)
+                if whole is not None:
+                    return whole
         layout, x, known, state = self._enter(input, hx, lengths, resets, mask, reset_to)
         y, (h, c), _ = self._layers(x, state, known, reset_to == "initial", generator, False)
         return layout.output(y, known.lengths), (layout.state(h), layout.state(c))
@@ -254,6 +259,10 @@ device, dtype
         trace: bool = False,
     ) -> Choice:
         """Which engine will run for this call, and why those before it declined."""
+        if isinstance(input, PackedSequence) and not trace:
+            choice = choice_for_packed(self, input)
+            if choice is not None:
+                return choice
         _, x, known, state = self._enter(input, hx, lengths, resets, mask, "zero")
         # Noise from a generator of its own: to ask changes nothing.
         own = torch.Generator(x.device) if x.device.type in ("cpu", "cuda") else None

@@ -333,7 +333,7 @@ _op.register_autograd(_op_autograd, setup_context=_setup)
 
 
 def _compiled(cell: Cell, inputs: Inputs, masks: StateMasks, engine: str, trace: bool) -> Forward:
-    save = trace or _will_be_trained(inputs)
+    save = trace or (_will_be_trained(inputs) and engine_named(engine).keeps_gates)
     out = torch.ops.unrolled.recurrence(
         *inputs,
         *masks.tensors(),
