@@ -7,11 +7,14 @@ one, as a `Stepper` has, is told then, so that it need not look at every step.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from torch import nn
+
+from unrolled.errors import InvalidTypeError
 
 __all__ = ["Followed", "Follower", "follow"]
 
@@ -41,6 +44,20 @@ class Followed(nn.Module):
         super().__setattr__(name, value)
         if isinstance(value, nn.Parameter):
             self._tell()
+        elif name == "qconfig":  # quantize_dynamic and its like set it, and swap what they know
+            warnings.warn(
+                f"torch's quantization knows torch.nn.LSTM and leaves {type(self).__name__} of "
+                "unrolled as it is, in floating point.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def __prepare_scriptable__(self) -> Any:
+        """What torch.jit.script asks for in place of this module."""
+        raise InvalidTypeError(
+            f"torch.jit.script cannot read {type(self).__name__} of unrolled: use torch.jit.trace, "
+            "torch.export or torch.compile."
+        )
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         # The one way of torch for .to(), .double(), .cuda() and their like.
