@@ -43,6 +43,7 @@ LOSSES = {
     "sigmoid_squared_error": Loss("sigmoid_squared_error", over="rows", factor=0.5),
     "binary_cross_entropy": Loss("binary_cross_entropy", over="sum"),
     "cross_entropy": Loss("cross_entropy"),
+    "quantile": Loss("quantile", quantiles=(0.1, 0.5, 0.9)),
 }
 
 
@@ -73,6 +74,7 @@ def make_task(
 ) -> Task:
     """Random weights and data; ``layer`` is a cell, or an Elman network's activation."""
     g = torch.Generator().manual_seed(seed)
+    O -= O % max(len(loss.quantiles), 1)
     recurrent: LSTM | Elman
     if isinstance(layer, str):
         recurrent = Elman(I, H, layer, bias=bias)
@@ -82,13 +84,17 @@ def make_task(
     with torch.no_grad():
         for p in network.parameters():
             p.copy_((torch.rand(p.shape, generator=g) - 0.5) * min(1.0, 2 / H**0.5))
-    said = network.outputs
+    outputs = network.outputs
+    if loss.quantiles:
+        outputs //= len(loss.quantiles)
     x = torch.randn(count, T, B, I, generator=g)
     shape = (count, B) if read == "last" else (count, T, B)
     if loss.kind == "cross_entropy":
-        target = torch.randint(0, said, shape, generator=g)
+        target = torch.randint(0, outputs, shape, generator=g)
     else:
-        target = torch.rand(*shape, said, generator=g)
+        target = torch.rand(*shape, outputs, generator=g)
+    if loss.quantiles:  # some are not known
+        target[torch.rand(target.shape, generator=g) < 0.2] = torch.nan
     floats = target.is_floating_point()
     batches = Batches(x.to(dtype), target.to(dtype) if floats else target)
     return Task(network.to(dtype), loss, batches)

@@ -5,6 +5,7 @@
 //   sigmoid_squared_error  (σ(z) − y)²         document 001's adder
 //   binary_cross_entropy   −y log σ(z) − (1 − y) log(1 − σ(z))
 //   cross_entropy          −log softmax(z)_y
+//   quantile               q·(y − z) where z <= y, else (q − 1)·(y − z): Koenker & Bassett 1978, (3.1)
 // and multiplied by `scale`, which holds the factor and what the sum is divided by.
 #pragma once
 
@@ -84,6 +85,43 @@ template <class T> static double classify(const T* logits, long target, long O, 
   return __builtin_log(double(total)) - (double(logits[target]) - double(most));
 }
 
+// Of `count` targets, each with the outputs of all quantiles side by side.  A target that is NaN is
+// not known, and does not count; `there` is how many outputs do.
+template <class T>
+static double at_quantiles(const Loss& loss, const T* z, const T* y, long count, T* d, long& there) {
+  const long levels = loss.levels;
+  double sum = 0;
+  for (long k = 0; k < count; ++k) {
+    const bool known = !__builtin_isnan(y[k]);
+    there += known ? levels : 0;
+    for (long l = 0; l < levels; ++l) {
+      const T e = y[k] - z[k * levels + l];
+      const T slope = T(loss.quantiles[l]) - (e >= T(0) ? T(0) : T(1));
+      d[k * levels + l] = known ? -slope : T(0);
+      sum += known ? double(slope * e) : 0.0;
+    }
+  }
+  return sum;
+}
+
+// The same for rows that may not count.
+template <class T, class Counts>
+static double quantile_loss(const Loss& loss, const T* z, const T* y, long rows, long B, long O, T* d, Counts counts) {
+  const long each = O / loss.levels;
+  long there = 0;
+  double sum = 0;
+  for (long r = 0; r < rows; ++r) {
+    if (counts(r))
+      sum += at_quantiles<T>(loss, z + r * O, y + r * each, each, d + r * O, there);
+    else
+      __builtin_memset(d + r * O, 0, O * sizeof(T));
+  }
+  const double by = loss.over == Over::mean ? double(there ? there : 1) : loss.over == Over::rows ? double(B) : 1.0;
+  const double scale = loss.factor / by;
+  for (long k = 0; k < rows * O; ++k) d[k] *= T(scale);
+  return sum * scale;
+}
+
 // The loss of `rows` rows of O numbers, and d.  inside: [rows] or null: 0 where a row does not count.
 template <class T>
 static double loss_of(const Loss& loss, const T* output, const void* target, const std::uint8_t* inside, long rows,
@@ -94,6 +132,7 @@ static double loss_of(const Loss& loss, const T* output, const void* target, con
   const auto counts = [&](long r) {
     return (!inside || inside[r]) && !(classes && class_of[r] == loss.ignored);
   };
+  if (loss.criterion == Criterion::quantile) return quantile_loss<T>(loss, output, numbers, rows, B, O, d, counts);
   double scale = loss.factor;
   if (loss.over == Over::rows) scale /= double(B);
   if (loss.over == Over::mean) {

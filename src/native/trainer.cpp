@@ -49,7 +49,11 @@ template <class T> class Trainer {
   }
 
   void set_head(const nanobind::args& given) { head = HeadCall::read<T, Head<T>>(given); }
-  void set_loss(const nanobind::args& given) { loss = LossCall::read<T, Loss>(given); }
+  void set_loss(const nanobind::args& given) {
+    loss = LossCall::read<T, Loss>(given);
+    quantiles.assign(loss.quantiles, loss.quantiles + loss.levels);
+    loss.quantiles = quantiles.data();
+  }
   void set_rule(const nanobind::args& given) { rule = RuleCall::read<T, Rule>(given); }
 
   // One of the layers' or of the head's parameters, which are told by where they lie.
@@ -166,6 +170,7 @@ template <class T> class Trainer {
   int threads;
   std::vector<TrainedLayer<T>> layers;
   Head<T> head{};
+  std::vector<double> quantiles;
   Loss loss{};
   Rule rule{};
   std::vector<Learned<T>> learned;

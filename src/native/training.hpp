@@ -16,7 +16,8 @@ enum class Activation { UNROLLED_ACTIVATION(UNROLLED_MEMBER) };
   MEMBER(squared_error)            \
   MEMBER(sigmoid_squared_error)    \
   MEMBER(binary_cross_entropy)     \
-  MEMBER(cross_entropy)
+  MEMBER(cross_entropy)            \
+  MEMBER(quantile)
 enum class Criterion { UNROLLED_CRITERION(UNROLLED_MEMBER) };
 
 // The loss is divided by nothing, by B, or by what it sums over.
@@ -32,7 +33,8 @@ enum class Stop { UNROLLED_STOP(UNROLLED_MEMBER) };
 
 constexpr long slack = 16;
 
-// target: [T, B, O] or [B, O] of T; of cross_entropy [T, B] or [B] of int64.
+// target: [T, B, O] or [B, O] of T; of quantile [T, B, O / levels] or [B, O / levels]; of
+// cross_entropy [T, B] or [B] of int64.
 // fresh: whether the state before the step is zero, and not what the step before left.
 #define UNROLLED_BATCH(FIELD)                                                        \
   FIELD(long, steps)                /* T */                                          \
@@ -83,11 +85,13 @@ template <class T> struct Head {
   T* d_b;       // [O]
 };
 
-#define UNROLLED_LOSS(FIELD)  \
-  FIELD(Criterion, criterion) \
-  FIELD(Over, over)           \
-  FIELD(double, factor)       \
-  FIELD(long, ignored) /* the class that does not count */
+#define UNROLLED_LOSS(FIELD)                                                              \
+  FIELD(Criterion, criterion)                                                             \
+  FIELD(Over, over)                                                                       \
+  FIELD(double, factor)                                                                   \
+  FIELD(long, ignored)              /* the class that does not count */                   \
+  FIELD(const double*, quantiles) /* [levels]: those that adjacent outputs are, or null */ \
+  FIELD(long, levels)
 
 struct Loss {
   UNROLLED_LOSS(UNROLLED_FIELD)

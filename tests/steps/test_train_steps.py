@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_first_units_of_h_speak(layer: Cell | str, read: str, units: int) ->
 def test_masks_of_rows(masks: str, over: str, loss: str) -> None:
     g = torch.Generator().manual_seed(1)
     for cell, read, layers in ((Cell(), "every", 2), (Cell("one"), "last", 1)):
-        kind = Loss(LOSSES[loss].kind, over, 0.7)
+        kind = replace(LOSSES[loss], over=over, factor=0.7)
         task = make_task(cell, kind, count=40, T=6, B=4, read=read, layers=layers)
         count, T, B, _ = task.batches.x.shape
         lengths = torch.randint(1, T + 1, (count, B), generator=g)

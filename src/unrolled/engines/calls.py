@@ -28,6 +28,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
         "sigmoid_squared_error",
         "binary_cross_entropy",
         "cross_entropy",
+        "quantile",
     ),
     "Over": ("sum", "rows", "mean"),
     "Method": ("sgd", "adagrad", "adam", "adamw", "rmsprop"),
@@ -184,9 +185,14 @@ class Trainer:
         """Say what the output is made of; ``last``: of h after each row's last step alone."""
         self._kernel.set_head(O, w, b, last)
 
-    def set_loss(self, criterion: int, over: int, factor: float, ignored: int) -> None:
-        """Say what the loss is: the fields of `unrolled.Loss`, words as numbers."""
-        self._kernel.set_loss(criterion, over, factor, ignored)
+    def set_loss(
+        self, criterion: int, over: int, factor: float, ignored: int, quantiles: int, levels: int
+    ) -> None:
+        """Say what the loss is: the fields of `unrolled.Loss`, words as numbers.
+
+        ``quantiles``: where ``levels`` doubles lie, which are copied now.
+        """
+        self._kernel.set_loss(criterion, over, factor, ignored, quantiles, levels)
 
     def set_rule(self, rule: Rule, clip: float) -> None:
         """Say how an update is made; ``clip``: the largest norm of the gradient, 0: any."""

@@ -114,6 +114,13 @@ def _check_target(
     count, steps, rows = sizes
     lead = (count, rows) if network.read == "last" else (count, steps, rows)
     classes, outputs = loss.kind == "cross_entropy", network.outputs
+    if loss.quantiles:
+        if outputs % len(loss.quantiles):
+            raise InvalidValueError(
+                f"the network has {outputs} outputs, expected a multiple of the loss's "
+                f"{len(loss.quantiles)} quantiles."
+            )
+        outputs //= len(loss.quantiles)
     expected = [lead] if classes else [(*lead, outputs)]
     if outputs == 1 and not classes:
         expected.append(lead)

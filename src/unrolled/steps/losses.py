@@ -1,6 +1,6 @@
 """How far an output is from its target: a loss as data, taken in C++ as well as in torch.
 
-`Loss` is the definition, in plain torch; ``src/native/losses.hpp`` has the same four kinds.
+`Loss` is the definition, in plain torch; ``src/native/losses.hpp`` has the same kinds.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -23,15 +24,21 @@ class Loss:
 
     Parameters
     ----------
-    kind : {"squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy"}
+    kind : {"squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy", \
+"quantile"}
         (z − y)²; (σ(z) − y)², document 001's adder; that of bits, from logits; that of classes,
-        from logits, where the target holds the class's number.
+        from logits, where the target holds the class's number; that of quantiles (pinball loss),
+        Koenker & Bassett 1978: q·(y − z) where z ≤ y, else (q − 1)·(y − z).
     over : {"mean", "sum", "rows"}
         What the sum over all that counts is divided by: their number, nothing, or B.
     factor : float
         Multiplies it; 0.5 makes the gradient of a squared error z − y.
     ignore_index : int
         The class that does not count, as in `torch.nn.CrossEntropyLoss`.
+    quantiles : tuple of float
+        Of kind ``"quantile"``: which ones, each between 0 and 1.  The output has them side by side
+        for each number of the target, so its last size is theirs times the target's.  A target that
+        is NaN is not known and does not count.
 
     Raises
     ------
@@ -50,6 +57,7 @@ class Loss:
     over: str = "mean"
     factor: float = 1.0
     ignore_index: int = -100
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("kind", MEMBERS["Criterion"]), ("over", MEMBERS["Over"])):
@@ -61,6 +69,16 @@ class Loss:
             raise InvalidValueError(
                 f"factor={self.factor} makes no sense: expected a finite number."
             )
+        if (self.kind == "quantile") != bool(self.quantiles):
+            raise InvalidValueError(
+                f"kind={self.kind!r} came with quantiles={self.quantiles}: give quantiles, such as "
+                "(0.1, 0.5, 0.9), with kind='quantile' and with no other."
+            )
+        for level in self.quantiles:
+            if not 0 < level < 1:
+                raise InvalidValueError(
+                    f"quantiles holds {level}, expected numbers between 0 and 1."
+                )
 
     def __call__(self, output: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
         """The loss in plain torch.
@@ -74,7 +92,10 @@ class Loss:
             False: the step does not count.
         """
         rows = output.shape[-2]
-        if self.kind != "cross_entropy":
+        if self.kind == "quantile":
+            output = output.reshape(*output.shape[:-1], -1, len(self.quantiles))
+            target = target.reshape(output.shape[:-1])
+        elif self.kind != "cross_entropy":
             target = target.reshape(output.shape)
         if inside is not None:
             output, target = output[inside], target[inside]
@@ -83,6 +104,8 @@ class Loss:
             ignored = self.ignore_index
             total = cross_entropy(logits, target, reduction="sum", ignore_index=ignored)
             count = int((target != ignored).sum())
+        elif self.kind == "quantile":
+            total, count = self._at_quantiles(output, target)
         elif self.kind == "binary_cross_entropy":
             total = binary_cross_entropy_with_logits(output, target, reduction="sum")
             count = output.numel()
@@ -95,6 +118,13 @@ class Loss:
         elif self.over == "rows":
             total = total / rows
         return total * self.factor
+
+    def _at_quantiles(self, output: Tensor, target: Tensor) -> tuple[Tensor, int]:
+        known = ~target.isnan()
+        error = target[known][:, None] - output[known]
+        levels = error.new_tensor(self.quantiles)
+        slope = torch.where(error >= 0, levels, levels - 1)
+        return (slope * error).sum(), max(error.numel(), 1)
 
 
 def as_loss(loss: object) -> Loss | str:

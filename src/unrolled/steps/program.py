@@ -150,11 +150,14 @@ class Program:
             cpu.address(None if head is None else head.bias),
             network.read == "last",
         )
+        quantiles = torch.tensor(loss.quantiles, dtype=torch.float64, device="cpu")
         self._trainer.set_loss(
             cpu.number("Criterion", loss.kind),
             cpu.number("Over", loss.over),
             loss.factor,
             loss.ignore_index,
+            quantiles.data_ptr(),
+            len(quantiles),
         )
         rule = updates.rule_of(optimizer)
         rule = rule._replace(method=cpu.number("Method", rule.method))
