@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from processes import environment, one_sentence, python
-from unrolled import LSTM, Job, Network, train_many, train_steps
+from unrolled import LSTM, Batches, Job, Network, train_many, train_steps
+from unrolled.steps.ahead import each_ahead
 
 
 def _network(seed: int = 0) -> tuple[Network, torch.optim.Optimizer]:
@@ -111,7 +112,7 @@ TRAIN = {
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is POSIX")
 @pytest.mark.parametrize(
-    "wait", ["time.sleep(5)", "__import__('threading').Event().wait(5)"], ids=["sleeps", "blocks"]
+    "wait", ["time.sleep(60)", "__import__('threading').Event().wait(60)"], ids=["sleeps", "blocks"]
 )
 @pytest.mark.parametrize("way", TRAIN)
 def test_a_generator_that_waits_does_not_hold_ctrl_c(way: str, wait: str) -> None:
@@ -126,11 +127,14 @@ def test_a_generator_that_waits_does_not_hold_ctrl_c(way: str, wait: str) -> Non
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         try:
+            said = process.stdout.readline()
+            seconds = time.monotonic() - began  # what Python itself needs to end is not counted
             process.wait(20)
         finally:
             process.kill()
+        assert said == "stopped\n"
         assert process.returncode == 0
-        assert time.monotonic() - began < 1.5  # a second, and a loaded machine's half
+        assert seconds < 1.5  # a second, and a loaded machine's half
 
 
 # --- many ---
@@ -159,12 +163,7 @@ def test_what_was_finished_is_given_back_and_the_error_has_its_number() -> None:
 
 def test_it_stops_at_the_first_where_that_is_asked_for() -> None:
     with pytest.raises(ValueError, match="job 1") as caught:
-        train_many(
-            _jobs(bad=1),
-            threads=1,
-            progress=False,
-            stop_at_first=True,  # type: ignore[call-arg]
-        )
+        train_many(_jobs(bad=1), threads=1, progress=False, stop_at_first=True)
     one_sentence(caught.value)
 
 
@@ -185,6 +184,79 @@ def test_what_the_generator_of_jobs_raises_does_not_take_the_finished_away() -> 
     found = train_many(jobs(), threads=1, progress=False)
     assert [trained.error is None for trained in found[:2]] == [True, True]
     assert isinstance(found[-1].error, OSError)
+
+
+def test_what_a_generator_of_jobs_gives_that_is_none_takes_nothing_away() -> None:
+    def jobs() -> Iterator[Any]:
+        first, second = list(_jobs(None))[:2]
+        yield first
+        yield (1, 2)
+        yield first._replace(optimizer=second.optimizer)
+        yield second._replace(network="net")
+        yield Job(*_network(3), "squared_error", second.batches)
+
+    found = train_many(jobs(), threads=2, progress=False)
+    assert [trained.error is None for trained in found] == [True, False, False, False, True]
+    for k, kind, named in (
+        (1, TypeError, "tuple"),
+        (2, ValueError, "jobs 0"),
+        (3, TypeError, "str"),
+    ):
+        assert isinstance(found[k].error, kind)
+        assert named in one_sentence(found[k].error)
+        assert f"job {k}" in str(found[k].error)
+
+
+def test_a_list_with_what_is_no_job_is_refused_before_anything_is_trained() -> None:
+    job = next(_jobs(None))
+    before = job.network.recurrent.weight_hh_l0.clone()
+    with pytest.raises(TypeError, match="job 1 is a tuple"):
+        train_many([job, (1, 2)], progress=False)  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="engine='fast'"):
+        train_many([job], engine="fast", progress=False)
+    assert torch.equal(job.network.recurrent.weight_hh_l0, before)
+
+
+def test_progress_says_how_many_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    train_many(_jobs(bad=1), threads=1)
+    assert capsys.readouterr().err.endswith("1 of 4 models failed\n")
+
+
+@pytest.mark.parametrize("wide", ["expanded", "overlapping"])
+def test_a_copy_takes_no_more_memory_than_what_was_given(wide: str) -> None:
+    """A view may show the same numbers a million times."""
+    few = torch.randn(1, 5, 2, 2) if wide == "expanded" else torch.randn(400)
+
+    def view(t: Tensor) -> Tensor:
+        return (
+            t.expand(60, 5, 2, 2) if wide == "expanded" else t.as_strided((60, 5, 2, 2), (4,) * 4)
+        )
+
+    given = Batches(view(few), view(few)[..., :1])
+    owned = each_ahead(iter([given]), lambda: False)
+    with owned as blocks:
+        (mine,) = blocks
+    for ours, theirs in zip(mine[:2], given[:2], strict=True):
+        assert torch.equal(ours, theirs)
+        assert ours.data_ptr() != theirs.data_ptr()
+        assert ours.untyped_storage().nbytes() <= few.untyped_storage().nbytes()
+
+
+def test_what_the_end_of_a_generator_raises_is_raised() -> None:
+    def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+        try:
+            yield torch.ones(3, 5, 2, 2), torch.ones(3, 5, 2, 9)
+            yield torch.ones(3, 5, 2, 2), torch.ones(3, 5, 2, 1)
+            yield torch.ones(3, 5, 2, 2), torch.ones(3, 5, 2, 1)
+        finally:
+            raise OSError("the file is gone")
+
+    with pytest.raises(OSError, match="the file is gone") as caught:
+        train_steps(*_network(), "squared_error", blocks())
+    assert "target is" in str(caught.value.__context__)
 
 
 def test_no_thread_is_left_behind() -> None:
