@@ -125,7 +125,7 @@ def _copy(name: str, t: Any) -> Any:
     if not isinstance(t, Tensor):
         return t
     check(name, t)
-    if reason(name, t) is None and not t.is_neg():
+    if reason(name, t) is None and not t.is_contiguous() and not t.is_neg():
         span = 1 + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
         if span < t.numel():
             return t.as_strided((span,), (1,)).clone().as_strided(t.shape, t.stride())
