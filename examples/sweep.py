@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from unrolled import LSTM, Job, Network, train_many
+from unrolled import LSTM, Job, Network, TrainingError, train_many
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 100.0)
 SEEDS = 10
@@ -39,6 +39,10 @@ def jobs() -> Iterator[Job]:
 began = time.perf_counter()
 trained = train_many(jobs())
 seconds = time.perf_counter() - began
+
+for one in trained:
+    if one.error is not None and not isinstance(one.error, TrainingError):
+        raise one.error  # it is no rate that is too high
 
 print(f"{len(trained)} models of {STEPS} updates in {seconds:.2f} s")
 for k, rate in enumerate(RATES):

@@ -20,6 +20,27 @@ ROOT = Path(__file__).parent.parent
 # what is broken, file, code, broken code, tests
 MUTANTS = [
     (
+        "whole steps: a block that a generator gave is not copied",
+        "steps/ahead.py",
+        "self._made.put((_owned(next(self._source, _END)), None))",
+        "self._made.put((next(self._source, _END), None))",
+        ["test_own_data.py"],
+    ),
+    (
+        "many models: what a job raises is raised and takes the others away",
+        "steps/many.py",
+        "return _failed(_numbered(number, error))",
+        "raise _numbered(number, error)",
+        ["test_own_data.py"],
+    ),
+    (
+        "OpenMP's threads are not sent home before a fork",
+        "engines/forking.py",
+        "os.register_at_fork(before=_before, after_in_child=_in_child)",
+        "pass",
+        ["test_fork.py"],
+    ),
+    (
         "a storage that was cut is read beyond its end",
         "engines/memory.py",
         "t.untyped_storage().nbytes() >= (last + 1) * t.element_size()",

@@ -353,7 +353,9 @@ def test_an_exception_of_a_job_is_itself() -> None:
         yield TASK.batches
 
     network, optimizer = twin(TASK, adam)
+    (trained,) = train_many([Job(network, optimizer, Loss(), blocks())])
+    assert isinstance(trained.error, Odd)
     with pytest.raises(Odd) as caught:
-        train_many([Job(network, optimizer, Loss(), blocks())])
+        train_many([Job(network, optimizer, Loss(), blocks())], stop_at_first=True)
     assert caught.value.args == (7, "odd")
     assert caught.value.__notes__ == ["job 0"]

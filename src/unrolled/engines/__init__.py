@@ -4,6 +4,7 @@ An engine is a module with ``forward``, ``backward`` and ``supports``.  It decli
 do, with its reason, and never does something else instead.  It keeps no state between calls.
 """
 
+from unrolled.engines import forking
 from unrolled.engines.choice import check_name, choose, engine_named, engine_names
 from unrolled.engines.protocol import (
     Backward,
@@ -32,3 +33,5 @@ __all__ = [
     "engine_names",
     "recorded_backward",
 ]
+
+forking.watch()

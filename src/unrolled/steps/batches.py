@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +16,7 @@ from unrolled.layer.elman import Elman
 from unrolled.steps.losses import Loss
 from unrolled.steps.network import Network
 
-__all__ = ["Batches", "Places", "as_batches", "each_ahead", "places"]
+__all__ = ["Batches", "Places", "as_batches", "places"]
 
 
 class Batches(NamedTuple):
@@ -183,34 +180,3 @@ def places(batches: Batches, carried: bool) -> Places:
     for k, column in enumerate(columns):
         table[:, k] = column
     return Places(table, steps, rows, kept)
-
-
-@contextmanager
-def each_ahead(given: Any) -> Iterator[Iterator[Any]]:
-    """The blocks of an iterable, each made in a thread of its own while the one before it is used.
-
-    A single block is given as it is.  What the iterable raises is raised here, in its turn.
-    """
-    if isinstance(given, Batches) or (isinstance(given, (tuple, list)) and _is_block(given)):
-        yield iter((given,))
-        return
-    source = iter(given)
-    pool = ThreadPoolExecutor(1)
-    try:
-        yield _ahead(source, pool)
-    finally:
-        pool.shutdown()  # waits for the block that is being made
-        if isinstance(source, Generator):
-            source.close()
-
-
-def _is_block(given: Any) -> bool:
-    return 2 <= len(given) <= 5 and isinstance(given[0], Tensor)
-
-
-def _ahead(source: Iterator[Any], pool: ThreadPoolExecutor) -> Iterator[Any]:
-    end = object()
-    coming = pool.submit(next, source, end)
-    while (block := coming.result()) is not end:
-        coming = pool.submit(next, source, end)
-        yield block

@@ -22,13 +22,14 @@ from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.errors.expected import check_argument, whole
 from unrolled.layer.elman import Elman
 from unrolled.steps import updates
-from unrolled.steps.batches import Batches, as_batches, each_ahead, places
+from unrolled.steps.ahead import each_ahead
+from unrolled.steps.batches import Batches, as_batches, places
 from unrolled.steps.losses import Loss, as_loss
 from unrolled.steps.network import Network
 from unrolled.steps.program import Program, State, TrainingError
 from unrolled.steps.support import supports
 
-__all__ = ["MOST_THREADS", "steps_until", "train_steps"]
+__all__ = ["MOST_THREADS", "check_engine", "steps_until", "train_steps"]
 
 MOST_THREADS = 1024  # with too many, OpenMP ends the process without a word
 
@@ -160,8 +161,10 @@ def train_steps(
     batches : Batches, (x, target) or an iterable of them
         A block of N batches; see `Batches`.  Of an iterable, the next block is made in a thread of
         its own while this one trains: it runs one block ahead, so what it changes in the network or
-        the optimizer would change in the middle of a step.  Between two blocks, and so between two
-        calls, the optimizer's settings are read again.
+        the optimizer would change in the middle of a step.  What it gives is copied before it is
+        asked for the next, so it may fill one buffer again and again; a block that is given whole,
+        or in a list, is read where it lies.  Between two blocks, and so between two calls, the
+        optimizer's settings are read again.
     clip : float
         The largest norm of the gradient, as `torch.nn.utils.clip_grad_norm_` has it; 0: any.
     state : (Tensor, Tensor) or Tensor, optional
@@ -203,6 +206,12 @@ def train_steps(
     return steps_until(_never, network, optimizer, loss, batches, clip, state, engine, threads)
 
 
+def check_engine(engine: str) -> None:
+    """Raise ValueError where there is no such way to make whole steps."""
+    if engine not in ("auto", "native", "plain"):
+        raise InvalidValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
+
+
 def _never() -> bool:
     return False
 
@@ -219,8 +228,7 @@ def steps_until(
     threads: int | None,
 ) -> Tensor:
     """`train_steps`, which ends early, between two calls of the kernel, once ``halt`` says so."""
-    if engine not in ("auto", "native", "plain"):
-        raise InvalidValueError(f"engine={engine!r} is not known: use 'auto', 'native' or 'plain'.")
+    check_engine(engine)
     if not (0 <= clip < math.inf):
         raise InvalidValueError(f"clip={clip} makes no sense: expected 0 (any) or a norm above 0.")
     if not isinstance(network, Network):
@@ -278,7 +286,7 @@ def _each(
     """Block after block."""
     losses: list[Tensor] = []
     made = 0
-    with each_ahead(batches) as blocks:
+    with each_ahead(batches, halt) as blocks:
         for given in blocks:
             block = as_batches(given, network, loss)
             _check_rows(state, block.x.shape[2])
