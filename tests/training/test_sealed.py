@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import torch
 
+import damage
+from damage import RECIPE, everything, flipped
 from echo import Recipe, Small
 from processes import one_sentence, succeeds
 from unrolled import cli
@@ -25,15 +27,12 @@ from unrolled.training.runs import RunError
 
 Captured = pytest.CaptureFixture[str]
 FILES = (runs.CONFIG, runs.WEIGHTS, runs.METRICS, runs.RESULT, runs.RESUME)
-FLIPS = 24
+FLIPS = 24  # of each file, and again as many over all of them: tests/damage.py takes any count
 
 
 def warm() -> None:
     """Import what an optimizer and a run's folder would, before the cases fork."""
     import torch._dynamo  # noqa: F401
-
-
-RECIPE = Small(steps=4, report_every=2, optimizer="Adam", learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +64,6 @@ def said(capsys: Captured, *words: str) -> tuple[int, str, str]:
     return status, out, err
 
 
-def everything(folder: Path) -> str:
-    """What a reader gets to know of a run, and what going on with it makes."""
-    found: list[Any] = [runs.read_config(folder), runs.read_metrics(folder)]
-    found += [runs.read_result(folder), _listed(checkpoint.read_weights(folder / runs.WEIGHTS))]
-    last = list(train(dataclasses.replace(RECIPE, steps=6), folder, True))[-1]
-    return repr([*found, last.step, last.losses, _listed(dict(last.model.state_dict()))])
-
-
-def _listed(weights: dict[str, torch.Tensor]) -> list[Any]:
-    return [(name, t.dtype, t.tolist()) for name, t in weights.items()]
-
-
-def flipped(path: Path, bit: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[bit // 8] ^= 1 << (bit % 8)
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_a_flipped_bit_is_told_or_changes_nothing(name: str, echoes: Path, tmp_path: Path) -> None:
     right = everything(Path(shutil.copytree(echoes, tmp_path / "run")))
@@ -100,6 +81,12 @@ def test_a_flipped_bit_is_told_or_changes_nothing(name: str, echoes: Path, tmp_p
             told.append(one_sentence(error))
     assert all(name in sentence for sentence in told)
     assert not silent, f"these bits of {name} changed the result without a word: {silent}"
+
+
+def test_bits_flipped_anywhere_are_told_or_change_nothing(echoes: Path) -> None:
+    found = damage.campaign(echoes, FLIPS, seed=1)
+    assert all(flip.name in flip.said for flip in found if flip.said)
+    assert not [flip for flip in found if not flip.said and not flip.same]
 
 
 # --- what a resume file says ---

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from unrolled.errors import InvalidValueError
 
-__all__ = ["KEY", "NOBODY", "Seal", "blank", "examined", "stamped"]
+__all__ = ["KEY", "NOBODY", "Seal", "blank", "examined", "has_seal", "stamped"]
 
 KEY = "unrolled seal"
 VERSION = 1
@@ -72,6 +72,11 @@ def examined(data: bytes, after: str = "", end: int | None = None) -> Seal | Non
     if _digest(memoryview(data), mark.start(3), after) != digest:
         raise InvalidValueError("it is not what was written, since its digest is another")
     return Seal(run, digest)
+
+
+def has_seal(data: bytes) -> bool:
+    """Whether there is a seal in a file, right or wrong."""
+    return _MARK.search(data) is not None
 
 
 def _marks(data: bytes, end: int | None) -> list[re.Match[bytes]]:

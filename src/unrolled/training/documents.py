@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from unrolled.errors import InvalidValueError, UnrolledError
 from unrolled.errors.expected import whole
 from unrolled.files import sealed
-from unrolled.files.bounded import parse_json, read_at_most
+from unrolled.files.bounded import MOST_BYTES, parse_json, read_at_most
 from unrolled.files.whole import replace_file
 from unrolled.training.declared import DICTIONARY, WORDS, Declared, held
 
@@ -34,6 +34,7 @@ __all__ = [
     "as_json",
     "check_owner",
     "finite",
+    "is_sealed",
     "owner",
     "owner_named",
     "read_json",
@@ -135,6 +136,13 @@ def check_owner(path: Path, seal: sealed.Seal | None, whose: Owner) -> None:
         raise DamagedError(path, "it has no seal, and the run has one")
     if seal is not None and whose.run not in (seal.run, sealed.NOBODY):
         raise DamagedError(path, "it belongs to another run")
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file that was read without a word has a seal; one of no bytes needs none."""
+    with open(path, "rb") as file:
+        data = file.read(MOST_BYTES)
+    return not data or sealed.has_seal(data)
 
 
 # --- JSON ---
