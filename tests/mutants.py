@@ -41,6 +41,27 @@ MUTANTS = [
         ["test_fork.py"],
     ),
     (
+        "a run's file is not held to its digest",
+        "files/sealed.py",
+        "if _digest(memoryview(data), mark.start(3), after) != digest:",
+        "if False:",
+        ["test_sealed.py", "test_documents.py"],
+    ),
+    (
+        "a state's shape is not held to its parameter's",
+        "training/declared.py",
+        "_is_tensor(v) and (v.dtype, v.shape) == wanted)",
+        "_is_tensor(v))",
+        ["test_sealed.py"],
+    ),
+    (
+        "another run's file is taken for this one's",
+        "training/documents.py",
+        "if seal is not None and whose.run not in (seal.run, sealed.NOBODY):",
+        "if False:",
+        ["test_documents.py"],
+    ),
+    (
         "a storage that was cut is read beyond its end",
         "engines/memory.py",
         "t.untyped_storage().nbytes() >= (last + 1) * t.element_size()",

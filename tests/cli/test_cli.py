@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from claims import claim
 from fresh import FreshPython
 from unrolled import cli, recipes
 from unrolled.cli.main import COMMANDS
@@ -343,7 +343,7 @@ def test_a_damaged_run(capsys: Captured, trained: Path, name: str, content: Any)
     if content is None:
         path.unlink()
     elif isinstance(content, dict):
-        path.write_text(json.dumps(json.loads(path.read_text()) | content))
+        claim(path, **content)
     else:
         path.write_bytes(content)
     refused(capsys, "try", "run", "1", "2")
@@ -360,15 +360,14 @@ def test_a_damaged_file_of_a_run(capsys: Captured, trained: Path, name: str) -> 
 
 
 def test_weights_of_another_size(capsys: Captured, trained: Path) -> None:
-    path = trained / runs.CONFIG
-    path.write_text(path.read_text().replace('"hidden": 3', '"hidden": 4'))
+    fields = runs.read_config(trained).fields
+    claim(trained / runs.CONFIG, fields=fields | {"hidden": 4})
     assert "do not fit" in refused(capsys, "try", "run", "1", "2")
 
 
 def test_a_run_of_a_stranger_runs_nothing_to_be_shown(capsys: Captured, trained: Path) -> None:
     Path("evil.py").write_text("raise SystemExit('run!')")
-    path = trained / runs.CONFIG
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": str(Path("evil.py"))}))
+    claim(trained / runs.CONFIG, recipe=str(Path("evil.py")))
     assert run(capsys, "show", "run")[0] == 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from claims import claim
 from unrolled import cli, recipes, training
 from unrolled.inside import intervention, units
 from unrolled.inside.inspection import Inspection
@@ -132,9 +133,8 @@ def test_weights_that_do_not_fit_are_one_sentence(
     adder: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     folder = Path(shutil.copytree(adder, tmp_path / "run"))
-    config = json.loads((folder / "config.json").read_text())
-    config["fields"]["hidden"] = 5
-    (folder / "config.json").write_text(json.dumps(config))
+    fields = json.loads((folder / "config.json").read_text())["fields"]
+    claim(folder / "config.json", fields={**fields, "hidden": 5})
     assert "do not fit the recipe" in refused(capsys, folder, "--plots")
 
 

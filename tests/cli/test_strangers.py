@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+import claims
 from unrolled import cli
-from unrolled.training import checkpoint
+from unrolled.training import checkpoint, runs
 
 Captured = pytest.CaptureFixture[str]
 Make = Callable[..., Path]
@@ -43,9 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 def claim(run: Path, **fields: Any) -> None:
     """Let a run's config.json say something else of its recipe."""
-    path = run / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, "fields": {**config["fields"], **fields}}))
+    config = json.loads((run / "config.json").read_text())
+    claims.claim(run / "config.json", fields={**config["fields"], **fields})
 
 
 def run(capsys: Captured, *words: str) -> tuple[int, str, str]:
@@ -69,9 +69,7 @@ def refused(capsys: Captured, *words: str) -> str:
 def test_code_that_a_run_names_is_not_run(capsys: Captured, made: Make, words: list[str]) -> None:
     made("adder")
     Path("evil.py").write_text("open('done', 'w').close()\n")
-    path = Path("run/config.json")
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, "recipe": str(Path("evil.py").resolve())}))
+    claims.claim(Path("run/config.json"), recipe=str(Path("evil.py").resolve()))
     said = refused(capsys, *words)
     assert "evil.py, whose code would be run to read it: add --trust if it is yours" in said
     assert run(capsys, "show", "run")[0] == 0
@@ -124,14 +122,19 @@ def test_sizes_that_the_weights_do_not_have_are_a_sentence(
 
 @pytest.mark.parametrize("pictures", [[1], 5])
 def test_pictures_that_are_no_names(capsys: Captured, made: Make, pictures: Any) -> None:
-    path = made("adder") / "result.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": pictures}))
-    assert "result.json is damaged: 'pictures' holds no names" in refused(capsys, "show", "run")
+    claims.claim(made("adder") / "result.json", pictures=pictures)
+    told = refused(capsys, "show", "run")
+    assert (
+        f"result.json is damaged: 'pictures' = {pictures} makes no sense: expected a list" in told
+    )
 
 
 def test_a_loss_that_is_no_number(capsys: Captured, made: Make) -> None:
-    (made("adder") / "metrics.jsonl").write_text('{"step": 1, "loss": "x"}\n')
-    assert "line 1 says loss = 'x', which is no number" in refused(capsys, "show", "run", "--plots")
+    folder = made("adder")
+    (folder / "metrics.jsonl").unlink()
+    runs.append_metrics(folder, {"step": 1, "loss": "x"})
+    told = refused(capsys, "show", "run", "--plots")
+    assert "line 1: 'loss' = 'x' makes no sense: expected a number" in told
 
 
 def test_what_is_not_finite_is_null_in_the_json(capsys: Captured, made: Make) -> None:
@@ -150,7 +153,6 @@ def test_nothing_in_a_config_steers_the_terminal(capsys: Captured, made: Make) -
     assert status == 0
     assert "data = \\x1b]0;pwned\\x07\\nfinished: well\\ud800" in out
     assert "\x1b" not in out + err
-    path = Path("run/config.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": "\x1b[31mx.py"}))
+    claims.claim(Path("run/config.json"), recipe="\x1b[31mx.py")
     assert "\x1b" not in refused(capsys, "explore", "run")
     assert "\x1b" not in run(capsys, "show", "run")[1]

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import unrolled
+from claims import claim
 from explorer_cases import sample
 from explorer_needs import ROOT
 from fresh import FreshPython
@@ -156,8 +157,7 @@ def test_a_text_is_read_as_it_stands_though_it_changed_since(tmp_path: Path) -> 
 def test_code_that_a_run_names_is_not_run(run: Path, tmp_path: Path, capsys: Captured) -> None:
     evil = tmp_path / "evil.py"
     evil.write_text(f"open({str(tmp_path / 'done')!r}, 'w')\n", encoding="utf-8")
-    config = json.loads((run / runs.CONFIG).read_text(encoding="utf-8"))
-    (run / runs.CONFIG).write_text(json.dumps({**config, "recipe": str(evil)}), encoding="utf-8")
+    claim(run / runs.CONFIG, recipe=str(evil))
     assert "add --trust if it is yours" in refused(capsys, str(run))
     assert not (tmp_path / "done").exists()
 

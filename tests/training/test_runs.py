@@ -142,7 +142,7 @@ def test_a_damaged_line_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="line 2"):
         runs.read_metrics(tmp_path)
     (tmp_path / runs.METRICS).write_text('{"loss": 1}\n')
-    with pytest.raises(RunError, match="line 1 names no step"):
+    with pytest.raises(RunError, match="line 1: 'step' is missing"):
         runs.read_metrics(tmp_path)
 
 

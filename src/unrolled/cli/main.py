@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from unrolled.cli.check import check
 from unrolled.cli.explore import explore
 from unrolled.cli.refusals import RUNS, Parser, Refusal, need
 from unrolled.cli.show import show
@@ -187,6 +188,7 @@ COMMANDS: dict[str, Command] = {
     "list": Command("list", "the recipes there are", list_recipes),
     "train": Command("train RECIPE [flags]", "train a recipe, into a folder of its own", train),
     "show": Command("show DIR [--plots]", "a run's figures; what goes on inside it", show),
+    "check": Command("check DIR", "whether each file of a run is as it was written", check),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from unrolled import recipes, training
 from unrolled.training import Recipe, checkpoint, runs
+from unrolled.training.state import fit
 
 __all__ = ["OpenedRun", "open_run"]
 
@@ -64,11 +65,7 @@ def open_run(folder: Path, trust: bool = False) -> OpenedRun:
     except (MemoryError, RuntimeError, ArithmeticError) as error:
         first = str(error).splitlines()[0] if str(error) else "not enough memory"
         raise runs.RunError(f"{folder / runs.CONFIG} asks for too much: {first}.") from error
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise runs.RunError(f"the weights in {folder} do not fit the recipe: {first}") from error
+    fit(folder / runs.WEIGHTS, weights, model)
     return OpenedRun(config, recipe, model.eval())
 
 

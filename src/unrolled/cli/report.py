@@ -37,19 +37,16 @@ def describe(folder: Path) -> str:
         lines += ["", *_table([[name, _number(value)] for name, value in figures.items()])]
     if file is not None and file.published and _comparable(file, config):
         lines += ["", *_published(file.published, figures, history)]
-    names = (result or {}).get("pictures", [])
-    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise runs.RunError(f"{folder / runs.RESULT} is damaged: 'pictures' holds no names.")
-    pictures = [folder / name for name in names]
+    pictures = [folder / name for name in (result or {}).get("pictures", [])]
     if pictures:
         lines += ["", "pictures:", *(f"  {picture}" for picture in pictures)]
     return "\n".join(runs.printable(line) for line in lines)
 
 
 def _mapping(folder: Path, result: dict[str, Any], key: str) -> dict[str, Any]:
-    value = result.get(key)
-    if not isinstance(value, dict):
-        raise runs.RunError(f"{folder / runs.RESULT} is damaged: {key!r} is missing.")
+    if key not in result:
+        raise runs.DamagedError(folder / runs.RESULT, f"{key!r} is missing")
+    value: dict[str, Any] = result[key]
     return value
 
 

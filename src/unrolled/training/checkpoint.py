@@ -8,17 +8,20 @@ reference where a tensor stood.  No pickle: to read a file can run nothing.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unrolled.errors import InvalidTypeError
-from unrolled.files.whole import replace_file
-from unrolled.training.runs import RunError
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.files import sealed
+from unrolled.files.bounded import check_json, parse_json
+from unrolled.training import documents, runs
+from unrolled.training.documents import DamagedError, RunError
 
-__all__ = ["copy_tree", "read_tree", "read_weights", "write_tree", "write_weights"]
+__all__ = ["copy_tree", "read_tree", "read_weights", "seal_folder", "write_tree", "write_weights"]
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -53,13 +56,17 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The tree again; each tensor is taken out of ``tensors``, so that none serves twice."""
     if not isinstance(value, dict):
         return value
     ((kind, inside),) = value.items()
     if kind == "tensor":
-        return tensors[inside]
+        return tensors.pop(inside)
     if kind == "dict":
-        return {_unpack(k, tensors): _unpack(v, tensors) for k, v in inside}
+        found = {_unpack(k, tensors): _unpack(v, tensors) for k, v in inside}
+        if len(found) < len(inside):
+            raise ValueError("a key stands twice")
+        return found
     return {"list": list, "tuple": tuple}[kind](_unpack(v, tensors) for v in inside)
 
 
@@ -83,9 +90,9 @@ def write_tree(path: Path, tree: Any) -> None:
         If there is anything else in it.
     """
     tensors: dict[str, Tensor] = {}
-    record = {"tree": json.dumps(_pack(tree, tensors))}
-    data = _safetensors().torch.save(tensors, metadata=record)
-    replace_file(path, lambda beside: beside.write_bytes(data))
+    tree = json.dumps(_pack(tree, tensors))
+    check_json(tree.encode())  # what could not be read again is not written
+    _write(path, tensors, {"tree": tree})
 
 
 def read_tree(path: Path) -> Any:
@@ -98,9 +105,14 @@ def read_tree(path: Path) -> Any:
     """
     tensors, metadata = _read(path)
     try:
-        return _unpack(json.loads(metadata["tree"]), tensors)
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged: what it says of its tensors makes no sense.") from error
+        found = _unpack(parse_json(metadata["tree"].encode("utf-8", "surrogatepass")), tensors)
+    except InvalidValueError as error:
+        raise DamagedError(path, error) from error
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedError(path, "what it says of its tensors makes no sense") from error
+    if tensors:
+        raise DamagedError(path, f"{len(tensors)} of its tensors have no place")
+    return found
 
 
 def write_weights(path: Path, state: dict[str, Any]) -> None:
@@ -110,8 +122,7 @@ def write_weights(path: Path, state: dict[str, Any]) -> None:
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
-    data = _safetensors().torch.save(copies)
-    replace_file(path, lambda beside: beside.write_bytes(data))
+    _write(path, copies, {})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -127,12 +138,63 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return _read(path)[0]
 
 
+def seal_folder(folder: Path) -> None:
+    """Seal the files of a run from before there were seals, but its config.json.
+
+    That one is sealed last: a run killed on the way has files with a seal and some without, and a
+    config.json that asks for none.
+    """
+    if not (folder / runs.CONFIG).is_file() or documents.owner(folder).sealed:
+        return
+    for name, read, write in (
+        (runs.WEIGHTS, read_weights, write_weights),
+        (runs.RESUME, read_tree, write_tree),
+    ):
+        if (folder / name).is_file():
+            write(folder / name, read(folder / name))
+    runs.cut_metrics(folder, sys.maxsize)
+    if (result := runs.read_result(folder)) is not None:
+        runs.write_result(folder, result)
+
+
+# --- safetensors with a seal ---
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    signed = {**metadata, sealed.KEY: sealed.blank(documents.owner(path.parent).run)}
+    data = _safetensors().torch.save(tensors, metadata=signed)
+    documents.write_pieces(path, sealed.stamped(data, end=_header_end(data)))
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    whose = documents.owner(path.parent)
     safetensors = _safetensors()
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            # Copies: what is read must not hang on a file that the next checkpoint replaces.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path} is damaged: {error}.") from error
+        data = path.read_bytes()
+        end = _header_end(data)
+        metadata = _metadata(data[8:end])
+        seal = sealed.examined(data, end=end)
+        documents.take_seal(metadata, seal)
+        tensors = dict(sorted(safetensors.torch.load(data).items()))  # copies of their own
+    except (ValueError, KeyError, AssertionError, RuntimeError) as error:
+        raise DamagedError(path, error) from error
+    except safetensors.SafetensorError as error:
+        raise DamagedError(path, error) from error
+    documents.check_owner(path, seal, whose)
+    return tensors, metadata
+
+
+def _header_end(data: bytes) -> int:
+    """Where the JSON ends that safetensors begins with, after eight bytes that say how long."""
+    length = int.from_bytes(data[:8], "little")
+    if not 8 + length <= len(data):
+        raise InvalidValueError("it ends within its header")
+    return 8 + length
+
+
+def _metadata(header: bytes) -> dict[str, Any]:
+    found = parse_json(header)
+    metadata = found.get("__metadata__", {}) if isinstance(found, dict) else None
+    if not isinstance(metadata, dict):
+        raise InvalidValueError("its header is no JSON object")
+    return metadata

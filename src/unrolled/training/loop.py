@@ -19,7 +19,7 @@ from torch import nn
 
 from unrolled.errors import InvalidValueError
 from unrolled.steps.program import TrainingError
-from unrolled.training import checkpoint, runs
+from unrolled.training import checkpoint, documents, runs
 from unrolled.training.recipe import Recipe, check
 from unrolled.training.session import Randomness, Session
 
@@ -154,12 +154,13 @@ class _Folder:
         """Bring the session to where the run is, and the folder to where the session is."""
         recipe = session.recipe
         fields = runs.encode_fields(recipe)
-        try:
+        if (self.path / runs.CONFIG).is_file():
             config = runs.read_config(self.path)._replace(fields=fields)
-        except runs.RunError:
+        else:
             config = runs.new_config(_origin(recipe), fields)
         if (self.path / runs.RESUME).is_file():
             self._restore(session)
+        checkpoint.seal_folder(self.path)
         runs.write_config(self.path, config)
         runs.cut_metrics(self.path, session.step)
         if session.step < recipe.steps:
@@ -170,8 +171,11 @@ class _Folder:
         saved = checkpoint.read_tree(path)
         try:
             session.restore(saved)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise runs.RunError(f"{path} does not fit the recipe: {error}.") from error
+        except InvalidValueError as error:
+            what = str(error).rstrip(".")
+            raise runs.RunError(
+                f"{path} does not fit the recipe: {what}; {documents.remedy(path)}."
+            ) from error
         self._saved = session.step
 
     @property
@@ -203,7 +207,7 @@ class _Folder:
 
     def finish(self, session: Session) -> None:
         """The last checkpoint, the pictures, and the figures that say that the run is done."""
-        if runs.read_result(self.path) is not None:
+        if runs.read_result(self.path) is not None and (self.path / runs.WEIGHTS).is_file():
             return
         self.save(session.snapshot())
         pictures: list[Path] = []

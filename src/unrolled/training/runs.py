@@ -8,15 +8,14 @@ result.json          the final figures and the names of the pictures; there when
 resume.safetensors   everything that going on needs, in one file that is replaced whole
 ===================  ==============================================================================
 
-Nothing here is ever pickled, so a run from a stranger can be opened; and a file is the old one or
-the new one, at any moment, never half of one (`unrolled.files.whole`).
+Nothing here is ever pickled, so a run from a stranger can be opened; a file is the old one or the
+new one, at any moment, never half of one (`unrolled.files.whole`); and each carries a seal that is
+verified when it is read (`unrolled.training.documents`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -25,17 +24,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from unrolled.errors import UnrolledError
-from unrolled.files.whole import open_unlinked, replace_file
+from unrolled.errors.expected import whole
+from unrolled.files.whole import open_unlinked
+from unrolled.training import documents
+from unrolled.training.declared import DICTIONARY, NAMES, SECONDS, Some
+from unrolled.training.documents import (
+    CONFIG,
+    FILES,
+    METRICS,
+    RESULT,
+    RESUME,
+    WEIGHTS,
+    DamagedError,
+    RunError,
+    finite,
+)
+from unrolled.training.history import append_metrics, cut_metrics, read_metrics
 
 __all__ = [
     "CONFIG",
+    "FILES",
     "METRICS",
     "RESULT",
     "RESUME",
     "TRUST",
     "WEIGHTS",
     "Config",
+    "DamagedError",
     "RunError",
     "append_metrics",
     "create",
@@ -56,19 +71,9 @@ __all__ = [
     "write_result",
 ]
 
-CONFIG = "config.json"
-METRICS = "metrics.jsonl"
-RESULT = "result.json"
-RESUME = "resume.safetensors"
-WEIGHTS = "weights.safetensors"
-
 TRUST = "of a run whose recipe is a .py file: run that file, which may do anything"  # --trust
 
 R = TypeVar("R")
-
-
-class RunError(UnrolledError, ValueError):
-    """A folder that is no run, or a run that cannot be read, in one sentence."""
 
 
 class Config(NamedTuple):
@@ -83,21 +88,6 @@ class Config(NamedTuple):
     versions: dict[str, str]
     created: str
     threads: int
-
-
-def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON or UTF-8
-        raise RunError(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object.")
-    return value
 
 
 # --- the folder -----------------------------------------------------------------------------
@@ -180,8 +170,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """Write `config.json`."""
-    _write_json(folder / CONFIG, config._asdict())
+    """Write `config.json`; a run that has a seal keeps it."""
+    value = config._asdict()
+    whose = documents.owner(folder) if (folder / CONFIG).is_file() else None
+    run = (whose or documents.owner_named(value)).run
+    documents.write_json(folder / CONFIG, value, run)
 
 
 def read_config(folder: Path) -> Config:
@@ -202,12 +195,8 @@ def read_config(folder: Path) -> Config:
             else "does not exist"
         )
         raise RunError(f"{folder} is not a run: it {there}; `unrolled train` makes runs.")
-    value = _read_json(path)
-    types_ = {"recipe": str, "fields": dict, "versions": dict, "created": str, "threads": int}
-    for key, type_ in types_.items():
-        if not isinstance(value.get(key), type_):
-            raise RunError(f"{path} is damaged: {key!r} is missing or of another kind.")
-    return Config(*(value[key] for key in Config._fields))
+    value = documents.read_json(path, documents.CONFIG_FIELDS)
+    return Config(**value)
 
 
 def new_config(recipe: str, fields: dict[str, Any]) -> Config:
@@ -282,72 +271,29 @@ def _decode(name: str, hint: Any, value: Any) -> Any:
     raise RunError(f"{CONFIG} is damaged: {name} = {value!r} is not what the recipe takes.")
 
 
-# --- metrics.jsonl and result.json ----------------------------------------------------------
+# --- result.json ----------------------------------------------------------------------------
 
 
-def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
-    """Add one line; a figure that is not finite is written as null, which JSON has."""
-    line = json.dumps(finite(row), ensure_ascii=False, allow_nan=False)
-    with open(folder / METRICS, "a", encoding="utf-8", opener=open_unlinked) as file:
-        file.write(line + "\n")
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`, less a last one that a killed process left half written.
-
-    Raises
-    ------
-    RunError
-        If a line is damaged.
-    """
-    path = folder / METRICS
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RunError(f"{path} is damaged: line {number} is not JSON ({error}).") from error
-        if not isinstance(row, dict) or type(row.get("step")) is not int:
-            raise RunError(f"{path} is damaged: line {number} names no step.")
-        for name, value in row.items():
-            if not isinstance(value, int | float | None):
-                raise RunError(
-                    f"{path} is damaged: line {number} says {name} = {value!r}, which is no number."
-                )
-        rows.append(row)
-    return rows
-
-
-def cut_metrics(folder: Path, step: int) -> None:
-    """Forget what was reported after ``step``: those steps will be made again."""
-    path = folder / METRICS
-    if path.is_file():
-        rows = [row for row in read_metrics(folder) if row["step"] <= step]
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        replace_file(path, lambda beside: beside.write_text(lines, encoding="utf-8"))
+_RESULT = Some(step=whole(0, 2**53), seconds=SECONDS, figures=DICTIONARY, pictures=NAMES)
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Write `result.json`: the run is done."""
-    _write_json(folder / RESULT, finite(result))
+    documents.write_json(folder / RESULT, finite(result), documents.owner(folder).run)
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Read `result.json`; None where the run is not done."""
-    return _read_json(folder / RESULT) if (folder / RESULT).is_file() else None
+    """Read `result.json`; None where the run is not done.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    path = folder / RESULT
+    return documents.read_json(path, _RESULT) if path.is_file() else None
 
 
 def printable(text: str) -> str:
     r"""A text from a run's files for a terminal: what would steer it is written as ``\x1b``."""
     return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)
-
-
-def finite(value: Any) -> Any:
-    """The same value for JSON: a number that is not finite is None, which JSON has."""
-    if isinstance(value, Mapping):
-        return {key: finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

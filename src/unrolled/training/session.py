@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import whole
 from unrolled.steps.batches import Batches, Places, as_batches, places
 from unrolled.steps.program import Native, Program, TrainingError
 from unrolled.steps.support import supports
 from unrolled.training import checkpoint
+from unrolled.training.declared import DICTIONARY, held
 from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import Recipe
+from unrolled.training.state import declared_session
 
 __all__ = ["Randomness", "Session"]
 
@@ -69,12 +72,7 @@ class Session:
         with self.randomness:
             self.model = recipe.model()
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(
-            recipe.optimizer,
-            self.parameters,
-            recipe.learning_rate,
-            recipe.optimizer_options(),
-        )
+        self.optimizer = self._make_optimizer(self.parameters)
         self._block: tuple[Tensor, ...] = ()  # batches drawn at once, [K, T, B, …]
         self._batches = 0  # K
         self._places: Places | None = None  # where they lie, for the kernel
@@ -84,6 +82,12 @@ class Session:
         self._before_batch = self.generator.get_state()
         self._program: Program | None = None
         self._native, self.why_plain = self._way(plain)
+
+    def _make_optimizer(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        return make_optimizer(
+            recipe.optimizer, parameters, recipe.learning_rate, recipe.optimizer_options()
+        )
 
     def _way(self, plain: bool) -> tuple[Native | None, str]:
         """What the kernel is to be told of, or why updates go through autograd."""
@@ -223,9 +227,14 @@ class Session:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go back to a snapshot; a batch that was under way is drawn again."""
-        if saved["data"] != self.recipe.digest():
-            raise InvalidValueError("its data is not what it was when the run began")
+        """Go back to a snapshot; a batch that was under way is drawn again.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is not a snapshot of this recipe; nothing of it was used then.
+        """
+        self._check(saved)
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -235,9 +244,18 @@ class Session:
         if self._window:
             with self.randomness:
                 self._draw()
+            held(self._window, whole(1, self._batches * self._parts - 1), "window")
             self._take((self._window - 1) // self._parts)
         self._program = None  # its tensors were replaced
         self.randomness.state = saved["random"]
+
+    def _check(self, saved: Any) -> None:
+        """Hold all of a snapshot to what this recipe makes."""
+        held(saved, DICTIONARY, "the state")
+        held(step := saved.get("step"), whole(0, self.recipe.steps), "step")
+        held(saved, declared_session(self.model, self.optimizer, self._make_optimizer, step))
+        if saved["data"] != self.recipe.digest():
+            raise InvalidValueError("its data is not what it was when the run began")
 
 
 def _cut(batch: tuple[Tensor, ...], length: int) -> list[tuple[Tensor, ...]]:
