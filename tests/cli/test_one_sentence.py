@@ -12,6 +12,7 @@ import torch
 from any_recipe import FILE
 from processes import Ended, one_sentence, python
 from unrolled import cli
+from unrolled.cli.main import COMMANDS
 
 Captured = pytest.CaptureFixture[str]
 
@@ -170,3 +171,122 @@ def test_a_full_disk_names_the_file_and_what_stays(size: int, folder: Path) -> N
     assert "too large" in said or "space" in said
     left = {p.name for p in (folder / "run").iterdir()} if (folder / "run").exists() else set()
     assert not {name for name in left if name.endswith(".writing")}
+
+
+def test_a_full_disk_later_says_from_where_to_go_on(folder: Path, capsys: Captured) -> None:
+    words = ["train", "adder", "--save-every", "0", "--out", "run"]
+    assert cli.main([*words, "--steps", "2"]) == 0
+    ended = full(" ".join([*words, "--steps", "9", "--resume"]), 3000)
+    assert "run/ keeps the run's state of step 2: free some space and go on" in ended.err
+    one_sentence(ended.err)
+    assert "resume.safetensors" in ended.err
+    assert cli.main([*words, "--steps", "9", "--resume"]) == 0
+    assert "step 9/9" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_nowhere_to_print_to_is_a_sentence() -> None:
+    code = "import sys; from unrolled import cli; sys.stdout = open('/dev/full', 'w')"
+    ended = python(f"{code}; status = cli.main(['list']); sys.stdout = None; sys.exit(status)")
+    assert ended.rc == 2
+    assert "standard output: No space left" in ended.err.splitlines()[0]
+
+
+# --- whatever else is raised ---
+
+
+class Mute(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise TypeError
+
+
+FAULTS = [
+    KeyError("a"),
+    RecursionError("maximum recursion depth exceeded"),
+    RuntimeError("one line\n\tand another\nException raised from at::native:\nframe #0: 0x7f"),
+    Mute(),
+    ZeroDivisionError(),
+    RuntimeError("word " * 999),
+    RuntimeError("x" * 9999),
+]
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+def test_a_fault_of_ours_says_so(error: Exception, capsys: Captured) -> None:
+    said = failing(error)(capsys)
+    assert said.startswith(f"unrolled: this is a fault of unrolled: {type(error).__name__}")
+    assert said.endswith("please report it.")
+    assert "frame #0" not in said
+
+
+def failing(error: BaseException, status: int = 70):
+    """Let `unrolled list` raise an error out of code that lies in no file."""
+
+    def said(capsys: Captured) -> str:
+        space = {"error": error}
+        exec(compile("def run(arguments): raise error", "<nowhere>", "exec"), space)
+        with pytest.MonkeyPatch.context() as patch:
+            one = COMMANDS["list"]._replace(run=space["run"])
+            patch.setitem(COMMANDS, "list", one)
+            assert cli.main(["list"]) == status
+        return one_sentence(capsys.readouterr().err)
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (MemoryError(), 2, "there is not enough memory for that"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "not enough memory"),
+        (OSError(28, "No space left on device", "a"), 2, "a: No space left on device."),
+        (OSError("no number"), 2, "no number."),
+        (KeyboardInterrupt(), 130, "stopped at once."),
+        (SystemExit("why"), 70, "SystemExit"),
+    ],
+)
+def test_what_is_nobodys_fault(
+    error: BaseException, status: int, words: str, capsys: Captured
+) -> None:
+    assert words in failing(error, status)(capsys)
+
+
+def test_a_mistake_in_a_file_beside_ones_recipe_is_named(folder: Path, capsys: Captured) -> None:
+    (folder / "beside.py").write_text("def weights():\n    return {}['none']\n")
+    new = f"import sys; sys.path.insert(0, {str(folder)!r}); import beside; beside.weights()"
+    (folder / "mine.py").write_text(FILE.replace("return nn.Linear(1, 1)", new))
+    said = refused(capsys, "train", "mine.py", "--out", "run")
+    assert said == "unrolled: beside.py, line 2: KeyError: 'none'."
+
+
+def test_what_a_recipe_refuses_is_told_as_it_says(folder: Path, capsys: Captured) -> None:
+    check = '    def check(self): \n        raise ValueError("steps = 3 is odd: expected 2.")\n'
+    (folder / "mine.py").write_text(FILE + check)
+    assert refused(capsys, "train", "mine.py") == "unrolled: steps = 3 is odd: expected 2."
+    assert not list(folder.glob("runs/*"))
+
+
+def test_a_trusted_runs_mistake_names_its_line(folder: Path, capsys: Captured) -> None:
+    (folder / "mine.py").write_text(FILE)
+    assert cli.main(["train", "mine.py", "--out", "run"]) == 0
+    wrong = FILE.replace('" ".join(arguments)', "arguments[7]")
+    (folder / "other.py").write_text(wrong)
+    config = folder / "run" / "config.json"
+    config.write_text(config.read_text().replace("mine.py", "other.py"))
+    said = refused(capsys, "try", "run", "--trust", "1")
+    assert "other.py, line " in said
+    assert "IndexError" in said
+
+
+def test_debug_may_stand_anywhere(folder: Path, capsys: Captured) -> None:
+    for words in (
+        ["--debug", "show", "run"],
+        ["show", "--debug", "run"],
+        ["show", "run", "--debug"],
+    ):
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("Traceback")
+        assert said.splitlines()[-1].startswith("unrolled: run is not a run")

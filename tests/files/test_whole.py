@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -13,9 +15,11 @@ from typing import Any
 
 import pytest
 
+import unrolled
 from processes import one_sentence
 from unrolled import cli
-from unrolled.files.whole import replace_file
+from unrolled.files.whole import PlaceError, check_place, is_full, replace_file
+from unrolled.training import runs
 
 LEARNERS = Path(__file__).parents[2] / "examples" / "my_lstm.py"
 
@@ -176,3 +180,141 @@ def test_a_regular_file_is_replaced_and_a_new_one_made(tmp_path: Path) -> None:
     for text in ("one", "two"):
         replace_file(tmp_path / "a", lambda beside, text=text: beside.write_text(text))
         assert (tmp_path / "a").read_text() == text
+
+
+# --- the source: nothing else writes to a path ---
+
+ROOT = Path(unrolled.__file__).parent
+WRITING = {"a", "w", "x", "+"}
+BY_SYSTEM = {"copy", "copy2", "copyfile", "copytree", "move", "symlink", "link", "mknod", "mkfifo"}
+BY_NAME = {"rename", "renames", "touch", "symlink_to", "hardlink_to", "mkdir", "makedirs", "tofile"}
+BY_NAME |= {"savetxt", "savez", "savez_compressed", "to_csv", "memmap", "NamedTemporaryFile"}
+BY_NAME |= {"write_text", "write_bytes"}
+
+
+def _writes(call: ast.Call) -> str | None:
+    """What a call would write to; None: it writes to no path, or to what replace_file gave."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+    owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    values = [*call.args, *(k.value for k in call.keywords)]
+    place = owner
+    if name == "open" and owner in (None, "os", "io", "codecs"):
+        place = ast.unparse(call.args[0])
+    if name == "open":
+        modes = [v.value for v in values if isinstance(v, ast.Constant)]
+        told = any(isinstance(m, str) and len(m) <= 3 and WRITING & set(m) for m in modes)
+        flags = any("O_WRONLY" in ast.unparse(v) or "O_RDWR" in ast.unparse(v) for v in values)
+        if not (told or flags) or any(k.arg == "opener" for k in call.keywords):
+            return None
+    elif name == "savefig":
+        place = ast.unparse(call.args[0])
+    elif name == "replace":  # of a path, not of a text or of a dataclass
+        if owner in (None, "dataclasses") or len(values) != (2 if owner == "os" else 1):
+            return None
+    elif name not in BY_NAME and not (name in BY_SYSTEM and owner in ("os", "shutil")):
+        return None
+    return None if place in ("beside", "os.devnull") else f"{place}.{name}"
+
+
+def writers(source: str) -> list[str]:
+    """All that writes to a path by itself."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [found for call in calls if (found := _writes(call)) is not None]
+
+
+def test_only_one_file_writes_to_a_path() -> None:
+    # A folder that must be new is made by mkdir itself, which follows no link.
+    known = {"files/whole.py": None, "training/runs.py": {"folder.mkdir"}}
+    for path in sorted(ROOT.rglob("*.py")):
+        found = set(writers(path.read_text(encoding="utf-8")))
+        allowed = known.get(path.relative_to(ROOT).as_posix(), set())
+        assert allowed is None or found <= allowed, f"{path}: {found}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "path.open('x', encoding='utf-8')",
+        "os.open(path, os.O_WRONLY | os.O_CREAT)",
+        "path.write_text('')",
+        "(folder / 'a').write_bytes(data)",
+        "figure.savefig(path)",
+        "os.replace(a, b)",
+        "a.replace(b)",
+        "shutil.copy(a, b)",
+        "path.parent.mkdir(parents=True)",
+        "path.touch()",
+    ],
+)
+def test_another_way_to_write_is_seen(line: str) -> None:
+    assert writers(f"def f(path):\n    {line}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "replace_file(path, lambda beside: beside.write_text(text))",
+        "replace_file(path, lambda beside: figure.savefig(beside, dpi=9))",
+        "open(path, 'rb')",
+        "open(path, 'a', opener=open_unlinked)",
+        "text.replace('a', 'b')",
+        "dataclasses.replace(recipe, steps=2)",
+        "replace(signal, values=values)",
+    ],
+)
+def test_what_reads_or_is_given_its_place_may_stay(line: str) -> None:
+    assert not writers(line)
+
+
+# --- what is said, and when ---
+
+
+def test_what_is_there_already_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("somebody's")
+    with pytest.raises(PlaceError, match="is there already and stays as it is"):
+        replace_file(tmp_path / "a", lambda beside: beside.write_text("ours"), new=True)
+    assert (tmp_path / "a").read_text() == "somebody's"
+
+
+def test_what_comes_while_a_file_is_written_is_not_replaced(tmp_path: Path) -> None:
+    def write(beside: Path) -> None:
+        beside.write_text("ours")
+        os.mkfifo(tmp_path / "a")
+
+    with pytest.raises(PlaceError, match="is a named pipe"):
+        replace_file(tmp_path / "a", write)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_pipe_among_a_runs_files_is_not_opened(tmp_path: Path) -> None:
+    """To open it would wait for somebody at the other end."""
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(PlaceError, match="is a named pipe"):
+        runs.append_metrics(tmp_path, {"step": 1})
+
+
+def test_a_folder_is_asked_about_what_will_be_written_in_it(tmp_path: Path) -> None:
+    check_place(tmp_path, folder=True, files=["a.png"])
+    (tmp_path / "a.png").symlink_to(tmp_path / "nowhere")
+    check_place(tmp_path, folder=True)
+    with pytest.raises(PlaceError, match=r"a\.png is a link"):
+        check_place(tmp_path, folder=True, files=["a.png"])
+
+
+def test_a_file_in_no_folder_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(PlaceError, match="cannot be written: there is no folder"):
+        check_place(tmp_path / "none" / "a")
+    with pytest.raises(PlaceError, match="is no path"):
+        check_place(Path("a\0b"))
+
+
+def test_a_full_disk_is_told_by_the_files_own_name(tmp_path: Path) -> None:
+    def write(beside: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"No space.*a'$") as caught:
+        replace_file(tmp_path / "a", write)
+    assert is_full(caught.value)
+    assert not list(tmp_path.iterdir())

@@ -19,10 +19,10 @@ import traceback
 from collections.abc import Sequence
 
 from unrolled.errors import UnrolledError
-from unrolled.errors.mistakes import Place, mistake, one_line, place_of
+from unrolled.errors.mistakes import Place, chain, mistake, one_line, place_of, said
 from unrolled.files.whole import is_full
 
-__all__ = ["DEBUG", "debugged", "ended", "is_memory"]
+__all__ = ["DEBUG", "debugged", "ended", "flush", "is_memory"]
 
 DEBUG = "the traceback too, where something fails"  # --debug
 MOST = 380  # letters of a sentence
@@ -50,9 +50,21 @@ def ended(error: BaseException, debug: bool) -> int:
     if debug and sentence:
         traceback.print_exception(error)
     if sentence:
-        said = one_line(sentence, MOST)
-        print(f"unrolled: {said}{'' if said[-1] in '.?!…' else '.'}", file=sys.stderr)
+        line = one_line(sentence, MOST)
+        print(f"unrolled: {line}{'' if line[-1] in '.?!…' else '.'}", file=sys.stderr)
     return status
+
+
+def flush() -> None:
+    """Print what has been printed so far: a full disk is told now, not when Python ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        error.filename = "standard output"
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nor tried again
+        raise
 
 
 def is_memory(error: BaseException) -> bool:
@@ -62,7 +74,7 @@ def is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | OverflowError):
         return True
     kinds = RuntimeError | ValueError | TypeError
-    return isinstance(error, kinds) and _MEMORY.search(str(error)) is not None
+    return isinstance(error, kinds) and _MEMORY.search(said(error)) is not None
 
 
 def _failure(error: BaseException) -> tuple[int, str]:
@@ -70,9 +82,10 @@ def _failure(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 130, "stopped at once"
     if isinstance(error, SystemExit) and _is_help(error):
-        return int(error.code or 0), ""
+        return error.code if isinstance(error.code, int) else 0, ""
     status, sentence = _told(error, place_of(error))
-    notes = getattr(error, "__notes__", ())  # what stays of a run
+    # What stays of a run.
+    notes = [note for one in chain(error) for note in getattr(one, "__notes__", ())]
     return status, "; ".join([sentence.rstrip("."), *notes]) if notes else sentence
 
 
@@ -81,13 +94,13 @@ def _told(error: BaseException, place: Place | None) -> tuple[int, str]:
 
     ours = isinstance(error, UnrolledError)
     if isinstance(error, OSError) and not ours and (place is None or is_full(error)):
-        return 2, f"{error.filename or 'a file'}: {error.strerror or error}"
+        return 2, f"{error.filename or 'a file'}: {error.strerror or said(error)}"
     if place is not None:
         return 2, mistake(error, place)
     if ours:
-        return 1 if isinstance(error, TrainingError) else 2, one_line(str(error))
+        return 1 if isinstance(error, TrainingError) else 2, one_line(said(error))
     if is_memory(error):
-        return 2, f"there is not enough memory for that ({one_line(str(error), 200)})"
+        return 2, f"there is not enough memory for that ({one_line(said(error), 200)})"
     return 70, _fault(error)
 
 
@@ -96,7 +109,7 @@ def _fault(error: BaseException) -> str:
     at = f" in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
     return (
         f"this is a fault of unrolled: {type(error).__name__}{at}: "
-        f"{one_line(str(error), 200) or 'no message'}; --debug shows where; please report it"
+        f"{one_line(said(error), 200) or 'no message'}; --debug shows where; please report it"
     )
 
 
@@ -104,4 +117,4 @@ def _is_help(stop: SystemExit) -> bool:
     """Whether a parser ended the program, which has said why, or been asked for help."""
     frames = [frame for frame, _ in traceback.walk_tb(stop.__traceback__)]
     last = frames[-1].f_code.co_filename if frames else ""
-    return last == argparse.__file__ or place_of(stop) is None
+    return not isinstance(stop.code, str) and (last == argparse.__file__ or place_of(stop) is None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unrolled.cli.explore import explore
-from unrolled.cli.failures import DEBUG, debugged, ended
+from unrolled.cli.failures import DEBUG, debugged, ended, flush
 from unrolled.cli.refusals import RUNS, Parser, Refusal, need
 from unrolled.cli.show import show
 from unrolled.cli.train import train
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words, debug = debugged(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _dispatch(words)
-        sys.stdout.flush()
+        flush()
         return status
     except BaseException as error:
         return ended(error, debug)

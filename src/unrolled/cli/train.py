@@ -65,15 +65,16 @@ def _train(name: str, options: Any) -> int:
     from unrolled.training.runs import free_folder
 
     recipe = options.recipe
-    training.check(recipe)
-    folder = options.out or free_folder(RUNS, Path(name).stem)
-    again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
-    often, plain = options.save_every, options.plain
+    folder = options.out
     try:
+        training.check(recipe)
+        folder = folder or free_folder(RUNS, Path(name).stem)
+        often, plain = options.save_every, options.plain
         steps = training.train(recipe, folder, options.resume, save_every=often, plain=plain)
+        again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
         return _follow(steps, recipe.steps, folder, again)
     except Exception as error:
-        if options.out is None:
+        if options.out is None and folder is not None:
             with contextlib.suppress(OSError):  # it holds something
                 folder.rmdir()
         if is_memory(error):

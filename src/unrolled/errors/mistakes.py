@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from unrolled.errors import UnrolledError
 
-__all__ = ["Place", "mistake", "one_line", "place_of"]
+__all__ = ["Place", "chain", "mistake", "one_line", "place_of", "said"]
 
 MOST = 240  # letters of a message that is not ours
 
@@ -41,7 +41,7 @@ def place_of(error: BaseException) -> Place | None:
     installed.
     """
     found = None
-    for one in _chain(error):
+    for one in chain(error):
         for frame, line in traceback.walk_tb(one.__traceback__):
             if _is_own(frame.f_code.co_filename):
                 found = Place(frame.f_code.co_filename, line)
@@ -55,12 +55,21 @@ def mistake(error: BaseException, place: Place) -> str:
     if isinstance(error, SystemExit):
         return f"{place}: this leaves the program (sys.exit), which no file that is read may do."
     if isinstance(error, UnrolledError):
-        message = one_line(str(error))
-        return message if _meant(error) else f"{place}: {message}"
-    message = one_line(error.msg if isinstance(error, SyntaxError) else str(error), MOST)
+        message = one_line(said(error))
+        told = _meant(error) or os.path.basename(place.file) in message
+        return message if told else f"{place}: {message}"
+    message = one_line(said(error), MOST)
     if _meant(error):
         return message
     return f"{place}: {type(error).__name__}: {message or 'no message'}"
+
+
+def said(error: BaseException) -> str:
+    """An error's own words; none where it cannot say them."""
+    try:
+        return str(error.msg if isinstance(error, SyntaxError) else error)
+    except Exception:
+        return ""
 
 
 def one_line(text: str, most: int | None = None) -> str:
@@ -76,7 +85,7 @@ def one_line(text: str, most: int | None = None) -> str:
     return f"{begin[: begin.rfind(' ')] if ' ' in begin else begin} …"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """An error and what it was raised from, and so on."""
     seen: set[int] = set()
     one: BaseException | None = error
@@ -91,7 +100,7 @@ def _is_own(file: str) -> bool:
     path = Path(file).resolve()
     installed = _INSTALLED & set(path.parts)
     ours = path.is_relative_to(_PACKAGE) or path.is_relative_to(_STANDARD)
-    return not (file.startswith("<") or installed or ours)
+    return path.is_file() and not (installed or ours)
 
 
 def _meant(error: BaseException) -> bool:
