@@ -188,7 +188,7 @@ ROOT = Path(unrolled.__file__).parent
 WRITING = {"a", "w", "x", "+"}
 BY_SYSTEM = {"copy", "copy2", "copyfile", "copytree", "move", "symlink", "link", "mknod", "mkfifo"}
 BY_NAME = {"rename", "renames", "touch", "symlink_to", "hardlink_to", "mkdir", "makedirs", "tofile"}
-BY_NAME |= {"savetxt", "savez", "savez_compressed", "to_csv", "memmap", "NamedTemporaryFile"}
+BY_NAME |= {"savetxt", "savez", "savez_compressed", "to_csv", "NamedTemporaryFile"}
 BY_NAME |= {"write_text", "write_bytes"}
 
 
@@ -198,9 +198,9 @@ def _writes(call: ast.Call) -> str | None:
     owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else None
     values = [*call.args, *(k.value for k in call.keywords)]
     place = owner
-    if name == "open" and owner in (None, "os", "io", "codecs"):
+    if name in ("open", "memmap") and owner in (None, "os", "io", "codecs", "np"):
         place = ast.unparse(call.args[0])
-    if name == "open":
+    if name in ("open", "memmap"):
         modes = [v.value for v in values if isinstance(v, ast.Constant)]
         told = any(isinstance(m, str) and len(m) <= 3 and WRITING & set(m) for m in modes)
         flags = any("O_WRONLY" in ast.unparse(v) or "O_RDWR" in ast.unparse(v) for v in values)

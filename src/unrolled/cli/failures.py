@@ -1,7 +1,7 @@
 """How every failure of the command line ends: one sentence, and a status that is not 0.
 
 ======  ==========================================================================================
-1       what was begun did not succeed: a loss that is not finite
+1       what was begun did not succeed: a loss that is not finite, results that differ
 2       what was asked cannot be done: a word, a file, a recipe, the memory, the disk
 70      a fault of ours
 130     Ctrl-C
@@ -90,6 +90,7 @@ def _failure(error: BaseException) -> tuple[int, str]:
 
 
 def _told(error: BaseException, place: Place | None) -> tuple[int, str]:
+    from unrolled.bench.timing import BenchError
     from unrolled.steps.program import TrainingError
 
     ours = isinstance(error, UnrolledError)
@@ -98,7 +99,7 @@ def _told(error: BaseException, place: Place | None) -> tuple[int, str]:
     if place is not None:
         return 2, mistake(error, place)
     if ours:
-        return 1 if isinstance(error, TrainingError) else 2, one_line(said(error))
+        return 1 if isinstance(error, TrainingError | BenchError) else 2, one_line(said(error))
     if is_memory(error):
         return 2, f"there is not enough memory for that ({one_line(said(error), 200)})"
     return 70, _fault(error)

@@ -150,7 +150,9 @@ def _sentence(box: str) -> str:
         inside = line.strip("│ ")
         if inside.startswith("╭"):
             continue
-        if not inside or inside[0] in "─╰":
+        if not inside or inside[0] in "─╰" or inside.startswith("For full helptext"):
             break
-        lines.append(inside)
-    return " ".join(lines).rstrip(".") or "the flags could not be understood"
+        if inside.strip("-"):
+            lines.append(inside)
+    sentence = " ".join(lines).rstrip(".") or "the flags could not be understood"
+    return sentence.partition("Error parsing recipe: ")[2] or sentence

@@ -110,5 +110,6 @@ def _meant(error: BaseException) -> bool:
         return False
     last, line = frames[-1]
     asked = {f.f_code.co_name for f, _ in frames if _is_own(f.f_code.co_filename)}
-    raised = linecache.getline(last.f_code.co_filename, line).lstrip().startswith("raise ")
-    return bool(asked & {"check", "attempt"}) and raised and _is_own(last.f_code.co_filename)
+    file = last.f_code.co_filename
+    raised = re.search(r"\braise\b", linecache.getline(file, line)) is not None
+    return bool(asked & {"check", "attempt"}) and raised and _is_own(file)

@@ -222,7 +222,9 @@ class _Folder:
             return  # Ctrl-C
         if isinstance(error, OSError) and is_full(error):
             error.filename = error.filename or f"{self.path}/"  # to add a line names no file
-        if self._state is not None:
+        if (self.path / runs.RESULT).is_file():
+            error.add_note(f"{self.path}/ keeps the run's weights and figures")
+        elif self._state is not None:
             mend = "free some space and go on" if is_full(error) else "go on"
             kept = f"{self.path}/ keeps the run's state of step {self._state}"
             error.add_note(f"{kept}: {mend} with --resume")
