@@ -299,6 +299,34 @@ MUTANTS = [
         "data",
         ["test_explorer.py"],
     ),
+    (
+        "what a link leads to is asked about, and not the link",
+        "files/whole.py",
+        "os.lstat(path).st_mode",
+        "os.stat(path).st_mode",
+        ["test_whole.py"],
+    ),
+    (
+        "a mistake in one's own recipe is told by its kind alone",
+        "errors/mistakes.py",
+        "return f\"{place}: {type(error).__name__}: {message or 'no message'}\"",
+        "return type(error).__name__",
+        ["test_one_sentence.py"],
+    ),
+    (
+        "a run's folder is made before its model can be",
+        "training/loop.py",
+        "    session = Session(recipe, plain)  # before",
+        "    runs.create(out)\n    session = Session(recipe, plain)  # before",
+        ["test_one_sentence.py"],
+    ),
+    (
+        "the folder of a run that came to nothing stays",
+        "training/loop.py",
+        "            self._remove()\n",
+        "",
+        ["test_one_sentence.py"],
+    ),
 ]
 
 

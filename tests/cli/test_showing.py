@@ -123,7 +123,7 @@ def test_what_is_not_there_is_one_sentence(adder: Path, tmp_path: Path, capsys: 
     for flag in (["--unit", "1"], ["--layer", "0"], ["--dark"], ["--out", "x"]):
         assert f"{flag[0]} says what is drawn and how: add --plots" in refused(capsys, adder, *flag)
     (tmp_path / "file").touch()
-    assert "is a file: --out takes a folder" in refused(
+    assert "is a file: expected a folder" in refused(
         capsys, adder, "--plots", "--out", tmp_path / "file"
     )
     assert not (adder / "plots").exists()

@@ -177,7 +177,10 @@ def test_a_file_is_labelled_at_every_step(
     # A file without the event is labelled too, and no file is written over.
     new.write_text("\n".join(line.rsplit(",", 2)[0] for line in new.read_text().splitlines()))
     assert cli.main(["try", "run", "new.csv"]) == 2
-    assert "new.events.csv is there already: delete it, or" in capsys.readouterr().err
+    assert (
+        "new.events.csv is there already and stays as it is: delete it, or"
+        in capsys.readouterr().err
+    )
     assert cli.main(["try", "run", "new.csv", "--out", "b.csv", "--threshold", "0.5"]) == 0
     assert "0.5 or more" in capsys.readouterr().out
     assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "new.events.csv").read_bytes()

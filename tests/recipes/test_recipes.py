@@ -121,9 +121,9 @@ def test_two_files_of_one_name_are_two_recipes(file: Path, tmp_path: Path) -> No
     [
         ("", "defines no dataclass called Recipe"),
         ("class Recipe: pass", "defines no dataclass"),
-        ("\n1 / 0", r"ZeroDivisionError in line 2: division by zero"),
+        ("\n1 / 0", r"bad\.py, line 2: ZeroDivisionError: division by zero"),
         ("def (", "SyntaxError"),
-        ("import no_such_module", "ModuleNotFoundError in line 1"),
+        ("import no_such_module", r"bad\.py, line 1: ModuleNotFoundError"),
         (FILE.replace("def loss", "def other"), r"its Recipe has no loss\."),
         (FILE.replace("def batch", "def other"), r"its Recipe has no batch\."),
         (FILE.replace("(training.Recipe)", ""), r"write `class Recipe\(training\.Recipe\):`"),

@@ -138,7 +138,7 @@ def test_the_command_writes_its_files_and_says_whether_all_is_well(
         (["zzz"], "is not a published figure: there are adder-lstm"),
         (["layer", "--seeds", "0"], "--seeds 0 makes no sense"),
         (["layer", "--seeds", "x"], "invalid int value"),
-        (["layer", "--out", "file"], "--out file is a file"),
+        (["layer", "--out", "file"], "file is a file: expected a folder"),
         (["--sedes", "3"], "unrecognized arguments"),
     ],
 )

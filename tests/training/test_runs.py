@@ -189,10 +189,12 @@ def test_no_link_in_a_folder_leads_out_of_it(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / ".result.json.writing").symlink_to(theirs)
-    (folder / "result.json").symlink_to(theirs)
     runs.write_result(folder, {"figures": {"n": 1}})
-    assert not (folder / "result.json").is_symlink()
     assert runs.read_result(folder) == {"figures": {"n": 1}}
+    (folder / "result.json").unlink()
+    (folder / "result.json").symlink_to(theirs)
+    with pytest.raises(OSError, match="is a link, which is not followed"):
+        runs.write_result(folder, {"figures": {"n": 2}})
     (folder / ".lock").symlink_to(theirs)
     (folder / runs.METRICS).symlink_to(theirs)
     with pytest.raises(OSError, match="is a link, which is not followed"), runs.locked(folder):

@@ -17,6 +17,7 @@ from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
 from unrolled.auditing.published import DRAWS, LENGTHS, SYSTEMS, System, measure
 from unrolled.auditing.template import write_template
+from unrolled.files.whole import check_place
 
 __all__ = ["DESCRIPTION", "AuditOptions", "options_from", "run"]
 
@@ -63,7 +64,9 @@ def run(options: AuditOptions) -> int:
     Raises
     ------
     unrolled.auditing.AuditError
-        If something cannot be audited, or the template would overwrite a file.
+        If something cannot be audited.
+    unrolled.files.whole.PlaceError
+        If something else is where a file is to be written.
     """
     if options.template is not None:
         if options.file is not None:
@@ -71,6 +74,8 @@ def run(options: AuditOptions) -> int:
         path = write_template(options.template)
         print(f"{path} is written. Fill it in, then:\n  unrolled audit {path}")
         return 0
+    if options.out is not None:
+        check_place(options.out, folder=True, files=[_picture(options.file)])
     with _one_thread():
         if options.file is not None:
             return audit_file(options.file, options.seed, options.out)
@@ -91,6 +96,11 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
+def _picture(file: Path | None) -> str:
+    """The name of the picture of a file's errors, or of the documents'."""
+    return f"{file.stem if file is not None else 'published'}.png"
+
+
 def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
     """Audit a learner's file; 0 if it is exact and 1 if not.
 
@@ -106,7 +116,7 @@ def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
         from unrolled.auditing.picture import draw_errors
 
         errors = {"your gradient": report.errors}
-        drawn = draw_errors(errors, out / f"{path.stem}.png", report.tolerance)
+        drawn = draw_errors(errors, out / _picture(path), report.tolerance)
         print(f"\n{drawn}")
     return 0 if report.exact else 1
 
@@ -134,7 +144,7 @@ def show_published(out: Path | None = None) -> None:
             for name, found in measured.items()
             if any(error > 1e-9 for of in found.values() for error, _ in of.values())
         }
-        print(f"\n{draw_errors(errors, out / 'published.png', 1e-9)}")
+        print(f"\n{draw_errors(errors, out / _picture(None), 1e-9)}")
 
 
 def _table(system: System, found: Measured) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unrolled.auditing.layouts import AuditError
+from unrolled.files.whole import replace_file
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -59,14 +59,9 @@ def write_template(path: Path) -> Path:
 
     Raises
     ------
-    AuditError
-        If there is a file of this name.
+    PlaceError
+        If there is anything of this name.
     """
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.format(name=path))
-    except FileExistsError:
-        raise AuditError(
-            f"{path} is there already and stays as it is: give --template another name."
-        ) from None
+    text = TEMPLATE.format(name=path)
+    replace_file(path, lambda beside: beside.write_text(text, encoding="utf-8"), new=True)
     return path

@@ -11,8 +11,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unrolled.bench.timing import BenchError
+from unrolled.files.whole import check_place
 
-__all__ = ["SECTIONS", "USUAL", "BenchOptions", "Size", "memory", "options_from"]
+__all__ = [
+    "NUMBERS",
+    "PICTURE",
+    "SECTIONS",
+    "TABLE",
+    "USUAL",
+    "BenchOptions",
+    "Size",
+    "memory",
+    "options_from",
+]
+
+TABLE, NUMBERS, PICTURE = "bench.md", "bench.csv", "bench.png"
 
 SECTIONS = {
     "inference": "forward, against torch.nn.LSTM",
@@ -138,6 +151,7 @@ def options_from(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> B
         raise BenchError(f"--seconds {found.seconds} makes no sense: expected a number above 0.")
     if not 1 <= found.threads <= MOST_THREADS:
         raise BenchError(f"--threads {found.threads} makes no sense: expected 1 to {MOST_THREADS}.")
+    check_place(found.out, folder=True, files=(TABLE, NUMBERS, PICTURE))
     asked = [*(found.only or ()), *(["grid"] if found.grid else [])]
     return BenchOptions(
         tuple(name for name in SECTIONS if name in (asked or USUAL)),

@@ -12,14 +12,13 @@ import torch
 
 from unrolled.bench.contests import contests
 from unrolled.bench.drawn import Contest
-from unrolled.bench.options import BenchOptions, Size, memory
+from unrolled.bench.options import NUMBERS, PICTURE, TABLE, BenchOptions, Size, memory
 from unrolled.bench.timing import LEAST_SLOW, NotMeasured, Time, timed
 from unrolled.engines import Declined, cpu
-from unrolled.files.whole import replace_file
+from unrolled.files.whole import make_folder, replace_file
 
 __all__ = ["Measurement", "run"]
 
-TABLE, NUMBERS, PICTURE = "bench.md", "bench.csv", "bench.png"
 LAYER = "torch.nn.LSTM"
 COLUMNS = ("", "T,B,I,H", "peer", "peer µs", "±", "ours µs", "±", "ratio", "of peak")
 FIGURES = "section what T B I H peer peer_us peer_spread ours_us ours_spread ratio of_peak"
@@ -60,7 +59,7 @@ def run(options: BenchOptions) -> None:
     OSError
         If the files cannot be written.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     threads = torch.get_num_threads()
     try:
         _Bench(options).run()
@@ -231,8 +230,8 @@ def _place(row: Measurement) -> tuple[str, str]:
     return f"{row.section}, at {row.size}", row.peer
 
 
-def _write_csv(rows: Sequence[Measurement], path: Path) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
+def _write_csv(rows: Sequence[Measurement], beside: Path) -> None:
+    with open(beside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(FIGURES.split())
         for r in rows:

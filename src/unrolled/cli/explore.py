@@ -15,6 +15,7 @@ from unrolled.cli.refusals import Parser, Refusal, need
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
+from unrolled.files.whole import check_place
 from unrolled.training import Recipe, runs
 
 __all__ = ["explorables", "explore"]
@@ -98,6 +99,9 @@ def run(options: argparse.Namespace) -> int:
     RunError, RecipeError, ExplorerError, OSError
     """
     names = _names(options.folders)
+    out = options.out or options.folders[0] / "explorer.html"
+    if not options.json and options.folders[0].is_dir():  # else it is no run, which is told below
+        check_place(out)
     networks = [
         one
         for folder, name in zip(options.folders, names, strict=True)
@@ -112,7 +116,6 @@ def run(options: argparse.Namespace) -> int:
         raise ExplorerError("--input goes with --json: in the page the input is typed.")
     title = " and ".join(names)
     page = page_of(title, networks)
-    out = options.out or options.folders[0] / "explorer.html"
     page.save(out)
     print(f"{out}: {len(page.html.encode()) / 1e6:.2f} MB, opens in any browser")
     if options.open:

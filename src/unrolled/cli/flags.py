@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from unrolled.cli.failures import DEBUG
 from unrolled.errors import UnrolledError
 from unrolled.errors.expected import ending
+from unrolled.errors.mistakes import place_of
 
 __all__ = ["FlagError", "parse"]
 
@@ -61,7 +63,7 @@ def parse(
                 return_unknown_args=True,
             )
     except SystemExit as stop:
-        if stop.code == 0:  # --help
+        if stop.code == 0 or place_of(stop) is not None:  # --help, or the recipe's own
             raise
         raise FlagError(f"{_sentence(box.getvalue())}; see `{prog} --help`.") from None
     if unknown:
@@ -127,6 +129,7 @@ def _options(recipe: type[Any], default: Any) -> type[Any]:
                 ),
                 None,
             ),
+            ("debug", flag(switch, f"{DEBUG[0].upper()}{DEBUG[1:]}."), False),  # taken out before
         ],
     )
 
@@ -147,7 +150,9 @@ def _sentence(box: str) -> str:
         inside = line.strip("│ ")
         if inside.startswith("╭"):
             continue
-        if not inside or inside[0] in "─╰":
+        if not inside or inside[0] in "─╰" or inside.startswith("For full helptext"):
             break
-        lines.append(inside)
-    return " ".join(lines).rstrip(".") or "the flags could not be understood"
+        if inside.strip("-"):
+            lines.append(inside)
+    sentence = " ".join(lines).rstrip(".") or "the flags could not be understood"
+    return sentence.partition("Error parsing recipe: ")[2] or sentence

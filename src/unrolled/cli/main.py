@@ -1,6 +1,6 @@
 """`unrolled`: train a recipe, look at a run, try what it has learnt; measure the layer.
 
-What the user gets wrong is answered in one sentence on standard error, with exit status 2.
+Every failure is one sentence on standard error, with an exit status (`unrolled.cli.failures`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from unrolled.cli.check import check
 from unrolled.cli.explore import explore
+from unrolled.cli.failures import DEBUG, debugged, ended, flush
 from unrolled.cli.refusals import RUNS, Parser, Refusal, need
 from unrolled.cli.show import show
 from unrolled.cli.train import train
@@ -32,29 +33,13 @@ class Command(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    from unrolled.recipes import RecipeError
-    from unrolled.training.runs import RunError
-
+    words, debug = debugged(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
-    except (Refusal, RecipeError, RunError) as error:
-        print(f"unrolled: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):  # `unrolled … | head`
-            sys.stderr.close()
-            return 141
-        print(f"unrolled: {error.filename or 'a file'}: {error.strerror}.", file=sys.stderr)
-        return 2
-    except MemoryError as error:
-        print(f"unrolled: there is not enough memory for that: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("unrolled: stopped at once.", file=sys.stderr)
-        return 130
-    except SystemExit as stop:  # --help
-        return int(stop.code or 0)
+        status = _dispatch(words)
+        flush()
+        return status
+    except BaseException as error:
+        return ended(error, debug)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -82,6 +67,7 @@ def _help() -> str:
             *lines,
             "",
             "  unrolled COMMAND --help  tells more; unrolled --version tells the version.",
+            f"  --debug  with any command: {DEBUG}.",
             "",
             "For example:",
             "  unrolled train adder",
@@ -116,8 +102,8 @@ def attempt(arguments: list[str]) -> int:
     parser = Parser(
         prog="unrolled try",
         description=COMMANDS["try"].summary,
-        epilog="For an adder: `unrolled try runs/adder 57 68`. A word --trust among ARGS is not "
-        f"the recipe's: {runs.TRUST}.",
+        epilog="For an adder: `unrolled try runs/adder 57 68`. Among ARGS, two words are not the "
+        f"recipe's. --trust, {runs.TRUST}. --debug: {DEBUG}.",
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
     parser.add_argument(
@@ -127,10 +113,7 @@ def attempt(arguments: list[str]) -> int:
     found = parser.parse_args(rest)
     need("safetensors")
     _, recipe, model = opened.open_run(found.folder, trust=rest != arguments)
-    try:
-        print(recipe.attempt(model, found.words))
-    except ValueError as error:
-        raise Refusal(str(error)) from error
+    print(recipe.attempt(model, found.words))
     return 0
 
 
@@ -147,11 +130,7 @@ def measure(arguments: list[str]) -> int:
         options = bench.options_from(parser, arguments)
     except bench.BenchError as error:
         raise Refusal(str(error)) from error
-    try:
-        bench.run(options)
-    except bench.BenchError as error:
-        print(f"unrolled: {error}", file=sys.stderr)
-        return 1
+    bench.run(options)
     return 0
 
 

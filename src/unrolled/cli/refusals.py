@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from unrolled.cli.failures import DEBUG
 from unrolled.errors import UnrolledError
 
 __all__ = ["RUNS", "Parser", "Refusal", "need"]
@@ -19,7 +20,11 @@ class Refusal(UnrolledError):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but refusing in one sentence."""
+    """argparse, but refusing in one sentence; it tells of --debug, which is taken out before."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG)
 
     def error(self, message: str) -> NoReturn:
         raise Refusal(f"{message}; see `{self.prog} --help`.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.cli import report
 from unrolled.cli.refusals import Parser, need
+from unrolled.files.whole import check_place, make_folder
 from unrolled.training import runs
 
 if TYPE_CHECKING:
@@ -83,18 +84,15 @@ def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     from unrolled.inside.inspection import Inspection
     from unrolled.pictures.toolkit import DARK, LIGHT
 
+    out = options.folder / FOLDER if options.out is None else options.out
+    check_place(out, folder=True, files=[picture.name for picture in out.glob("*.png")])
     trained = open_run(options.folder, options.trust)
     theme = DARK if options.dark else LIGHT
-    out = options.folder / FOLDER if options.out is None else options.out
-    if options.out is None and out.is_symlink():
-        raise ShowError(f"{out} is a link, which is not followed: remove it, or say --out.")
-    if out.exists() and not out.is_dir():
-        raise ShowError(f"{out} is a file: --out takes a folder.")
     inspections = [
         Inspection(trained.model, passage) for passage in trained.recipe.look(trained.model)
     ]
     _check(inspections, options)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     yield ""
     if not options.trust:
         yield from (f"  data from {runs.printable(str(path))}" for path in trained.data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import shlex
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unrolled.cli.failures import is_memory
 from unrolled.cli.refusals import RUNS, Refusal, need
 from unrolled.cli.show import show
 from unrolled.errors.expected import Expected, between, check_flag
@@ -15,10 +17,12 @@ from unrolled.steps.stepping import MOST_THREADS
 
 if TYPE_CHECKING:
     from unrolled.recipes import RecipeFile
+    from unrolled.training import Recipe
     from unrolled.training.runs import Config
 
 __all__ = ["train"]
 
+NO_SIZES = ("seed", "steps", "report_every")  # whole numbers of a recipe that take no memory
 _SAVE_EVERY = Expected("0 or more", lambda seconds: seconds >= 0)  # inf: at the end alone
 
 _TRAIN_HELP = """usage: unrolled train RECIPE [--published] [--out DIR] [--resume] [flags]
@@ -58,24 +62,37 @@ def train(arguments: list[str]) -> int:
 
 def _train(name: str, options: Any) -> int:
     from unrolled import training
+    from unrolled.training.runs import free_folder
 
+    recipe = options.recipe
     folder = options.out
     try:
-        training.check(options.recipe)
-        if folder is None:
-            from unrolled.training.runs import free_folder
-
-            folder = free_folder(RUNS, Path(name).stem)
+        training.check(recipe)
+        folder = folder or free_folder(RUNS, Path(name).stem)
         often, plain = options.save_every, options.plain
-        steps = training.train(
-            options.recipe, folder, options.resume, save_every=often, plain=plain
-        )
-    except ValueError as error:
+        steps = training.train(recipe, folder, options.resume, save_every=often, plain=plain)
+        again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
+        return _follow(steps, recipe.steps, folder, again)
+    except Exception as error:
         if options.out is None and folder is not None:
-            folder.rmdir()  # made for this run, and still empty
-        raise Refusal(str(error)) from error
-    again = f"unrolled train {shlex.quote(name)} --resume --out {shlex.quote(str(folder))}"
-    return _follow(steps, options.recipe.steps, folder, again)
+            with contextlib.suppress(OSError):  # it holds something
+                folder.rmdir()
+        if is_memory(error):
+            raise Refusal(_too_much(recipe)) from error
+        raise
+
+
+def _too_much(recipe: Recipe) -> str:
+    """The sentence that refuses sizes that cannot be had, with those that are not the recipe's."""
+    given = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    own = {f.name: f.default for f in dataclasses.fields(recipe)}
+    sizes = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in given.items()
+        if type(value) is int and value != own[name] and name not in NO_SIZES
+    ]
+    asked = f" {' '.join(sizes)}" if sizes else " this recipe"
+    return f"there is not enough memory for{asked}: take smaller sizes."
 
 
 def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
@@ -132,28 +149,23 @@ def _same_recipe(stored: Config, name: str, folder: Path) -> None:
 def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
     """Take the steps; stop at the first Ctrl-C, between two of them."""
     from unrolled.cli import interrupts, progress
-    from unrolled.training import TrainingError
 
     print(f"{folder}: {total:,} steps", flush=True)
     last = None
-    try:
-        with interrupts.caught() as caught:
-            first = next(steps, None)
-            if first is not None:
-                with progress.telling(total, first.step - 1) as teller:
-                    last = first
-                    teller.tell(first)
-                    while not caught and (step := next(steps, None)) is not None:
-                        last = step
-                        teller.tell(step)
-            stopped = caught[0] if caught and last is not None else 0
-            if stopped and last is not None and last.step < total:
-                steps.close()
-                print(f"Stopped after step {last.step:,} of {total:,}. To go on:\n  {again}")
-                return 128 + stopped
-    except TrainingError as error:
-        print(f"unrolled: {error}", file=sys.stderr)
-        return 1
+    with interrupts.caught() as caught:
+        first = next(steps, None)
+        if first is not None:
+            with progress.telling(total, first.step - 1) as teller:
+                last = first
+                teller.tell(first)
+                while not caught and (step := next(steps, None)) is not None:
+                    last = step
+                    teller.tell(step)
+        stopped = caught[0] if caught and last is not None else 0
+        if stopped and last is not None and last.step < total:
+            steps.close()
+            print(f"Stopped after step {last.step:,} of {total:,}. To go on:\n  {again}")
+            return 128 + stopped
     if last is None:
         print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
     return show([str(folder)])

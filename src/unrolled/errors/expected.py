@@ -18,6 +18,7 @@ from unrolled.errors import InvalidValueError
 __all__ = [
     "Count",
     "Expected",
+    "Layers",
     "at_least",
     "below_one",
     "between",
@@ -156,3 +157,6 @@ distinct = Expected("each of them once", lambda value: len(set(value)) == len(va
 
 Count = Annotated[int, at_least(1)]
 """How many there are of something: 1 or more."""
+
+Layers = Annotated[int, between(1, 1000)]
+"""How many layers lie one on the other: each is built by itself, so that millions take for ever."""

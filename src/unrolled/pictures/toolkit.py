@@ -24,7 +24,7 @@ from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from unrolled.files.whole import replace_file
+from unrolled.files.whole import make_folder, replace_file
 
 __all__ = [
     "BLUE",
@@ -257,10 +257,9 @@ def save(
     if note:
         figure.supxlabel(note, fontsize=theme.small, color=theme.soft, **words)
     FigureCanvasAgg(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(
-        path, lambda b: figure.savefig(b, format="png", dpi=theme.dpi, facecolor=theme.ground)
-    )
+    make_folder(path.parent)
+    look: dict[str, Any] = {"format": "png", "dpi": theme.dpi, "facecolor": theme.ground}
+    replace_file(path, lambda beside: figure.savefig(beside, **look))
     return path
 
 

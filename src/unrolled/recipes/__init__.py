@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, cast
 
 from unrolled.errors import UnrolledError
 from unrolled.errors.expected import ending
+from unrolled.errors.mistakes import Place, mistake, place_of
 from unrolled.training.recipe import Recipe, missing
 
 __all__ = ["Published", "RecipeError", "RecipeFile", "find", "names"]
@@ -121,26 +122,11 @@ def _load(path: Path) -> ModuleType:
     sys.modules[unique] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[unique]
-        kind = type(error).__name__
-        raise RecipeError(f"{path} could not be read, {kind}{_line(error, path)}: {error}.") from (
-            error
-        )
+        place = place_of(error) or Place(str(path), 1)  # bytes that are no source have no line
+        raise RecipeError(mistake(error, place)) from error
     return module
-
-
-def _line(error: Exception, path: Path) -> str:
-    """Where in the file it went wrong, since no traceback will say so."""
-    if isinstance(error, SyntaxError):
-        return ""  # its message has the line
-    found = ""
-    at = error.__traceback__
-    while at is not None:
-        if at.tb_frame.f_code.co_filename == str(path):
-            found = f" in line {at.tb_lineno}"
-        at = at.tb_next
-    return found
 
 
 def _checked(name: str, module: ModuleType) -> ModuleType:

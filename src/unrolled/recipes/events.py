@@ -23,7 +23,7 @@ from torch import Tensor
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, at_least, below_one, only, share
+from unrolled.errors.expected import Count, Layers, at_least, below_one, only, share
 from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
@@ -83,7 +83,7 @@ class Recipe(training.Recipe):
     """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
     hidden: Count = 16
     """Hidden units (in each direction); 32 learn the made-up signal by heart the sooner."""
-    layers: Count = 1
+    layers: Layers = 1
     """Layers of the LSTM, one on the other; document 004 chains several."""
     dropout: Annotated[float, below_one] = 0.0
     """The share of numbers set to 0 in training, between layers, of two or more."""

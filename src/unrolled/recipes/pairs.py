@@ -26,6 +26,7 @@ from unrolled import training
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import (
     Count,
+    Layers,
     below_one,
     between,
     check_field,
@@ -89,7 +90,7 @@ class Recipe(training.Recipe):
     """Hidden units of either LSTM: all that the decoder learns of a source passes through them."""
     embedding: Count = 32
     """Numbers that stand for one symbol."""
-    layers: Count = 1
+    layers: Layers = 1
     """Layers of either LSTM, one on the other. Sutskever et al. have 4."""
     reverse: bool = True
     """Read the source backwards (Sutskever et al.): its beginning is then near the target's. Of the

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, at_least, only, positive, share
+from unrolled.errors.expected import Count, Layers, at_least, only, positive, share
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files import columns, timeline
 from unrolled.files.columns import Floats
@@ -89,7 +89,7 @@ class Recipe(training.Recipe):
     hidden: Count = 16
     """Hidden units: how much the network can keep of its window. More learn a small series by
     heart the sooner, as document 003's 30 do with 300 rows."""
-    layers: Count = 1
+    layers: Layers = 1
     """Layers of the LSTM."""
     start: Literal["torch", "tensorflow"] = "torch"
     """First weights: torch's, or TensorFlow 1's (Glorot uniform, biases 0, forget bias 1)."""

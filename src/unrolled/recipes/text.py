@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, at_least, below_one, share
+from unrolled.errors.expected import Count, Layers, at_least, below_one, share
 from unrolled.explorer import Explorable, Output, Tokens
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
@@ -86,7 +86,7 @@ class Recipe(training.Recipe):
     """How long the learnt vectors are."""
     hidden: Count = 256
     """Hidden units of each layer."""
-    layers: Count = 2
+    layers: Layers = 2
     """Layers of LSTM, one on the other; the output reads all of them."""
     dropout: Annotated[float, below_one] = 0.4
     """The share of numbers set to 0 in training, between layers, and between them and the output:

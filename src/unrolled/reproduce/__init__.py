@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 
+from unrolled.files.whole import check_place
 from unrolled.recipes import RecipeError
 from unrolled.reproduce.experiments import EXPERIMENTS, Experiment
-from unrolled.reproduce.tables import FigureRow, as_text, save
+from unrolled.reproduce.tables import FILES, FigureRow, as_text, save
 from unrolled.training.runs import free_folder
 
 __all__ = ["command", "rows_of"]
@@ -36,8 +37,8 @@ def command(arguments: list[str], parser: argparse.ArgumentParser, runs: Path) -
     if not 1 <= found.seeds <= 1000:
         parser.error(f"--seeds {found.seeds} makes no sense: expected 1 to 1000")
     chosen = _chosen(found.names)
-    if found.out is not None and found.out.exists() and not found.out.is_dir():
-        parser.error(f"--out {found.out} is a file: expected a folder")
+    if found.out is not None:
+        check_place(found.out, folder=True, files=FILES)
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # the same bits everywhere, and small networks gain nothing from more
     try:

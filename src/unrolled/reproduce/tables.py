@@ -12,10 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from unrolled.files.whole import replace_file
+from unrolled.files.whole import make_folder, replace_file
 from unrolled.reproduce.experiments import Figure
 
-__all__ = ["FigureRow", "as_markdown", "as_text", "save"]
+__all__ = ["FILES", "FigureRow", "as_markdown", "as_text", "save"]
+
+FILES = ("reproduce.md", "reproduce.csv", "reproduce.json", "reproduce.png")
 
 HEADS = ("figure", "published", "as written", "ours", "bound", "steps", "seconds", "")
 
@@ -106,15 +108,16 @@ def save(rows: Sequence[FigureRow], seeds: int, folder: Path) -> list[Path]:
     sheet = io.StringIO()
     csv.writer(sheet, lineterminator="\n").writerows([HEADS, *(row.cells() for row in rows)])
     record = {"seeds": seeds, "rows": [row.record() for row in rows]}
-    texts = {
-        "reproduce.md": as_markdown(rows),
-        "reproduce.csv": sheet.getvalue(),
-        "reproduce.json": json.dumps(record, indent=2, ensure_ascii=False) + "\n",
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        _write(folder / name, text)
-    return [*(folder / name for name in texts), _picture(rows, seeds, folder / "reproduce.png")]
+    texts = [
+        as_markdown(rows),
+        sheet.getvalue(),
+        json.dumps(record, indent=2, ensure_ascii=False) + "\n",
+    ]
+    make_folder(folder)
+    *files, picture = (folder / name for name in FILES)
+    for file, text in zip(files, texts, strict=True):
+        _write(file, text)
+    return [*files, _picture(rows, seeds, picture)]
 
 
 def _write(path: Path, text: str) -> None:

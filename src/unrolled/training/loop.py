@@ -18,12 +18,15 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from unrolled.errors import InvalidValueError
+from unrolled.files.whole import check_place, is_full
 from unrolled.steps.program import TrainingError
 from unrolled.training import checkpoint, documents, runs
 from unrolled.training.recipe import Recipe, check
 from unrolled.training.session import Randomness, Session
 
 __all__ = ["Step", "build", "train"]
+
+_FILES = (runs.CONFIG, runs.WEIGHTS, runs.METRICS, runs.RESULT, runs.RESUME)
 
 
 class Step(NamedTuple):
@@ -100,15 +103,18 @@ def train(
         if resume:
             raise InvalidValueError("resume = True needs out, the folder of the run to go on with.")
         return _steps(Session(recipe, plain), None)
+    check_place(out, folder=True, files=_FILES)
     if resume:
         _compare(recipe, out)
     session = Session(recipe, plain)  # before the folder: what cannot be built leaves none
+    made = not out.exists()
     if not resume:
         runs.create(out)
-    folder = _Folder(out, save_every)
+    folder = _Folder(out, save_every, begun=not resume, made=made)
     try:
         folder.open(session)
-    except BaseException:
+    except BaseException as error:
+        folder.leave(error)
         folder.close()
         raise
     return _steps(session, folder)
@@ -140,12 +146,24 @@ def _origin(recipe: Recipe) -> str:
 
 
 class _Folder:
-    """The writing side of a run's folder."""
+    """The writing side of a run's folder.
 
-    def __init__(self, path: Path, save_every: float) -> None:
+    Parameters
+    ----------
+    path, save_every
+        As of `train`.
+    begun
+        Whether the run begins here: what is in the folder is ours.
+    made
+        Whether the folder is, too.
+    """
+
+    def __init__(self, path: Path, save_every: float, *, begun: bool, made: bool) -> None:
         self.path = path
         self._save_every = save_every
-        self._saved: int | None = None
+        self._begun, self._made = begun, made
+        self._saved: int | None = None  # the step of the weights
+        self._state: int | None = None  # the step from which it can go on
         self._due = 0.0  # at once: a run that blows up early leaves the weights it began with
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(runs.locked(path))
@@ -176,7 +194,7 @@ class _Folder:
             raise runs.RunError(
                 f"{path} does not fit the recipe: {what}; {documents.remedy(path)}."
             ) from error
-        self._saved = session.step
+        self._saved = self._state = session.step
 
     @property
     def most(self) -> float:
@@ -189,6 +207,7 @@ class _Folder:
     def save(self, snapshot: dict[str, Any]) -> None:
         began = time.perf_counter()
         checkpoint.write_tree(self.path / runs.RESUME, snapshot)
+        self._state = snapshot["step"]
         checkpoint.write_weights(self.path / runs.WEIGHTS, snapshot["model"])
         self._saved = snapshot["step"]
         ended = time.perf_counter()
@@ -200,6 +219,29 @@ class _Folder:
         if self._saved is None:
             return f"{self.path} has no weights"
         return f"{self.path} keeps the weights of step {self._saved}"
+
+    def leave(self, error: BaseException) -> None:
+        """Note beside an error what stays of the run; where nothing was saved, nothing stays."""
+        if not isinstance(error, Exception):
+            return  # Ctrl-C
+        if isinstance(error, OSError) and is_full(error):
+            error.filename = error.filename or f"{self.path}/"  # to add a line names no file
+        if (self.path / runs.RESULT).is_file():
+            error.add_note(f"{self.path}/ keeps the run's weights and figures")
+        elif self._state is not None:
+            mend = "free some space and go on" if is_full(error) else "go on"
+            kept = f"{self.path}/ keeps the run's state of step {self._state}"
+            error.add_note(f"{kept}: {mend} with --resume")
+        elif self._begun:
+            self._remove()
+            error.add_note("nothing of the run was saved")
+
+    def _remove(self) -> None:
+        for name in (runs.CONFIG, runs.METRICS, ".lock"):
+            (self.path / name).unlink(missing_ok=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # there is something that is not ours
+                self.path.rmdir()
 
     def report(self, step: Step) -> None:
         row = {"step": step.step, "loss": step.loss, "seconds": step.seconds}
@@ -268,6 +310,10 @@ def _steps(session: Session, folder: _Folder | None) -> Generator[Step, None, No
         raise TrainingError(
             f"{error}; a smaller learning_rate or clip = 1 may help{kept}."
         ) from None
+    except Exception as error:
+        if folder:
+            folder.leave(error)
+        raise
     finally:
         if folder:
             folder.close()

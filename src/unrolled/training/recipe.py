@@ -18,6 +18,7 @@ from unrolled.errors.expected import Expected, at_least, between, check_field, o
 from unrolled.inside.passage import Passage
 from unrolled.steps.program import Native
 from unrolled.training.optimizers import optimizer_named
+from unrolled.training.returned import checked
 
 if TYPE_CHECKING:
     from unrolled.explorer import Explorable
@@ -55,6 +56,10 @@ class Recipe(ABC):
     """Time steps in one update (truncated backpropagation); 0 is the whole sequence."""
     report_every: Annotated[int, at_least(1)] = 100
     """Updates from one report to the next."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        checked(cls)
 
     def check(self) -> None:  # noqa: B027
         """Raise ValueError, in one sentence, where fields do not fit each other, or the data."""

@@ -12,7 +12,7 @@ import numpy as np
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import check_flag, share
 from unrolled.files.columns import Floats
-from unrolled.files.whole import replace_file
+from unrolled.files.whole import check_place, replace_file
 from unrolled.recipes._asked import TryParser
 from unrolled.recipes._events.signals import Bools, Signal
 
@@ -85,12 +85,8 @@ def read_question(words: Sequence[str], *, built_in: bool) -> LabelRequest:
     out = asked.out
     if out is None and asked.file is not None:
         out = Path(f"{asked.file.stem}.events.csv")
-    if out is not None and out.exists():
-        raise InvalidValueError(
-            f"{out} is there already: delete it, or name another file with --out."
-        )
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InvalidValueError(f"{out} cannot be written: there is no folder {out.parent}.")
+    if out is not None:
+        check_place(out, new=True)
     return LabelRequest(asked.file, out, asked.threshold)
 
 
@@ -146,7 +142,7 @@ def found_events(
 
 
 def write_csv(path: Path, signal: Signal, events: Sequence[str], probabilities: Floats) -> None:
-    """Write the probability of each event at each step; a file that is there is replaced whole."""
+    """Write the probability of each event at each step, in a file that is not there yet."""
 
     def write(beside: Path) -> None:
         with open(beside, "w", encoding="utf-8", newline="") as file:
@@ -155,4 +151,4 @@ def write_csv(path: Path, signal: Signal, events: Sequence[str], probabilities: 
             for label, row in zip(signal.times.labels, probabilities, strict=True):
                 table.writerow([label, *(f"{value:.6f}" for value in row)])
 
-    replace_file(path, write)
+    replace_file(path, write, new=True)

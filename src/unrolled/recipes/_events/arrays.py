@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unrolled.errors import InvalidValueError
+from unrolled.errors.mistakes import one_line
+from unrolled.files.arrays import read_array
 from unrolled.files.columns import Floats
 
 __all__ = ["Arrays", "read_arrays"]
 
 Array = npt.NDArray[Any]
+
+_DAMAGED = (  # what a damaged file, or an archive of another kind, raises
+    *(ValueError, EOFError, OSError, KeyError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 @dataclass(frozen=True)
@@ -79,12 +88,12 @@ def read_arrays(path: Path) -> Arrays:
     try:
         if path.suffix.lower() == ".npy":
             with open(path, "rb") as file:
-                named = {"": _read(file)}
+                named = {"": read_array(file, path.stat().st_size)}
         else:
             named = _read_archive(path)
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise InvalidValueError(
-            f"{path.name} is not a NumPy file of plain numbers ({str(error).splitlines()[0]}): "
+            f"{path.name} is not a NumPy file of plain numbers ({one_line(str(error), 120)}): "
             "save it again with numpy.save or numpy.savez, without objects."
         ) from None
     columns: dict[str, Array] = {}
@@ -97,16 +106,13 @@ def read_arrays(path: Path) -> Arrays:
     return Arrays(columns)
 
 
-def _read(file: IO[bytes]) -> Array:
-    return np.lib.format.read_array(file, allow_pickle=False)
-
-
 def _read_archive(path: Path) -> dict[str, Array]:
     found = {}
     with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
+        for member in archive.infolist():
             with archive.open(member) as file:
-                found[member.removesuffix(".npy")] = _read(file)
+                array = read_array(file, member.file_size)
+                found[member.filename.removesuffix(".npy")] = array
     return found
 
 

@@ -262,6 +262,11 @@ def thin(signal: Signal, every: int) -> Signal:
     """
     if every == 1:
         return signal
+    if every > len(signal.values):
+        raise InvalidValueError(
+            f"every = {every} makes no step of the {len(signal.values):,} that there are: lower "
+            "--every."
+        )
     count = len(signal.values) // every
     whole = slice(0, count * every)
     blocks = signal.values[whole].reshape(count, every, -1)

@@ -89,9 +89,13 @@ def split_at(corpus: TextCorpus, share: float, most: int) -> int:
 def stored(blocks: Iterator[npt.NDArray[Any]], kind: np.dtype[Any]) -> npt.NDArray[Any]:
     """Arrays one after the other in a nameless file on the disk, mapped into memory to be read."""
     with tempfile.TemporaryFile(prefix="unrolled-") as file:
-        for block in blocks:
-            file.write(block.astype(kind, copy=False).data)
-        file.flush()
+        try:
+            for block in blocks:
+                file.write(block.astype(kind, copy=False).data)
+            file.flush()
+        except OSError as error:
+            error.filename = error.filename or tempfile.gettempdir()
+            raise
         if not file.tell():
             return np.empty(0, kind)
         return np.memmap(file, kind, "r")
