@@ -34,6 +34,7 @@ for line in sys.stdin:
         exec(code, {"__name__": "__main__"})
         sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+os._exit(0)
 """
 TORCH = ("torch",)
 # The first optimiser of a process imports torch's compiler; here that is done once for all.
