@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Protocol
 
 PARENT = """
-import importlib, json, os, sys
+import gc, importlib, json, os, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
+gc.freeze()  # or each child would copy the pages that its collector walks over
 del sys.argv[1:]
 for line in sys.stdin:
     code, environment, place, folder = json.loads(line)

@@ -74,7 +74,7 @@ for number, wait in enumerate({waits!r}):
 def kill(
     fresh_python: FreshPython, recipe: str, out: Path, waits: Sequence[int], save_every: float
 ) -> list[int]:
-    """Train that recipe of `echo` and be killed whenever so many steps were told; gives the last."""
+    """Train that recipe of `echo`, killed whenever so many steps were told; gives those steps."""
     code = KILLS.format(
         tests=str(Path(__file__).parent),
         recipe=recipe,
