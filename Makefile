@@ -16,9 +16,9 @@ RUN := .venv/bin/python -m
 READY := .venv/.ready
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-# Two processes; each begins with one half of the tests, in their order, so that neighbours share
-# what is made for them, and the one that is done first takes over some of the other's.
-SIDE_BY_SIDE := -n 2 --dist worksteal
+# Two processes; the tests of one file run in one of them, so that what is made for the file is made
+# once.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 # The equations, every engine and mask on one cell of the twelve, the layer beside torch's, what is
 # refused, how runs are kept, and the page's arithmetic.
@@ -42,6 +42,9 @@ demo: $(READY)  ## Learn every sum and forecast the sunspots: a minute
 
 reproduce: $(READY)  ## Run every published figure over five seeds: some minutes
 	@.venv/bin/unrolled reproduce
+
+# Each test process would else compile every source anew, and rewrite the assertions of every test.
+test quick: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(READY)  ## Run all tests: about three minutes of two cores
 	@$(RUN) pytest $(SIDE_BY_SIDE)

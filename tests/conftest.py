@@ -1,6 +1,8 @@
 """What every test runs under: one thread, and NaN wherever memory was not written."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +40,48 @@ def fresh_python() -> Iterator[FreshPython]:
 
 
 class Explored(dict[str, Path]):
-    """A small run of each recipe that can be explored, and its page; made when it is wanted."""
+    """A small run of each recipe that can be explored, and its page; made when it is wanted.
+
+    ``root`` is the same folder for all processes of a session: what one makes, the others find.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def __missing__(self, name: str) -> Path:
-        story = self.root / "story.txt"
-        story.write_text(STORY * 60, encoding="utf-8")
-        data = ["--data", str(story)] if name == "text" else []
         folder = self.root / name
-        assert cli.main(["train", *RUNS[name], *data, "--out", str(folder)]) == 0
-        assert cli.main(["explore", str(folder)]) == 0
+        with _alone(self.root / f"{name}.lock"):
+            if not (folder / "explorer.html").is_file():  # the last file that is written
+                self._make(name, folder)
         self[name] = folder
         return folder
+
+    def _make(self, name: str, folder: Path) -> None:
+        data: list[str] = []
+        if name == "text":
+            story = self.root / "story.txt"
+            story.write_text(STORY * 60, encoding="utf-8")
+            data = ["--data", str(story)]
+        assert cli.main(["train", *RUNS[name], *data, "--out", str(folder)]) == 0
+        assert cli.main(["explore", str(folder)]) == 0
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Whoever else wants this file waits."""
+    import fcntl  # where browsers are driven, it is there
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Explored:
-    return Explored(tmp_path_factory.mktemp("explored"))
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "explored"
+    root.mkdir(exist_ok=True)
+    return Explored(root)
 
 
 @pytest.fixture(scope="session")

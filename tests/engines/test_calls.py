@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 import torch
 
+from fresh import OPTIMISERS, FreshPython
 from unrolled import LSTM, Loss, _native
 from unrolled.engines import calls, cpu
 from unrolled.engines.calls import MEMBERS, Calls, mismatch
@@ -124,8 +123,8 @@ def lost_parameter() -> None:
 
 CHANGED = """
 import importlib.machinery, importlib.util, sys
-loader = importlib.machinery.ExtensionFileLoader("unrolled._native", sys.argv[1])
-spec = importlib.util.spec_from_file_location("unrolled._native", sys.argv[1], loader=loader)
+loader = importlib.machinery.ExtensionFileLoader("unrolled._native", {file!r})
+spec = importlib.util.spec_from_file_location("unrolled._native", {file!r}, loader=loader)
 native = importlib.util.module_from_spec(spec)
 loader.exec_module(native)
 {change}
@@ -165,15 +164,10 @@ assert losses.isfinite().all()
     ids=["order", "word", "silent"],
 )
 def test_with_an_extension_that_does_not_fit_the_package_works_and_says_so_once(
-    change: str, reason: str
+    change: str, reason: str, fresh_python: FreshPython
 ) -> None:
-    code = CHANGED.format(change=change)
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(_native.__file__)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code = CHANGED.format(change=change, file=str(_native.__file__))
+    done = fresh_python(code, having=OPTIMISERS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"aten; cpu declined: {reason}")
     assert done.stderr.count("runs without its native engine") == 1

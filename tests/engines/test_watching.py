@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
+from fresh import OPTIMISERS, FreshPython
 from unrolled.engines import watching
 
 # --- what is told in which context ---
@@ -210,10 +209,17 @@ print("done")
 """
 
 
-def use_without(remove: str, restore: str = "", is_open: bool = False) -> None:
-    code = USE.format(remove=remove, restore=restore, open=is_open)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "done", done.stderr
+UseWithout = Callable[..., None]
+
+
+@pytest.fixture
+def use_without(fresh_python: FreshPython) -> UseWithout:
+    def use(remove: str, restore: str = "", is_open: bool = False) -> None:
+        code = USE.format(remove=remove, restore=restore, open=is_open)
+        done = fresh_python(code, having=OPTIMISERS)
+        assert done.stdout.strip() == "done", done.stderr
+
+    return use
 
 
 # Torch's own code, on the way of what is tried above, fails without these: `Function.apply` and the
@@ -237,7 +243,7 @@ RECORDING = {
 
 
 @pytest.mark.parametrize("name", watching.PRIVATE)
-def test_without_a_private_name(name: str) -> None:
+def test_without_a_private_name(name: str, use_without: UseWithout) -> None:
     owner, _, last = f"torch.{name}".rpartition(".")
     remove = f"kept = {owner}.{last}; del {owner}.{last}"
     restore = f"{owner}.{last} = kept" if name in TORCH_NEEDS else ""
@@ -250,7 +256,7 @@ assert choose("auto", vanilla).engine == "reference"
     use_without(remove, restore, is_open=name in RECORDING)
 
 
-def test_with_another_hierarchy_of_functions() -> None:
+def test_with_another_hierarchy_of_functions(use_without: UseWithout) -> None:
     """What lies above `Function` has no `apply`; torch's own calls that one, so it comes back."""
     remove = """
 class Gone:
@@ -269,7 +275,7 @@ assert recurrence._apply == recurrence._Recurrence.apply
     use_without(remove, restore, is_open=True)
 
 
-def test_with_another_place_for_parameters() -> None:
+def test_with_another_place_for_parameters(use_without: UseWithout) -> None:
     """All modules of torch keep them in ``_parameters``, so these do it again afterwards."""
     remove = """
 made = nn.Module.__init__
@@ -287,7 +293,7 @@ assert type(watching.parameters_of).__name__ == "function"
     use_without(remove, restore, is_open=True)
 
 
-def test_with_nothing_gone() -> None:
+def test_with_nothing_gone(use_without: UseWithout) -> None:
     use_without(
         "",
         "from unrolled.layer import direct; assert direct._apply != direct._Direct.apply",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 
 from echo import LONG, Recipe, finish, weights
-from stopped import Killed, moments
+from fresh import FreshPython
+from stopped import Killed, kill, moments
 from unrolled.training import checkpoint, runs, train
 from unrolled.training.runs import RunError
 from unrolled.training.session import Session
@@ -76,43 +71,14 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     assert count > 15
 
 
-# Each of the three goes on from where the one before was killed; all are forked from one process.
-SCRIPT = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-import conftest
-from echo import LONG
-from unrolled.training import train
-out = Path(sys.argv[1])
-for _ in range(3):
-    child = os.fork()
-    if child == 0:
-        for step in train(LONG, out, resume=out.exists(), save_every=0):
-            print(os.getpid(), step.step, flush=True)
-        os._exit(0)
-    print(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
-    command = [sys.executable, "-c", script, str(tmp_path / "killed")]
-    killed: list[int] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = (tuple(map(int, line.split())) for line in process.stdout)
-        for wait in (37, 61, 83):
-            child, step = list(islice(said, wait))[-1]
-            time.sleep(0.003 * len(killed))  # somewhere in a step or a checkpoint
-            os.kill(child, signal.SIGKILL)
-            killed.append(step)
-            ended = next(status for child, status in said if child == 0)
-            assert ended == -signal.SIGKILL
-    assert process.returncode == 0
+def test_kill_9_and_resume_end_with_the_same_bits(
+    tmp_path: Path, fresh_python: FreshPython
+) -> None:
+    killed = kill(fresh_python, "LONG", tmp_path / "killed", (37, 61, 83), save_every=0)
+    assert len(killed) == 3
     assert killed == sorted(killed)
     finish(LONG, out=tmp_path / "killed", resume=True, save_every=0)
-    finish(LONG, out=tmp_path / "straight", save_every=0)
+    finish(LONG, out=tmp_path / "straight")
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
     steps = [row["step"] for row in runs.read_metrics(tmp_path / "killed")]
     assert steps == list(range(10, 241, 10))

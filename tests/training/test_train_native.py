@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,8 @@ import torch
 
 from echo import KILLED, Small, bits, equal, finish, weights
 from echo import Recipe as Echo
-from stopped import Killed, moments
+from fresh import FreshPython
+from stopped import Killed, kill, moments
 from unrolled import recipes
 from unrolled.steps.program import TrainingError
 from unrolled.training import checkpoint, runs, train
@@ -139,28 +136,10 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_bits(
     assert count > 15
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from echo import KILLED, Small, KILLED
-from unrolled.training import train
-for step in train(KILLED, Path(sys.argv[1]), save_every=0.01):
-    print(step.step, flush=True)
-"""
-
-
-def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
-    command = [sys.executable, "-c", script, str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout:
-        for seen, _ in enumerate(process.stdout, 1):
-            if seen == 45:
-                os.kill(process.pid, signal.SIGKILL)
-                break
-    assert process.wait() == -signal.SIGKILL
+def test_kill_9_and_resume_end_with_the_same_bits(
+    tmp_path: Path, fresh_python: FreshPython
+) -> None:
+    assert len(kill(fresh_python, "KILLED", tmp_path / "killed", (45,), save_every=0.01)) == 1
     finish(KILLED, out=tmp_path / "killed", resume=True)
     finish(KILLED, out=tmp_path / "straight")
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -121,21 +121,14 @@ class FaultSearch:
     def _ways(self, most: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
         return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
 
-    @cached_property
-    def _sets(self) -> tuple[list[FaultSet], ...]:
-        """The sets of flow faults, by size."""
-        flow = [f for f in self.faults.values() if f.flow]
-        out = []
-        for size in range(MOST_FLOW + 1):
-            sets = [s for s in itertools.combinations(flow, size) if compatible(s)]
-            sets.sort(key=lambda s: any(f.slot == "truncation" for f in s))  # these take longer
-            out.append(sets)
-        return tuple(out)
+    def _sets(self, size: int) -> tuple[FaultSet, ...]:
+        """The sets of so many flow faults."""
+        return _compatible_sets(tuple(f for f in self.faults.values() if f.flow), size)
 
     def _sums(self, size: int, start: int, place: int, alive: Tensor) -> ChosenBlocks:
         """What a chunk's sets that are alive give in a case; small sets are kept for next time."""
         key = (size, start, place)
-        case, sets = self.cases[place], self._sets[size][start : start + CHUNK]
+        case, sets = self.cases[place], self._sets(size)[start : start + CHUNK]
         if size == MOST_FLOW:
             return self._summed(case, [sets[one] for one in alive.tolist()]).of(
                 torch.arange(len(alive))
@@ -163,8 +156,8 @@ class FaultSearch:
         """
         ways = self._ways(in_block, observed)
         order = sorted(ways, key=lambda block: len(ways[block]))
-        for start in range(0, len(self._sets[size]), CHUNK):
-            sets = self._sets[size][start : start + CHUNK]
+        for start in range(0, len(self._sets(size)), CHUNK):
+            sets = self._sets(size)[start : start + CHUNK]
             alive = torch.arange(len(sets))
             matches: dict[Block, Tensor] = {}  # which ways agree so far, for each set alive [N, W]
             for place, blocks in enumerate(observed):
@@ -187,6 +180,15 @@ class FaultSearch:
                 }
                 if any(found.values()):
                     yield sets[number], found
+
+
+# There are tens of thousands, the same for every search of a cell.
+@cache
+def _compatible_sets(faults: FaultSet, size: int) -> tuple[FaultSet, ...]:
+    """The sets of so many of the faults that can be in one backward pass."""
+    sets = [s for s in itertools.combinations(faults, size) if compatible(s)]
+    sets.sort(key=lambda s: any(f.slot == "truncation" for f in s))  # these take longer
+    return tuple(sets)
 
 
 def _agree(
