@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from any_recipe import FILE
+from claims import claim
 from processes import Ended, one_sentence, python
 from unrolled import cli
 from unrolled.cli.main import COMMANDS
@@ -274,7 +276,8 @@ def test_a_trusted_runs_mistake_names_its_line(folder: Path, capsys: Captured) -
     wrong = FILE.replace('" ".join(arguments)', "arguments[7]")
     (folder / "other.py").write_text(wrong)
     config = folder / "run" / "config.json"
-    config.write_text(config.read_text().replace("mine.py", "other.py"))
+    changed = json.loads(config.read_text().replace("mine.py", "other.py"))
+    claim(config, **{name: changed[name] for name in ("recipe",)})
     said = refused(capsys, "try", "run", "--trust", "1")
     assert "other.py, line " in said
     assert "IndexError" in said

@@ -7,6 +7,7 @@ campaign can be run by anybody, root included, and such an attempt is a finding.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import resource
@@ -81,6 +82,7 @@ def ready(home: Path) -> None:
             draw(figure, to, *given, **more)
 
     matplotlib.figure.Figure.savefig = now_and_then  # type: ignore[method-assign]
+    gc.freeze()  # a child whose collector leaves the parent's pages alone copies none of them
 
 
 def command(words: list[str], folder: Path, seconds: float = SECONDS) -> Ended:

@@ -180,7 +180,7 @@ def complaint(ended: Ended) -> str | None:
         return f"signal {-ended.rc} after {ended.seconds:.0f} s: {ended.err[-300:]}"
     if "Traceback" in ended.err or "OUTSIDE" in ended.err:
         return ended.err[-2000:]
-    if ended.rc == 0:
+    if ended.rc == 0 or (ended.rc == 2 and "unrolled COMMAND --help" in ended.out):
         return None
     if not said or not said[-1].startswith("unrolled: "):
         return f"status {ended.rc} without a sentence: {ended.err[-500:]!r}"

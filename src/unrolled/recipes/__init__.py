@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -141,6 +142,13 @@ def _checked(name: str, module: ModuleType) -> ModuleType:
         )
     if lacking := missing(recipe):
         raise RecipeError(f"{name} is no recipe: its Recipe has no {', '.join(lacking)}.")
+    try:
+        typing.get_type_hints(recipe)
+    except Exception as error:
+        raise RecipeError(
+            f"{name} is no recipe: the type of a field of its Recipe cannot be read ("
+            f"{type(error).__name__}: {error}); use int, float, str or bool, or import it."
+        ) from error
     return module
 
 
