@@ -1,0 +1,320 @@
+"""A table's rows in order of time, on a grid of even steps; what is missing has no row.
+
+Nothing is put in order without a word: rows that run backwards are turned round, which is said; any
+other order is refused with the first row that breaks it, unless sorting was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+
+from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import one_of
+from unrolled.files.columns import Floats, Integers
+from unrolled.files.moments import Column, Moments, moments
+from unrolled.files.spacing import Spacing, parse_spacing, spacing_of
+from unrolled.files.tables import Table
+from unrolled.files.timeline import Clock, Timeline
+
+__all__ = ["Timed", "Timing", "first_missing", "in_rows", "on_time", "row_times"]
+
+LIKELY_GROUPS = 1000  # different words in a column that may name groups, at the most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How times are to be taken, where the file does not tell: each field is a flag of a recipe."""
+
+    every: str = ""
+    """Of a file with --time: from one step to the next, such as 1h, 30s, 1D, B, W, MS; several rows
+    in one step become their mean (empty: found from the times)."""
+    day_first: Annotated[str, one_of(("", "yes", "no"))] = ""
+    """Of a file with --time: whether 01/02/2020 is in February (empty: found)."""
+    sort: bool = False
+    """Of a file with --time: put the rows in order of time, where they are in none."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A table whose rows have a place on a line of even steps.
+
+    ``places`` is the step of each row of ``table``; a step may have no row, or several.
+    """
+
+    table: Table
+    timeline: Timeline
+    places: Integers
+    said: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """How many steps there are, those without a row too."""
+        return len(self.timeline)
+
+    def numbers(self, column: str) -> Floats:
+        """A column, a value for each step: NaN where there is none, the mean where several are."""
+        return self.on_steps(self.table.numbers(column))
+
+    def on_steps(self, values: Floats) -> Floats:
+        """Give values of rows to the steps that they belong to."""
+        if len(values) == len(self) and bool((np.diff(self.places) == 1).all()):
+            return values
+        there = ~np.isnan(values)
+        counts = np.bincount(self.places[there], minlength=len(self))
+        sums = np.bincount(self.places[there], weights=values[there], minlength=len(self))
+        steps = np.full(len(self), np.nan)
+        np.divide(sums, counts, out=steps, where=counts > 0)
+        return steps
+
+    def summary(self, numbers: Sequence[str] = ()) -> str:
+        """One line that says how the file was read; ``numbers`` is said of those of a column."""
+        return f"read as: {', '.join((*self.table.said, *numbers))}; {', '.join(self.said)}"
+
+
+def in_rows(table: Table) -> Timed:
+    """Take the rows as they lie, as evenly spaced; their numbers are their times."""
+    timeline = Timeline.of_rows(table.rows)
+    return Timed(table, timeline, np.arange(len(table)), (_rows(len(table)), "as they lie"))
+
+
+def on_time(table: Table, time: str, timing: Timing | None = None) -> Timed:
+    """Put a table's rows in their places in time.
+
+    Parameters
+    ----------
+    table
+        One series: of several in one file, `Table.where` takes one and `Table.split` all.
+    time
+        The column that says when each row was.
+    timing
+        What was said about it.
+
+    Raises
+    ------
+    ValueError
+        If a time cannot be read, rows are in no order, two have the same time, or they are not
+        evenly spaced: in one sentence that says which row, and how to mend it.
+    """
+    asked = Timing() if timing is None else timing
+    name = table.find(time)
+    read = _moments(table, name, asked.day_first)
+    order, said = _order(table, name, read, asked)
+    table, times = table.take(order), read.values[order]
+    spacing = _spacing(table, name, read._replace(values=times), asked.every)
+    clock = Clock(times[0], spacing, read.style, name)
+    if spacing is None:
+        return Timed(table, Timeline.of_clock(clock, 1), np.zeros(1, np.int64), ("1 row",))
+    places = _places(times, spacing)
+    _check_alone(table, name, read._replace(values=times), places, bool(asked.every))
+    timeline = Timeline.of_clock(clock, int(places[-1]) + 1)
+    said += _gaps(places, timeline)
+    return Timed(table, timeline, places, (_rows(len(table)), spacing.name, *read.said, *said))
+
+
+class Dated(Protocol):
+    """What holds columns of which one may say when: a table, or arrays."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+
+    @property
+    def rows(self) -> Integers:
+        """The number of each row."""
+
+    def words(self, column: str, /) -> list[str]:
+        """A column as text."""
+
+
+def row_times(source: Dated, time: str) -> Timeline:
+    """Say when each row was, where rows need not be evenly spaced, but run forward.
+
+    Raises
+    ------
+    ValueError
+        If a time cannot be read, or a row is no later than the one before.
+    """
+    words = np.array(source.words(time), dtype=object)
+    values = moments(Column(time, words, lambda place: int(source.rows[place]))).values
+    back = np.flatnonzero(values[1:] <= values[:-1])
+    if len(back):
+        at = int(back[0]) + 1
+        raise InvalidValueError(
+            f"row {source.rows[at]} of {source.file}: {time} is {words[at]} after {words[at - 1]}: "
+            "expected a later time in each row; put the rows in order of time."
+        )
+    return Timeline(list(words), values, time)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("" if count == 1 else "s")
+
+
+def _moments(table: Table, name: str, day_first: str) -> Moments:
+    cells = table.columns[name]
+    if cells.dtype.kind == "M":
+        missing = np.flatnonzero(np.isnat(cells))
+        if len(missing):
+            raise InvalidValueError(
+                f"row {table.rows[missing[0]]} of column {name!r} is blank: expected when the row "
+                "was; complete it, or leave out --time to take the rows as they lie."
+            )
+        return Moments(cells, "date", [])
+    words = np.array(table.words(name), dtype=object)
+    return moments(Column(name, words, lambda place: int(table.rows[place]), day_first))
+
+
+# --- order ---
+
+
+def _order(table: Table, name: str, read: Moments, asked: Timing) -> tuple[Integers, list[str]]:
+    """The rows in order of time, and what was done to bring them there."""
+    rows, times = np.arange(len(table)), read.values
+    if len(rows) < 2:
+        return rows, []
+    forward = times[1:] > times[:-1]
+    if forward.all():
+        return rows, []
+    several = bool(asked.every) or asked.sort
+    if (times[1:] < times[:-1]).all() or (several and (times[1:] <= times[:-1]).all()):
+        return rows[::-1], ["newest first: turned round"]
+    if asked.sort:
+        return np.argsort(times, kind="stable"), ["sorted by time"]
+    if asked.every and (times[1:] >= times[:-1]).all():
+        return rows, []
+    raise _disorder(table, name, read, int(np.flatnonzero(~forward)[0]) + 1)
+
+
+def _disorder(table: Table, name: str, read: Moments, at: int) -> Exception:
+    """Say what the order is like: several series in one file, the same time twice, or none."""
+    words = _words(read)
+    backwards = read.values[1] < read.values[0]
+    if backwards:
+        steps = read.values[1:] < read.values[:-1]
+        at = int(np.flatnonzero(~steps)[0]) + 1
+    where = f"row {table.rows[at]} of {table.file}: {name} is {words(at)} after {words(at - 1)}"
+    group = _likely_group(table, name, read)
+    if group:
+        values = list(dict.fromkeys(table.words(group)))
+        several = f"there are {len(values)} series, one for each {group}"
+        return InvalidValueError(
+            f"{where}, since {several}: take one with --where {group}={values[0]}, or all with "
+            f"--group {group}."
+        )
+    if read.values[at] == read.values[at - 1]:
+        return InvalidValueError(
+            f"rows {table.rows[at - 1]} and {table.rows[at]} of {table.file} are both at {name} "
+            f"{words(at)}: keep one of them, or average with --every, such as --every 1D."
+        )
+    return InvalidValueError(
+        f"{where}, so the rows are in no order of time: put them in order with --sort, or leave "
+        "out --time to take the rows as they lie."
+    )
+
+
+def _words(read: Moments) -> Any:
+    return lambda at: Clock(read.values[at], None, read.style, "").label(read.values[[at]])[0]
+
+
+def _likely_group(table: Table, time: str, read: Moments) -> str:
+    """A column of words within each of which time runs in one direction."""
+    for name, cells in table.columns.items():
+        if name == time or cells.dtype.kind == "M":
+            continue
+        words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
+        most = 50 if _is_number(words[-1]) else LIKELY_GROUPS
+        if not 2 <= len(words) <= min(most, len(table) // 2):
+            continue
+        order = np.argsort(codes, kind="stable")
+        within = np.diff(codes[order]) == 0
+        steps = np.diff(read.values[order])[within]
+        nothing = steps.dtype.type(0)
+        if (steps > nothing).all() or (steps < nothing).all():
+            return name
+    return ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+# --- the grid ---
+
+
+def _spacing(table: Table, name: str, read: Moments, every: str) -> Spacing | None:
+    times = read.values
+    if every:
+        return parse_spacing(every, times)
+    if len(times) < 2:
+        return None
+    if (times[1:] == times[:-1]).any():
+        raise _disorder(table, name, read, int(np.flatnonzero(times[1:] == times[:-1])[0]) + 1)
+    found = spacing_of(times)
+    if found is None:
+        raise _uneven(table, name, read)
+    return found
+
+
+def _uneven(table: Table, name: str, read: Moments) -> Exception:
+    apart = np.diff(read.values)
+    different, counts = np.unique(apart, return_counts=True)
+    usual = different[counts.argmax()]
+    ratio = (apart / usual).astype(float)
+    at = int(np.flatnonzero(np.abs(ratio - np.round(ratio)) > 1e-3)[0:1].sum()) + 1
+    words = _words(read)
+    dates = read.values.dtype.kind == "M"
+    such = Spacing(int(usual.astype(np.int64)), "us").name if dates else f"{usual:.6g}"
+    flag = "1D" if dates else f"{usual:.6g}"
+    return InvalidValueError(
+        f"the rows of {table.file} are not evenly spaced: mostly {such}, but row {table.rows[at]} "
+        f"is at {words(at)} after {words(at - 1)}: say how far steps are apart, such as with "
+        f"--every {flag}, which averages rows of one step, or leave out --time to take the rows as "
+        "they lie."
+    )
+
+
+def _places(times: Any, spacing: Spacing) -> Integers:
+    """The step of each time: the nearest where rows are as frequent as steps, else the last."""
+    exact = spacing.steps(times, times[0])
+    near = len(times) > 1 and 0.9 <= float(np.median(np.diff(exact))) <= 1.1
+    if near and spacing.unit in ("us", "number"):
+        return np.round(exact).astype(np.int64)
+    return np.floor(exact + 1e-9).astype(np.int64)
+
+
+def _check_alone(table: Table, name: str, read: Moments, places: Integers, several: bool) -> None:
+    if places[-1] > 20 * len(places) + 1000:
+        raise InvalidValueError(
+            f"--every makes {int(places[-1]) + 1:,} steps of {len(places):,} rows, of which nearly "
+            "all would be missing: choose a longer one."
+        )
+    same = np.flatnonzero(np.diff(places) == 0)
+    if len(same) and not several:
+        raise _disorder(table, name, read, int(same[0]) + 1)
+
+
+def _gaps(places: Integers, timeline: Timeline) -> list[str]:
+    steps = int(places[-1]) + 1
+    said = [] if (np.diff(places) > 0).all() else [f"averaged into {steps:,} steps"]
+    gaps = np.flatnonzero(np.diff(places) > 1)
+    if len(gaps):
+        count = steps - len(np.unique(places))
+        many = "1 gap" if count == 1 else f"{count:,} gaps"
+        said.append(f"{many}, the first after {timeline.labels[int(places[gaps[0]])]}")
+    return said
+
+
+def first_missing(values: Floats, timeline: Timeline) -> str:
+    """Name the steps without a value, or "" where there is none."""
+    places = np.flatnonzero(np.isnan(values))
+    if not len(places):
+        return ""
+    first = timeline.labels[int(places[0])]
+    return f"{len(places):,} of {len(values):,} steps, the first at {timeline.name} {first}"
