@@ -18,7 +18,7 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Cells, Integers
-from unrolled.files.layout import Layout, find_table, is_comment, is_value, rows_below
+from unrolled.files.layout import Layout, find_table, is_comment, is_value, is_word, rows_below
 
 __all__ = ["SEPARATORS", "TextTable", "read_text_table"]
 
@@ -71,7 +71,7 @@ def read_text_table(
     begin = ends[layout.begin - 1] if layout.begin else len(comments)
     body, below = _without_notes(_after(text[first:], begin), mark, layout.readable)
     if not body.strip():
-        raise InvalidValueError(f"{file} has no row below its header: expected rows of numbers.")
+        raise _no_rows(file)
     cells = _parsed(body, mark, width, file, above + begin)
     return _table(cells, layout, above + begin + 1, mark, below)
 
@@ -100,10 +100,19 @@ def _separator(first: list[str], last: list[str]) -> str:
         everywhere = [r for r in [*records, *_divided(last, mark)] if any(r)]
         counts = Counter(len(r) for r in everywhere if len(r) > 1)
         if counts and (mark != " " or not scores):
-            scores[mark] = max(counts.values()) / len(everywhere)
+            width = max(counts, key=lambda width: counts[width])
+            share = counts[width] / len(everywhere)
+            # A mark that divides words or numbers in two leaves cells that say nothing.
+            scores[mark] = share * (1 + _said([r for r in everywhere if len(r) == width]))
     if not scores or max(scores.values()) < 0.5:
         return ALONE
     return max(scores, key=lambda mark: scores[mark])  # of several, the first in SEPARATORS
+
+
+def _said(records: list[list[str]]) -> float:
+    """The share of cells that hold a number, a time or a word for missing."""
+    cells = [cell for record in records for cell in record]
+    return 1 - sum(map(is_word, cells)) / len(cells)
 
 
 def _is_alone(records: list[list[str]]) -> bool:
@@ -211,6 +220,8 @@ def _parsed(body: str, mark: str, width: int, file: str, above: int) -> list[Cel
             skipinitialspace=True,
             sep=r"\s+" if mark == " " else mark,
         )
+    except pd.errors.EmptyDataError:
+        raise _no_rows(file) from None
     except pd.errors.ParserError as error:
         raise _cut_amiss(str(error), mark, file, above) from None
     if frame.shape[1] != width:
@@ -229,6 +240,10 @@ def _check_whole(body: str, mark: str, width: int, file: str, above: int) -> Non
     for n, line in enumerate(bare.split("\n")):
         if line.strip() and line.count(mark) != width - 1:
             raise _wide(above + 1 + n, line.count(mark) + 1, width, mark, file)
+
+
+def _no_rows(file: str) -> Exception:
+    return InvalidValueError(f"{file} has no row below its header: expected rows of numbers.")
 
 
 def _cut_amiss(message: str, mark: str, file: str, above: int) -> Exception:

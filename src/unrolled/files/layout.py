@@ -12,7 +12,16 @@ from typing import NamedTuple
 from unrolled.errors import InvalidValueError
 from unrolled.files.numerals import CURRENCIES, MISSING
 
-__all__ = ["COMMENTS", "Layout", "Record", "find_table", "is_comment", "rows_below"]
+__all__ = [
+    "COMMENTS",
+    "Layout",
+    "Record",
+    "find_table",
+    "is_comment",
+    "is_value",
+    "is_word",
+    "rows_below",
+]
 
 COMMENTS = ("#", "%", "//")
 

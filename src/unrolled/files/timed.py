@@ -71,13 +71,28 @@ class Timed:
 
     def summary(self, numbers: Sequence[str] = ()) -> str:
         """One line that says how the file was read; ``numbers`` is said of those of a column."""
-        return f"read as: {', '.join((*self.table.said, *numbers))}; {', '.join(self.said)}"
+        marks, *more = self.table.said
+        return f"read as: {', '.join((marks, *numbers, *more))}; {', '.join(self.said)}"
 
 
 def in_rows(table: Table) -> Timed:
     """Take the rows as they lie, as evenly spaced; their numbers are their times."""
     timeline = Timeline.of_rows(table.rows)
-    return Timed(table, timeline, np.arange(len(table)), (_rows(len(table)), "as they lie"))
+    times = next((name for name in table.columns if _may_be_times(table, name)), "")
+    lie = f"as they lie, for want of --time {times}" if times else "as they lie"
+    return Timed(table, timeline, np.arange(len(table)), (_rows(len(table)), lie))
+
+
+def _may_be_times(table: Table, name: str) -> bool:
+    """Whether the first rows of a column say when they were, in more than a bare number."""
+    cells = table.columns[name][:20]
+    if cells.dtype != object:
+        return cells.dtype.kind == "M"
+    try:
+        read = moments(Column(name, cells, int, "yes"))
+    except InvalidValueError:
+        return False
+    return read.style not in ("number", "year") and len(cells) > 1
 
 
 def on_time(table: Table, time: str, timing: Timing | None = None) -> Timed:
@@ -110,8 +125,8 @@ def on_time(table: Table, time: str, timing: Timing | None = None) -> Timed:
     places = _places(times, spacing)
     _check_alone(table, name, read._replace(values=times), places, bool(asked.every))
     timeline = Timeline.of_clock(clock, int(places[-1]) + 1)
-    said += _gaps(places, timeline)
-    return Timed(table, timeline, places, (_rows(len(table)), spacing.name, *read.said, *said))
+    said = [spacing.name, *_gaps(places, timeline), *_moved(times, places, clock), *said]
+    return Timed(table, timeline, places, (_rows(len(table)), *said, *read.said))
 
 
 class Dated(Protocol):
@@ -309,6 +324,13 @@ def _gaps(places: Integers, timeline: Timeline) -> list[str]:
         many = "1 gap" if count == 1 else f"{count:,} gaps"
         said.append(f"{many}, the first after {timeline.labels[int(places[gaps[0]])]}")
     return said
+
+
+def _moved(times: Any, places: Integers, clock: Clock) -> list[str]:
+    """What --every does to rows that lie between two of its steps."""
+    off = np.flatnonzero(clock.at(places) != times) if times.dtype.kind == "M" else []
+    alone = bool((np.diff(places) > 0).all())
+    return [f"{len(off):,} rows moved to the step nearest or before"] if len(off) and alone else []
 
 
 def first_missing(values: Floats, timeline: Timeline) -> str:

@@ -347,7 +347,11 @@ class Recipe(training.Recipe, Reading, Timing):
                 model.lstm,
                 model.scaled(window_of(self.split, np.array([len(self.split.values) - 1]))),
                 folder / "gates.png",
-                steps=self.timeline.labels[-self.window :],
+                # A third of the labels: dates are long words.
+                steps=[
+                    label if n % max(self.window // 3, 1) == 0 else ""
+                    for n, label in enumerate(self.timeline.labels[-self.window :])
+                ],
                 title=f"{self._subject}: the gates over the last {self.window} values",
                 xlabel=self.timeline.name,
             ),
