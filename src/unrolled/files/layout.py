@@ -161,8 +161,9 @@ def _no_header(records: Sequence[Record], begin: int, width: int, file: str) -> 
         )
     first = ", ".join(records[begin])[:60] if records else ""
     return InvalidValueError(
-        f"{file} has no header, its first row is {first}: add a first row with the names of the "
-        f"columns, or take that one as the names with --skip {begin}."
+        f"{file} has no header that differs from its numbers, its first row is {first}: add a "
+        f"first row with the names of the columns, or take that one as the names with --skip "
+        f"{begin}."
     )
 
 

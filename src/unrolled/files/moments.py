@@ -181,6 +181,7 @@ def _named_month(words: Cells, column: Column) -> tuple[Times, list[str]]:
         (rf"({MONTH})[a-z]*\.?", r"\1"),
         (r",|(?<=\d)(?:st|nd|rd|th)\b|(?<=^\d)\.|(?<=^\d\d)\.", ""),
         (rf"(?:(?<=\d)-|(?<=\d)/)(?={MONTH})|(?<=[a-z])[-/]", " "),
+        (rf"({MONTH} ?\d{{1,2}})[-/](?=\d)", r"\1 "),
         (r"(\d\d:\d\d:\d\d) (\d{4})$", r"\2 \1"),
         *CLOCKED,
     )

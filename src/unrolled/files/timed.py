@@ -6,6 +6,7 @@ other order is refused with the first row that breaks it, unless sorting was ask
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -22,6 +23,7 @@ from unrolled.files.timeline import Clock, Timeline
 
 __all__ = ["Timed", "Timing", "first_missing", "in_rows", "on_time", "row_times"]
 
+PARTS_OF_TIMES = frozenset(["year", "quarter", "month", "week", "day", "weekday", "hour", "minute", "second"])
 LIKELY_GROUPS = 1000  # different words in a column that may name groups, at the most
 
 
@@ -216,13 +218,13 @@ def _disorder(table: Table, name: str, read: Moments, at: int) -> Exception:
         values = list(dict.fromkeys(table.words(group)))
         several = f"there are {len(values)} series, one for each {group}"
         return InvalidValueError(
-            f"{where}, since {several}: take one with --where {group}={values[0]}, or all with "
-            f"--group {group}."
+            f"{where}, since {several}: take one with --where "
+            f"{shlex.quote(f'{group}={values[0]}')}, or all with --group {shlex.quote(group)}."
         )
     if read.values[at] == read.values[at - 1]:
         return InvalidValueError(
             f"rows {table.rows[at - 1]} and {table.rows[at]} of {table.file} are both at {name} "
-            f"{words(at)}: keep one of them, or average with --every, such as --every 1D."
+            f"{words(at)}: keep one of them, or average with --every {_such(read.values)}."
         )
     return InvalidValueError(
         f"{where}, so the rows are in no order of time: put them in order with --sort, or leave "
@@ -237,7 +239,7 @@ def _words(read: Moments) -> Any:
 def _likely_group(table: Table, time: str, read: Moments) -> str:
     """A column of words within each of which time runs in one direction."""
     for name, cells in table.columns.items():
-        if name == time or cells.dtype.kind == "M":
+        if name == time or name.casefold() in PARTS_OF_TIMES or cells.dtype.kind == "M":
             continue
         words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
         most = 50 if _is_number(words[-1]) else LIKELY_GROUPS
@@ -286,13 +288,24 @@ def _uneven(table: Table, name: str, read: Moments) -> Exception:
     words = _words(read)
     dates = read.values.dtype.kind == "M"
     such = Spacing(int(usual.astype(np.int64)), "us").name if dates else f"{usual:.6g}"
-    flag = "1D" if dates else f"{usual:.6g}"
     return InvalidValueError(
         f"the rows of {table.file} are not evenly spaced: mostly {such}, but row {table.rows[at]} "
         f"is at {words(at)} after {words(at - 1)}: say how far steps are apart, such as with "
-        f"--every {flag}, which averages rows of one step, or leave out --time to take the rows as "
+        f"--every {_such(read.values)}, which averages rows of one step, or leave out --time to take the rows as "
         "they lie."
     )
+
+
+def _such(times: Any) -> str:
+    """What may be said with --every: about as long as from one time to the next."""
+    apart = np.abs(np.diff(np.unique(times)))
+    if not len(apart):
+        return "1D"
+    usual = np.median(apart.astype(np.float64))
+    if times.dtype.kind != "M":
+        return f"{usual:.6g}"
+    lengths = {"MS": 28 * 86400, "W": 7 * 86400, "1D": 86400, "1h": 3600, "1min": 60}
+    return next((word for word, length in lengths.items() if usual >= length * 1e6), "1s")
 
 
 def _places(times: Any, spacing: Spacing) -> Integers:

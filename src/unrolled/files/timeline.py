@@ -45,16 +45,16 @@ class Clock(NamedTuple):
     def _dates(self, times: Any) -> list[str]:
         month = times.astype("datetime64[M]")
         if self.style == "year":
-            return list(np.datetime_as_string(times, unit="Y"))
+            return _strings(times, "Y")
         if self.style == "month":
-            return list(np.datetime_as_string(month))
+            return _strings(month, "M")
         if self.style == "quarter":
-            years = np.datetime_as_string(times, unit="Y")
+            years = _strings(times, "Y")
             numbers = month.astype(np.int64) % 12 // 3 + 1
             return [f"{year}Q{number}" for year, number in zip(years, numbers, strict=True)]
         if self.style == "week":
             return [f"{y}-W{w:02}" for y, w, _ in map(_iso_week, times.astype("datetime64[D]"))]
-        return [word.replace("T", " ") for word in np.datetime_as_string(times, self._unit)]
+        return [word.replace("T", " ") for word in _strings(times, self._unit)]
 
     @property
     def _unit(self) -> Any:
@@ -68,6 +68,10 @@ class Clock(NamedTuple):
             if length % micro == 0 and since % micro == 0:
                 return unit
         return "us"
+
+
+def _strings(times: Any, unit: Any) -> list[str]:
+    return list(np.datetime_as_string(times, unit).tolist())
 
 
 def _iso_week(day: Any) -> Any:
