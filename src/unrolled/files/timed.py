@@ -6,7 +6,6 @@ other order is refused with the first row that breaks it, unless sorting was ask
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -17,14 +16,12 @@ from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import one_of
 from unrolled.files.columns import Floats, Integers
 from unrolled.files.moments import Column, Moments, moments
+from unrolled.files.order import disorder, in_order, usual_step, words_of
 from unrolled.files.spacing import Spacing, parse_spacing, spacing_of
 from unrolled.files.tables import Table
 from unrolled.files.timeline import Clock, Timeline
 
 __all__ = ["Timed", "Timing", "first_missing", "in_rows", "on_time", "row_times"]
-
-PARTS_OF_TIMES = frozenset(["year", "quarter", "month", "week", "day", "weekday", "hour", "minute", "second"])
-LIKELY_GROUPS = 1000  # different words in a column that may name groups, at the most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +115,7 @@ def on_time(table: Table, time: str, timing: Timing | None = None) -> Timed:
     asked = Timing() if timing is None else timing
     name = table.find(time)
     read = _moments(table, name, asked.day_first)
-    order, said = _order(table, name, read, asked)
+    order, said = in_order(table, name, read, sort=asked.sort, several=bool(asked.every))
     table, times = table.take(order), read.values[order]
     spacing = _spacing(table, name, read._replace(values=times), asked.every)
     clock = Clock(times[0], spacing, read.style, name)
@@ -184,84 +181,6 @@ def _moments(table: Table, name: str, day_first: str) -> Moments:
     return moments(Column(name, words, lambda place: int(table.rows[place]), day_first))
 
 
-# --- order ---
-
-
-def _order(table: Table, name: str, read: Moments, asked: Timing) -> tuple[Integers, list[str]]:
-    """The rows in order of time, and what was done to bring them there."""
-    rows, times = np.arange(len(table)), read.values
-    if len(rows) < 2:
-        return rows, []
-    forward = times[1:] > times[:-1]
-    if forward.all():
-        return rows, []
-    several = bool(asked.every) or asked.sort
-    if (times[1:] < times[:-1]).all() or (several and (times[1:] <= times[:-1]).all()):
-        return rows[::-1], ["newest first: turned round"]
-    if asked.sort:
-        return np.argsort(times, kind="stable"), ["sorted by time"]
-    if asked.every and (times[1:] >= times[:-1]).all():
-        return rows, []
-    raise _disorder(table, name, read, int(np.flatnonzero(~forward)[0]) + 1)
-
-
-def _disorder(table: Table, name: str, read: Moments, at: int) -> Exception:
-    """Say what the order is like: several series in one file, the same time twice, or none."""
-    words = _words(read)
-    backwards = read.values[1] < read.values[0]
-    if backwards:
-        steps = read.values[1:] < read.values[:-1]
-        at = int(np.flatnonzero(~steps)[0]) + 1
-    where = f"row {table.rows[at]} of {table.file}: {name} is {words(at)} after {words(at - 1)}"
-    group = _likely_group(table, name, read)
-    if group:
-        values = list(dict.fromkeys(table.words(group)))
-        several = f"there are {len(values)} series, one for each {group}"
-        return InvalidValueError(
-            f"{where}, since {several}: take one with --where "
-            f"{shlex.quote(f'{group}={values[0]}')}, or all with --group {shlex.quote(group)}."
-        )
-    if read.values[at] == read.values[at - 1]:
-        return InvalidValueError(
-            f"rows {table.rows[at - 1]} and {table.rows[at]} of {table.file} are both at {name} "
-            f"{words(at)}: keep one of them, or average with --every {_such(read.values)}."
-        )
-    return InvalidValueError(
-        f"{where}, so the rows are in no order of time: put them in order with --sort, or leave "
-        "out --time to take the rows as they lie."
-    )
-
-
-def _words(read: Moments) -> Any:
-    return lambda at: Clock(read.values[at], None, read.style, "").label(read.values[[at]])[0]
-
-
-def _likely_group(table: Table, time: str, read: Moments) -> str:
-    """A column of words within each of which time runs in one direction."""
-    for name, cells in table.columns.items():
-        if name == time or name.casefold() in PARTS_OF_TIMES or cells.dtype.kind == "M":
-            continue
-        words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
-        most = 50 if _is_number(words[-1]) else LIKELY_GROUPS
-        if not 2 <= len(words) <= min(most, len(table) // 2):
-            continue
-        order = np.argsort(codes, kind="stable")
-        within = np.diff(codes[order]) == 0
-        steps = np.diff(read.values[order])[within]
-        nothing = steps.dtype.type(0)
-        if (steps > nothing).all() or (steps < nothing).all():
-            return name
-    return ""
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word.replace(",", "."))
-    except ValueError:
-        return False
-    return True
-
-
 # --- the grid ---
 
 
@@ -272,7 +191,7 @@ def _spacing(table: Table, name: str, read: Moments, every: str) -> Spacing | No
     if len(times) < 2:
         return None
     if (times[1:] == times[:-1]).any():
-        raise _disorder(table, name, read, int(np.flatnonzero(times[1:] == times[:-1])[0]) + 1)
+        raise disorder(table, name, read, int(np.flatnonzero(times[1:] == times[:-1])[0]) + 1)
     found = spacing_of(times)
     if found is None:
         raise _uneven(table, name, read)
@@ -285,27 +204,15 @@ def _uneven(table: Table, name: str, read: Moments) -> Exception:
     usual = different[counts.argmax()]
     ratio = (apart / usual).astype(float)
     at = int(np.flatnonzero(np.abs(ratio - np.round(ratio)) > 1e-3)[0:1].sum()) + 1
-    words = _words(read)
+    words = words_of(read)
     dates = read.values.dtype.kind == "M"
     such = Spacing(int(usual.astype(np.int64)), "us").name if dates else f"{usual:.6g}"
     return InvalidValueError(
         f"the rows of {table.file} are not evenly spaced: mostly {such}, but row {table.rows[at]} "
         f"is at {words(at)} after {words(at - 1)}: say how far steps are apart, such as with "
-        f"--every {_such(read.values)}, which averages rows of one step, or leave out --time to take the rows as "
-        "they lie."
+        f"--every {usual_step(read.values)}, which averages rows of one step, or leave out --time "
+        "to take the rows as they lie."
     )
-
-
-def _such(times: Any) -> str:
-    """What may be said with --every: about as long as from one time to the next."""
-    apart = np.abs(np.diff(np.unique(times)))
-    if not len(apart):
-        return "1D"
-    usual = np.median(apart.astype(np.float64))
-    if times.dtype.kind != "M":
-        return f"{usual:.6g}"
-    lengths = {"MS": 28 * 86400, "W": 7 * 86400, "1D": 86400, "1h": 3600, "1min": 60}
-    return next((word for word, length in lengths.items() if usual >= length * 1e6), "1s")
 
 
 def _places(times: Any, spacing: Spacing) -> Integers:
@@ -325,7 +232,7 @@ def _check_alone(table: Table, name: str, read: Moments, places: Integers, sever
         )
     same = np.flatnonzero(np.diff(places) == 0)
     if len(same) and not several:
-        raise _disorder(table, name, read, int(same[0]) + 1)
+        raise disorder(table, name, read, int(same[0]) + 1)
 
 
 def _gaps(places: Integers, timeline: Timeline) -> list[str]:
@@ -341,7 +248,7 @@ def _gaps(places: Integers, timeline: Timeline) -> list[str]:
 
 def _moved(times: Any, places: Integers, clock: Clock) -> list[str]:
     """What --every does to rows that lie between two of its steps."""
-    off = np.flatnonzero(clock.at(places) != times) if times.dtype.kind == "M" else []
+    off = np.flatnonzero(clock.at(places) != times) if times.dtype.kind == "M" else ()
     alone = bool((np.diff(places) > 0).all())
     return [f"{len(off):,} rows moved to the step nearest or before"] if len(off) and alone else []
 
