@@ -38,9 +38,9 @@ class Style(NamedTuple):
     @property
     def words(self) -> str:
         """As the line says it that says how a file was read."""
-        between = {" ": "space", "'": "apostrophe", ".": "dot", ",": "comma"}.get(self.thousands)
+        between = {" ": "a space", "'": "an apostrophe", ".": "a dot", ",": "a comma"}.get(self.thousands)
         decimal = "decimal comma" if self.decimal == "," else "decimal point"
-        return f"{decimal}, a {between} between thousands" if between else decimal
+        return f"{decimal}, {between} between thousands" if between else decimal
 
     @property
     def pattern(self) -> str:

@@ -43,11 +43,14 @@ def in_order(
         return rows, []
     if (times[1:] < times[:-1]).all() or ((several or sort) and (times[1:] <= times[:-1]).all()):
         return rows[::-1], ["newest first: turned round"]
+    back = int(np.flatnonzero(~forward)[0]) + 1
+    if len(np.unique(times)) < len(times) and _likely_group(table, name, read):
+        raise disorder(table, name, read, back)  # no mean over shops, and no sorting of them
     if sort:
         return np.argsort(times, kind="stable"), ["sorted by time"]
     if several and (times[1:] >= times[:-1]).all():
         return rows, []
-    raise disorder(table, name, read, int(np.flatnonzero(~forward)[0]) + 1)
+    raise disorder(table, name, read, back)
 
 
 def disorder(table: Table, name: str, read: Moments, at: int) -> Exception:
