@@ -269,12 +269,12 @@ def _table(
     cells: list[Cells], layout: Layout, first_row: int, mark: str, below: list[str]
 ) -> TextTable:
     rows = np.arange(first_row, first_row + len(cells[0]))
-    blank = np.array([not cell.strip() for cell in cells[0]])
+    blank = np.asarray(cells[0] == "", dtype=bool)  # the parser leaves no spaces before a cell
     said = [*layout.said]
     if len(cells) > 1:
         for column in cells[1:]:
             at = np.flatnonzero(blank)
-            blank[at] = [not cell.strip() for cell in column[at]]
+            blank[at] = column[at] == ""
         if blank.any():
             said.append(f"{blank.sum():,} blank rows left out, the first row {rows[blank][0]}")
             rows, cells = rows[~blank], [column[~blank] for column in cells]

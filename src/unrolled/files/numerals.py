@@ -25,7 +25,8 @@ MISSING = frozenset(["", *WORDS.split()])
 CURRENCIES = (
     r"(?:US\$|R\$|C\$|A\$|[$€£¥₹₽₩₺₴₫₪฿¢]|USD|EUR|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|Kč|zł|kr\.?)"
 )
-SPACES = {ord(space): " " for space in "\u00a0\u202f\u2009\u2007\t"}
+SAMPLE = 1000  # cells from which it is told whether a column is plainly numbers
+SPACES = {ord(space): " " for space in "\u00a0\u202f\u2009\u2007"}
 SIGNS = {ord("−"): "-", ord("’"): "'", ord("´"): "'"}
 
 
@@ -38,7 +39,9 @@ class Style(NamedTuple):
     @property
     def words(self) -> str:
         """As the line says it that says how a file was read."""
-        between = {" ": "a space", "'": "an apostrophe", ".": "a dot", ",": "a comma"}.get(self.thousands)
+        between = {" ": "a space", "'": "an apostrophe", ".": "a dot", ",": "a comma"}.get(
+            self.thousands
+        )
         decimal = "decimal comma" if self.decimal == "," else "decimal point"
         return f"{decimal}, {between} between thousands" if between else decimal
 
@@ -93,10 +96,10 @@ def numbers(column: Column) -> tuple[Floats, list[str]]:
     ValueError
         If a cell is no number, or all of them can be read in two ways: in one sentence.
     """
-    import pandas as pd
-
-    values = pd.to_numeric(pd.Series(column.cells, dtype=object), errors="coerce").to_numpy()
-    values = values.astype(np.float64)
+    plainly = column.cells
+    if np.isnan(_plain(plainly[:SAMPLE])).all():
+        plainly = np.full(len(plainly), "", dtype=object)  # another style: it costs to try each
+    values = _plain(plainly)
     there = np.flatnonzero(~missing(column.cells, np.isnan(values)))
     if column.plain and not np.isnan(values[there]).any() and not any(column.asked):
         return _finite(column, values), []  # commas divide cells: these are no German dots
@@ -106,6 +109,14 @@ def numbers(column: Column) -> tuple[Floats, list[str]]:
         values[:] = np.nan
         values[there] = _converted(text, style)
     return _finite(column, values), [*([] if style == POINT else [style.words]), *units]
+
+
+def _plain(cells: Cells) -> Floats:
+    """Numbers as computers write them; NaN for every other cell."""
+    import pandas as pd
+
+    read = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce")
+    return np.asarray(read, dtype=np.float64).copy()
 
 
 def _finite(column: Column, values: Floats) -> Floats:
@@ -123,7 +134,9 @@ def missing(cells: Cells, doubtful: Bools) -> Bools:
     """Flag the cells that hold no value; only the doubtful ones are looked at."""
     flags = np.zeros(len(cells), dtype=bool)
     places = np.flatnonzero(doubtful)
-    flags[places] = [cell.strip().casefold() in MISSING for cell in cells[places]]
+    flags[places] = [
+        not cell[-1:].isdigit() and cell.strip().casefold() in MISSING for cell in cells[places]
+    ]
     return flags
 
 
@@ -142,9 +155,13 @@ def styles_of(cells: Cells) -> set[Style]:
 
 def _bare(column: Column, there: Integers) -> tuple[str, list[str]]:
     """Give the cells one below the other without currency and per cent, and say what these were."""
-    cells = [cell if "\n" not in cell else "?" for cell in column.cells[there]]
-    text = "\n".join(cells).translate(SPACES | SIGNS)
-    if not re.search(r"[^\d.\n+-]", text):
+    cells = column.cells[there]
+    text = "\n".join(cells)
+    if text.count("\n") >= len(cells) > 0:
+        text = "\n".join(cell.replace("\n", "?") for cell in cells)
+    if not text.isascii():
+        text = text.translate(SPACES | SIGNS)
+    if not re.search(r"[^\d.,'\n+-]", text) and "-\n" not in f"{text}\n":
         return text, []
     units: list[str] = []
     for pattern, what in ((CURRENCIES, "currency"), ("%", "per cent")):
@@ -161,11 +178,17 @@ def _bare(column: Column, there: Integers) -> tuple[str, list[str]]:
 
 
 def _without_signs(text: str) -> str:
-    text = re.sub(rf"^([-+(]*) *(?:{CURRENCIES}) *", r"\1", text, flags=re.MULTILINE)
-    text = re.sub(rf" *(?:{CURRENCIES}|%)([-)]?) *$", r"\1", text, flags=re.MULTILINE)
-    text = re.sub(r"^ *\( *([^()\n]*?) *\) *$", r"-\1", text, flags=re.MULTILINE)  # as accountants
-    text = re.sub(r"^ *([\d.,' ]+)- *$", r"-\1", text, flags=re.MULTILINE)
-    return re.sub(r"^ +| +$|(?<=[-+]) +", "", text, flags=re.MULTILINE)
+    changes = (
+        (r"[^\d.,' \n()+eE-]", rf"^([-+(]*) *(?:{CURRENCIES}) *", r"\1"),
+        (r"[^\d.,' \n()+eE-]", rf" *(?:{CURRENCIES}|%)([-)]?) *$", r"\1"),
+        (r"\(", r"^ *\( *([^()\n]*?) *\) *$", r"-\1"),  # as accountants write what is owed
+        (r"-\s*$", r"^ *([\d.,' ]+)- *$", r"-\1"),
+        (" ", r"^ +| +$|(?<=[-+]) +", ""),
+    )
+    for needed, pattern, to in changes:
+        if re.search(needed, text, re.MULTILINE):
+            text = re.sub(pattern, to, text, flags=re.MULTILINE)
+    return text
 
 
 def _mixed(column: Column, there: Integers, one: str, other: str) -> Exception:
