@@ -102,7 +102,9 @@ def test_numbers_are_read_as_they_are_meant(
     assert words in said(table, column)
 
 
-@pytest.mark.parametrize("word", ["", " ", "NA", "n/a", "N/A", "-", ".", "NaN", "null", "#N/A", "—"])
+@pytest.mark.parametrize(
+    "word", ["", " ", "NA", "n/a", "N/A", "-", ".", "NaN", "null", "#N/A", "—"]
+)
 @pytest.mark.parametrize("text", ["t,x\n1,1.5\n2,{}\n3,4\n", "t;x\n1;1,5\n2;{}\n3;4\n"])
 def test_a_word_for_missing_is_missing(word: str, text: str, tmp_path: Path) -> None:
     values = read(tmp_path, text.format(word)).numbers("x")
@@ -261,9 +263,12 @@ def test_a_flag_that_makes_no_sense_is_refused(fields: dict[str, Any], words: st
 def test_a_bad_file_is_refused(
     text: str | bytes, column: str, sentence: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=sentence) as refusal:
+    def numbers() -> Any:
         table = read(tmp_path, text)
-        table.numbers(table.find(column))
+        return table.numbers(table.find(column))
+
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        numbers()
     assert "\n" not in str(refusal.value)
 
 

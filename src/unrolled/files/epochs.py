@@ -73,6 +73,8 @@ def _with_decimals(words: Cells, numbers: Floats) -> Read:
     year = np.floor(numbers).astype(np.int64)
     begin, end = _years(year), _years(year + 1)
     exact = (numbers - year) * (end - begin).astype(np.float64)
-    unit = 86400e6 if step > 0.9 / 366 else 60e6
-    micro = (np.round(exact / unit) * unit).astype(np.int64).astype("timedelta64[us]")
-    return begin + micro, "date", said
+    if step > 0.9 / 366:  # a day's begin, or its noon
+        micro = np.floor(exact / 86400e6 + 0.25) * 86400e6
+    else:
+        micro = np.round(exact / 60e6) * 60e6
+    return begin + micro.astype(np.int64).astype("timedelta64[us]"), "date", said

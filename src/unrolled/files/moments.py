@@ -123,7 +123,10 @@ def _read(words: Cells, form: str) -> Times:
 
     series = pd.Series(words, dtype=object)
     read = pd.to_datetime(series, format=form, errors="coerce", utc=True)
-    return np.asarray(read.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
+    values = np.array(read.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
+    if re.search(r"^\D*$", "\n".join(words), re.MULTILINE):  # pandas reads "today" as a time
+        values[[not any(map(str.isdigit, word)) for word in words]] = NEVER
+    return values
 
 
 def _with_clocks(words: Cells, *dates: str) -> Times:
@@ -261,10 +264,10 @@ def _undecided(readings: dict[str, Times], column: Column) -> Exception:
     flags = {
         "day": "--day-first yes",
         "month": "--day-first no",
-        "year": "with the year first, one",
+        "year": "reading the year first",
     }
     said = [
-        f"{flags[first]} reads it as {values[place].astype('datetime64[D]')}"
+        f"{flags[first]} gives {values[place].astype('datetime64[D]')}"
         for first, values in ((one, by_one), (two, by_two))
     ]
     return InvalidValueError(

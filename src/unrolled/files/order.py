@@ -86,20 +86,27 @@ def words_of(read: Moments) -> Any:
 
 def _likely_group(table: Table, time: str, read: Moments) -> str:
     """A column of words within each of which time runs in one direction."""
+    different = len(np.unique(read.values)) / len(table)
     for name, cells in table.columns.items():
         if name == time or name.casefold() in PARTS_OF_TIMES or cells.dtype.kind == "M":
             continue
         words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
-        most = 50 if _is_number(words[-1]) else LIKELY_GROUPS
-        if not 2 <= len(words) <= min(most, len(table) // 2):
+        if not 2 <= len(words) <= min(LIKELY_GROUPS, len(table) // 2):
             continue
-        order = np.argsort(codes, kind="stable")
-        within = np.diff(codes[order]) == 0
-        steps = np.diff(read.values[order])[within]
-        nothing = steps.dtype.type(0)
-        if (steps > nothing).all() or (steps < nothing).all():
+        in_blocks = np.count_nonzero(np.diff(codes)) == len(words) - 1
+        side_by_side = different <= (0.6 if _is_number(words[-1]) else 0.9)
+        if (in_blocks or side_by_side) and _runs_within(codes, read.values):
             return name
     return ""
+
+
+def _runs_within(codes: Integers, times: Any) -> bool:
+    """Whether time runs in one direction within each group."""
+    order = np.argsort(codes, kind="stable")
+    within = np.diff(codes[order]) == 0
+    steps = np.diff(times[order])[within]
+    nothing = steps.dtype.type(0)
+    return bool((steps > nothing).all() or (steps < nothing).all())
 
 
 def _is_number(word: str) -> bool:
