@@ -35,8 +35,11 @@ def tables(draw: st.DrawFn) -> tuple[list[list[float | None]], int, Style, str, 
     values = st.none() | number.map(lambda v: round(v / size, places))
     rows = draw(st.lists(st.lists(values, min_size=2, max_size=2), min_size=3, max_size=12))
     style = draw(st.sampled_from(STYLES))
-    # A comma between cells and one in numbers go together where cells are in quotes.
-    mark = draw(st.sampled_from([",", ";", "\t", "|"]))
+    # Who writes 20.038 for 20038 has commas in numbers, and so none between cells; a comma between
+    # cells and one between thousands go together where cells are in quotes.
+    mark = draw(
+        st.sampled_from([",", ";", "\t", "|"] if style.thousands != "." else [";", "\t", "|"])
+    )
     unit = draw(st.sampled_from(["", "", "%", " €"]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]))
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))

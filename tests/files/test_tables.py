@@ -85,7 +85,7 @@ def test_a_good_file_is_read(text: str, tmp_path: Path) -> None:
         ("t,x\n1,20.04%\n2,21 %\n", "x", [20.04, 21], "per cent"),
         ("t;x\n1;5 €\n2;(3,5) €\n3;-4 €\n4;2-\n", "x", [5, -3.5, -4, -2], "decimal comma, €"),
         ("t,x\n1,−5\n2,+3\n", "x", [-5, 3], "commas"),
-        ("t,x\n1,20.038\n2,21.038\n", "x", [20.038, 21.038], "commas, utf-8"),
+        ("t,x\n1,20.038\n2,21.038\n", "x", [20.038, 21.038], "commas, utf-8, decimal point"),
         ("t;x;y\n1;20.038;1,5\n2;21.038;2\n", "x", [20038, 21038], "decimal comma, a dot"),
         ("t;x;y\n1;20.038;1.5\n2;21.038;2\n", "x", [20.038, 21.038], "semicolons"),
         ("date;load, MW\n1;20037,72\n2;3\n", "load, MW", [20037.72, 3], "semicolons"),

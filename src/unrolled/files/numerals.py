@@ -102,7 +102,10 @@ def numbers(column: Column) -> tuple[Floats, list[str]]:
     values = _plain(plainly)
     there = np.flatnonzero(~missing(column.cells, np.isnan(values)))
     if column.plain and not np.isnan(values[there]).any() and not any(column.asked):
-        return _finite(column, values), []  # commas divide cells: these are no German dots
+        # Where commas divide cells, 20.038 is no 20038: who groups by dots divides by semicolons.
+        text = "\n".join(column.cells[there])
+        grouped = "." in text and Style(",", ".").first_other(text) is None
+        return _finite(column, values), [POINT.words] if grouped else []
     text, units = _bare(column, there)
     style = _style(column, there, text) or POINT
     if units or style != POINT or np.isnan(values[there]).any():
