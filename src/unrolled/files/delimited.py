@@ -200,7 +200,7 @@ def _without_notes(body: str, mark: str, readable: list[bool]) -> tuple[str, lis
     count = rows_below(records, readable) if len(records) == len(last) else 0
     for _ in range(count):
         body = body[: max(body.rfind("\n"), 0)]
-    return body, last[len(last) - count :]
+    return body.rstrip("\n"), last[len(last) - count :]
 
 
 # --- the cells ---

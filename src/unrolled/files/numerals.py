@@ -57,7 +57,7 @@ class Style(NamedTuple):
 
     def first_other(self, text: str) -> re.Match[str] | None:
         """The first line that is no number in this style."""
-        return re.compile(rf"^(?!{self.pattern}$).*$", re.MULTILINE).search(text)
+        return re.compile(rf"^(?!{self.pattern}$).*$", re.MULTILINE | re.ASCII).search(text)
 
 
 POINT = Style(".", "")
@@ -272,7 +272,7 @@ def _converted(text: str, style: Style) -> Floats:
 def _unreadable(column: Column, there: Integers, text: str) -> Exception:
     """Name the first cell that is no number in the style of most others."""
     tried = [s for s in STYLES if not column.asked.decimal or s.decimal == column.asked.decimal]
-    wrong = [re.findall(rf"^(?!{s.pattern}$).*$", text, re.MULTILINE) for s in tried]
+    wrong = [re.findall(rf"^(?!{s.pattern}$).*$", text, re.MULTILINE | re.ASCII) for s in tried]
     place = min(range(len(tried)), key=lambda n: len(wrong[n]))
     first = tried[place].first_other(text)
     assert first is not None, "a style that fits was not taken"
