@@ -81,6 +81,7 @@ def test_a_good_file_is_read(text: str, tmp_path: Path) -> None:
         ('t,x\n1,"20,037.72"\n2,"20,038"\n', "x", [20037.72, 20038], "a comma between thousands"),
         ('t,x\n1,"1,234,567"\n2,"20,038"\n', "x", [1234567, 20038], "a comma between thousands"),
         ('t,x\n1,"20,038"\n2,"0,5"\n', "x", [20.038, 0.5], "decimal comma"),
+        ('t,x\n1,"20,038"\n2,12345\n', "x", [20.038, 12345], "decimal comma"),
         ('t,x\n1,"20,038"\n2,"12345,678"\n', "x", [20.038, 12345.678], "decimal comma"),
         ("t,x\n1,20.04%\n2,21 %\n", "x", [20.04, 21], "per cent"),
         ("t;x\n1;5 €\n2;(3,5) €\n3;-4 €\n4;2-\n", "x", [5, -3.5, -4, -2], "decimal comma, €"),
@@ -144,6 +145,7 @@ def test_two_readings_are_refused_with_both_and_each_flag_reads_as_it_says(
         ("utf-16-be", "tag\tgröße\n1\t5\n2\t6\n", "größe"),
         ("latin-1", "tag;größe\n1;5\n2;6\n", "größe"),
         ("cp1252", "tag;“größe” in €\n1;5\n2;6\n", "“größe” in €"),
+        ("cp1252", "day;shop’s\n1;5\n2;6\n", "shop’s"),  # ’s is a kanji in Shift-JIS
         ("gb18030", "日期,气温\n1,5\n2,6\n", "气温"),
         ("cp932", "日付,気温\n1,5\n2,6\n", "気温"),
         ("cp932", "日付,カレンダー\n1,5\n2,6\n", "カレンダー"),

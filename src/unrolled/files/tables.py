@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Expected, ending, one_of
+from unrolled.errors.expected import Expected, ending
 from unrolled.files.columns import AnyColumn, Bools, Floats, Integers
 from unrolled.files.delimited import SEPARATORS, read_text_table
 from unrolled.files.encodings import decode
@@ -27,6 +27,11 @@ __all__ = ["Reading", "Table", "read_table"]
 THOUSANDS = {"space": " ", "none": "none"}
 
 
+def _one_of(*marks: str) -> Expected:
+    words = f"one of {' '.join(marks)} or nothing"
+    return Expected(words, lambda value: value in ("", *marks))
+
+
 def _is_separator(text: str) -> bool:
     return text in ("", "tab", "space") or len(text) == 1
 
@@ -35,9 +40,9 @@ def _is_separator(text: str) -> bool:
 class Reading:
     """How a file is to be read, where it does not tell: each field is a flag of a recipe."""
 
-    decimal: Annotated[str, one_of(("", ".", ","))] = ""
+    decimal: Annotated[str, _one_of(".", ",")] = ""
     """Of a file: the decimal mark of its numbers, . or , (empty: found from all of them)."""
-    thousands: Annotated[str, one_of(("", ",", ".", "space", "'", "none"))] = ""
+    thousands: Annotated[str, _one_of(",", ".", "'", "space", "none")] = ""
     """Of a file: what stands between thousands: , . ' space or none (empty: found)."""
     separator: Annotated[
         str, Expected("one mark, tab or space", lambda s: s in ("", "tab", "space") or len(s) == 1)
