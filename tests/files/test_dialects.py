@@ -33,6 +33,9 @@ def tables(draw: st.DrawFn) -> tuple[list[list[float | None]], int, Style, str, 
     number = st.integers(-(10**8), 10**8).map(lambda n: round(n / 10**places, places))
     size = draw(st.sampled_from([1, 10**4, 10**8]))
     values = st.none() | number.map(lambda v: round(v / size, places))
+    if draw(st.booleans()):  # those that may be read in two ways: 20,038
+        places = draw(st.sampled_from([0, 3]))
+        values = st.integers(1000, 999_999).map(lambda n: n / 1000 if places else float(n))
     rows = draw(st.lists(st.lists(values, min_size=2, max_size=2), min_size=3, max_size=12))
     style = draw(st.sampled_from(STYLES))
     # Who writes 20.038 for 20038 has commas in numbers, and so none between cells; a comma between
