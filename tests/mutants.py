@@ -327,6 +327,34 @@ MUTANTS = [
         "",
         ["test_one_sentence.py"],
     ),
+    (
+        "20,038 is read without asking which it is",
+        "files/numerals.py",
+        "    if len(fits) > 1:\n        raise _ambiguous",
+        "    if len(fits) > 9:\n        raise _ambiguous",
+        ["test_tables.py", "test_dialects.py"],
+    ),
+    (
+        "a file that runs backwards is read backwards",
+        "files/order.py",
+        'return rows[::-1], ["newest first: turned round"]',
+        'return rows, ["newest first: turned round"]',
+        ["test_timed.py", "test_series.py"],
+    ),
+    (
+        "a row that is cut short is filled up with blanks",
+        "files/delimited.py",
+        "    _check_whole(body, mark, width, file, above)\n",
+        "",
+        ["test_tables.py"],
+    ),
+    (
+        "of two orders of day and month that are even, the first is taken",
+        "files/moments.py",
+        "    if len(even) == 1:",
+        "    if even:",
+        ["test_times.py"],
+    ),
 ]
 
 

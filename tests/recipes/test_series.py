@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ import pytest
 import torch
 
 from unrolled import training
-from unrolled.files import timeline
 from unrolled.recipes._series.forecaster import forecast
 from unrolled.recipes.series import Recipe
 
@@ -175,25 +176,59 @@ def test_a_senseless_question_is_refused(words: list[str], sentence: str) -> Non
         SMALL.attempt(SMALL.model(), words)
 
 
-@pytest.mark.parametrize(
-    ("words", "ahead"),
-    [
-        (["2020", "2021", "2022"], ["2023", "2024"]),
-        (["0", "0.25", "0.5"], ["0.75", "1"]),
-        (["1", "2", "4"], ["+1", "+2"]),
-        (["Mon", "Tue", "Wed"], ["+1", "+2"]),
-    ],
-)
-def test_times_go_on_where_they_can_be_told(
-    words: list[str], ahead: list[str], tmp_path: Path
-) -> None:
+def test_rows_without_times_go_on_by_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     rows = [f"{n},{n % 5}" for n in range(30)]
     path.write_text("t,x\n" + "\n".join(rows))
-    assert timeline.of_words(words, "t").ahead(2) == ahead
     recipe = replace(SMALL, data=path, column="x")
     assert recipe.timeline.labels[:2] == ["2", "3"]
     assert recipe.timeline.ahead(1) == ["32"]
+
+
+EXPORT = "Last in München\n\nTag;Last, MW;Ort\n" + "".join(
+    f"{day:%d.%m.%Y};{1000 + n % 7},5;{place}\n"
+    for place in ("Nord", "Süd")
+    for n, day in reversed([(n, date(2019, 12, 1) + timedelta(n)) for n in range(90)])
+)
+
+
+def test_a_spreadsheets_export_is_forecast_with_real_dates(tmp_path: Path) -> None:
+    """Newest first, decimal commas, cp1252, two series: one command, and what was found is said."""
+    path = tmp_path / "data.csv"
+    path.write_bytes((EXPORT + "Quelle: Müller\n").encode("cp1252"))
+    recipe = replace(SMALL, data=path, column="Last, MW", time="Tag", where=("Ort=Süd",), horizon=7)
+    assert recipe.split.values.tolist() == [1000.5 + n % 7 for n in range(90)]
+    *_, last = training.train(recipe, tmp_path / "run")
+    assert last.report.splitlines()[0] == (
+        "read as: semicolons, decimal comma, cp1252, above the names 'Last in München', "
+        "1 below the data left out, 'Quelle: Müller'; 90 rows, daily, newest first: turned round, "
+        "day first, as 28.02.2020 shows"
+    )
+    said = recipe.attempt(last.model.eval(), []).splitlines()
+    assert [line.split()[0] for line in said[1:5]] == [
+        "2020-02-26",
+        "2020-02-27",
+        "2020-02-28",
+        "2020-02-29",
+    ]
+    assert said[-1].split()[0] == "2020-03-06"
+
+
+def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
+    path = write_years(tmp_path / "data.csv", range(1900, 1960))
+    recipe = replace(SMALL, data=path, time="year")
+    assert recipe.split.values[0] == 1900**2 % 17
+
+
+@pytest.mark.parametrize("cell", ["", "NA"])
+def test_gaps_are_named(tmp_path: Path, cell: str) -> None:
+    rows = [f"{year},{year % 7}" for year in range(1900, 1960) if year != 1930]
+    path = tmp_path / "data.csv"
+    path.write_text("year,n\n" + "\n".join(rows).replace("1920,2", f"1920,{cell}"))
+    with pytest.raises(ValueError, match=r"no value at 2 of 60 steps, the first at year 1920"):
+        Recipe(data=path, time="year").check()
+    with pytest.raises(ValueError, match=r"no value at 1 of 59 steps, the first at row 22"):
+        Recipe(data=path, column="n").check()
 
 
 # --- what it refuses ---
@@ -252,20 +287,20 @@ def test_a_series_that_repeats_exactly_has_a_scale(tmp_path: Path) -> None:
     assert np.isfinite(forecast(model, recipe.split, np.array([50]))).all()
 
 
-def write_years(path: Path, years: range, shift: int = 0) -> Path:
+def write_years(path: Path, years: Iterable[int], shift: int = 0) -> Path:
     rows = "".join(f"{year},{year * year % 17 + shift}\n" for year in years)
     path.write_text("year,n\n" + rows)
     return path
 
 
-@pytest.mark.parametrize("words", [range(1960, 1900, -1), "dates"])
-def test_time_must_run_forward(tmp_path: Path, words: range | str) -> None:
-    path = write_years(tmp_path / "data.csv", words if isinstance(words, range) else range(30))
-    says = "row 3: year is 1959 after 1960, expected a later time"
+@pytest.mark.parametrize("words", [[1960, 1958, 1959, *range(1900, 1958)], "dates"])
+def test_time_must_run_forward(tmp_path: Path, words: list[int] | str) -> None:
+    path = write_years(tmp_path / "data.csv", words if isinstance(words, list) else range(30))
+    says = "row 4 of data.csv: year is 1959 after 1958, so the rows are in no order"
     if words == "dates":
         months = ["2001-01", "2001-02", "2001-02", *(f"20{n:02}-05" for n in range(2, 60))]
         path.write_text("year,n\n" + "".join(f"{m},{k % 7}\n" for k, m in enumerate(months)))
-        says = "row 4: year is 2001-02 after 2001-02"
+        says = r"rows 3 and 4 of data\.csv are both at year 2001-02"
     with pytest.raises(ValueError, match=says):
         Recipe(data=path, column="n", time="year").check()
 

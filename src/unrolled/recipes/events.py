@@ -25,6 +25,7 @@ from unrolled import training
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import Count, Layers, at_least, below_one, only, share
 from unrolled.files.columns import Floats
+from unrolled.files.tables import Reading
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
@@ -44,7 +45,7 @@ PICTURED, TRACED = 400, 160  # steps in the picture of the signal, and in that o
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe):
+class Recipe(training.Recipe, Reading):
     """The hyperparameters of a labeller of events."""
 
     seed: int = 0
@@ -58,8 +59,8 @@ class Recipe(training.Recipe):
     report_every: int = 100
     """Updates from one report to the next; each labels the held-out part."""
     data: Path | None = None
-    """A CSV (.csv, .tsv, .txt), NumPy (.npy, .npz) or, with the extra 'eeg', an EDF, BDF, FIF or
-    BrainVision (.vhdr) file; none: a made-up signal."""
+    """A table (.csv, .tsv, .txt, .gz, .zip, .xlsx, .parquet), NumPy (.npy, .npz) or, with the extra
+    'eeg', an EDF, BDF, FIF or BrainVision (.vhdr) file; none: a made-up signal."""
     event: str = ""
     """The event's column: every value but 0, no, none and false is an event; COLUMN=VALUE: that
     value alone. Of a recording: one annotation, or value of the stim channel; empty: all."""
@@ -142,7 +143,9 @@ class Recipe(training.Recipe):
         """The whole signal, as it is labelled."""
         if self.data is None:
             return self._prepared(_made_up(self.length, [self.seed, 0]))
-        return self._prepared(read_signal(self.data, self.event, self.channels, self.time))
+        return self._prepared(
+            read_signal(self.data, self.event, self.channels, self.time, reading=self)
+        )
 
     def _prepared(self, signal: Signal) -> Signal:
         return thin(widen(signal, self.around), self.every)
@@ -331,7 +334,14 @@ class Recipe(training.Recipe):
             signal = self._prepared(_made_up(FRESH, [self.seed, 1]))
         else:
             signal = self._prepared(
-                read_signal(asked.file, self.event, self.signal.channels, self.time, labelled=False)
+                read_signal(
+                    asked.file,
+                    self.event,
+                    self.signal.channels,
+                    self.time,
+                    labelled=False,
+                    reading=self,
+                )
             )
         events, found = self.parts.events, probabilities(model, signal.values)
         if asked.threshold is None:

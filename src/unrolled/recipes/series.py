@@ -1,4 +1,4 @@
-"""Forecast a series of numbers from its last values: a cosine, or a column of anybody's CSV file.
+"""Forecast a series of numbers from its last values: a cosine, or a column of anybody's table.
 
 Document 003 reads ten values of a cosine and forecasts the next.  As printed it hands them to the
 network as one step of ten features, so the recurrent weights are never used; here, as its text
@@ -24,9 +24,11 @@ from unrolled import training
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import Count, Layers, at_least, only, positive, share
 from unrolled.explorer import Explorable, Output, Window
-from unrolled.files import columns, timeline
 from unrolled.files.columns import Floats
-from unrolled.files.timeline import Timeline
+from unrolled.files.spacing import Spacing
+from unrolled.files.tables import Reading, read_table
+from unrolled.files.timed import Timed, Timing, first_missing, in_rows, on_time
+from unrolled.files.timeline import Clock, Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
@@ -56,7 +58,7 @@ PUBLISHED = (Published("rmse", 0.0242, 1000, "document 003's cosine, the worst o
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe):
+class Recipe(training.Recipe, Reading, Timing):
     """The hyperparameters of a forecast."""
 
     steps: int = 500
@@ -66,11 +68,15 @@ class Recipe(training.Recipe):
     steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
     """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
     data: Path | None = None
-    """A CSV file with a header; none: the cosine."""
+    """A table with the names of its columns: CSV and its like in any dialect and encoding, Excel,
+    Parquet; none: the cosine."""
     column: str = ""
     """The column to forecast."""
     time: str = ""
-    """The column that says when (a year, a date), for pictures and answers; empty: row numbers."""
+    """The column that says when (dates, quarters, years, …): rows are put in their places in time,
+    and the future has dates; empty: the rows as they lie."""
+    where: tuple[str, ...] = ()
+    """Of a file: the rows to take, as COLUMN=VALUE, such as shop=Bergen."""
     horizon: Count = 1
     """How many steps ahead are forecast, all at once."""
     window: Count = 10
@@ -116,7 +122,7 @@ class Recipe(training.Recipe):
                 f"accumulator = {self.accumulator} is Adagrad's, but the optimizer is "
                 f"{self.optimizer}: use --accumulator 0."
             )
-        for name, value in (("column", self.column), ("time", self.time)):
+        for name, value in (("column", self.column), ("time", self.time), ("where", self.where)):
             if self.data is None and value:
                 raise InvalidValueError(
                     f"{name} = {value!r} names a column of no file: add --data FILE."
@@ -170,19 +176,36 @@ class Recipe(training.Recipe):
             tested = self.test_windows + self.horizon - 1
             values = np.cos(self.spacing * np.arange(learnt + tested))
         else:
-            values = columns.read_numbers(self.data, self.column)
+            values = self.timed.numbers(self._subject)
+            self._check_whole(values)
             tested = max(round(self.test_share * len(values)), self.horizon)
         return forecasting.split(values, self.window, self.horizon, tested)
 
     @cached_property
+    def timed(self) -> Timed:
+        """The file's rows, in their places in time."""
+        assert self.data is not None, "the cosine is of no file"
+        table = read_table(self.data, self).where(self.where)
+        return on_time(table, self.time, self) if self.time else in_rows(table)
+
+    def _check_whole(self, values: Floats) -> None:
+        """Raise ValueError where a step has no value: the windows here have no gaps."""
+        gaps = first_missing(values, self.timed.timeline)
+        if gaps:
+            raise InvalidValueError(
+                f"{self._subject!r} of {self.timed.table.file} has no value at {gaps}: expected "
+                "one at every step; fill them in, or make steps longer with --every."
+            )
+
+    @cached_property
     def timeline(self) -> Timeline:
         """When each value was."""
-        count = len(self.split.values)
+        count = len(self.split.values)  # which looks over the whole file
         if self.data is None:
-            return timeline.of_words([f"{self.spacing * n:.6g}" for n in range(count)], "x")
-        if not self.time:
-            return timeline.of_rows(count)
-        return timeline.of_words(columns.read_labels(self.data, self.time), self.time)
+            return Timeline.of_clock(
+                Clock(0.0, Spacing(self.spacing, "number"), "number", "x"), count
+            )
+        return self.timed.timeline
 
     @cached_property
     def _training(self) -> tuple[Tensor, Tensor]:
@@ -263,9 +286,11 @@ class Recipe(training.Recipe):
         ar = f"AR({self._autoregression.order})"
         return {"": "LSTM", "_ar": ar, "_persistence": "persistence", "_before": "untrained"}
 
-    @property
+    @cached_property
     def _subject(self) -> str:
-        return "cosine" if self.data is None else self.column or self.data.stem
+        if self.data is None:
+            return "cosine"
+        return self.timed.table.find(self.column, besides=(self.time,))
 
     def summary(self, model: Forecaster) -> str:
         """The table of rivals: on the way, loss and metrics say it all."""
@@ -277,7 +302,13 @@ class Recipe(training.Recipe):
         for end, name in self._names.items():
             row = "".join(f"{figures[metric + end]:>12.4g}" for metric in heads)
             lines.append(f"{name:<{len(title)}}{row}")
-        return "\n".join(lines)
+        return "\n".join(lines if self.data is None else [self.reading, *lines])
+
+    @property
+    def reading(self) -> str:
+        """One line that says how the file was read."""
+        numbers = self.timed.table.told_numbers(self._subject)[1]
+        return self.timed.summary(numbers)
 
     # --- showing ---
 
@@ -316,7 +347,11 @@ class Recipe(training.Recipe):
                 model.lstm,
                 model.scaled(window_of(self.split, np.array([len(self.split.values) - 1]))),
                 folder / "gates.png",
-                steps=self.timeline.labels[-self.window :],
+                # A third of the labels: dates are long words.
+                steps=[
+                    label if n % max(self.window // 3, 1) == 0 else ""
+                    for n, label in enumerate(self.timeline.labels[-self.window :])
+                ],
                 title=f"{self._subject}: the gates over the last {self.window} values",
                 xlabel=self.timeline.name,
             ),

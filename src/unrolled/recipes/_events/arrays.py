@@ -16,7 +16,7 @@ import numpy.typing as npt
 from unrolled.errors import InvalidValueError
 from unrolled.errors.mistakes import one_line
 from unrolled.files.arrays import read_array
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Floats, Integers
 
 __all__ = ["Arrays", "read_arrays"]
 
@@ -33,12 +33,17 @@ class Arrays:
     """Columns by name, all of one length."""
 
     columns: dict[str, Array]
-    first_row: int = 0
+    file: str = ""
 
     @property
     def names(self) -> Sequence[str]:
         """The columns, in the file's order."""
         return list(self.columns)
+
+    @property
+    def rows(self) -> Integers:
+        """The number of each row, as NumPy counts."""
+        return np.arange(len(next(iter(self.columns.values()), ())))
 
     def numbers(self, name: str) -> Floats:
         """A column as float64, all of it finite.
@@ -103,7 +108,7 @@ def read_arrays(path: Path) -> Arrays:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
         raise InvalidValueError(f"the arrays in {path.name} are not of one length: {told} rows.")
-    return Arrays(columns)
+    return Arrays(columns, path.name)
 
 
 def _read_archive(path: Path) -> dict[str, Array]:

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import ending
-from unrolled.files import columns, timeline
-from unrolled.files.columns import Floats, Table
+from unrolled.files.columns import Bools, Floats
+from unrolled.files.tables import Reading, Table, read_table
+from unrolled.files.timed import row_times
 from unrolled.files.timeline import Timeline
 from unrolled.recipes._events import eeg
 from unrolled.recipes._events.arrays import Arrays, read_arrays
 
 __all__ = ["Bools", "Signal", "find_name", "read_signal", "thin", "widen"]
 
-Bools = npt.NDArray[np.bool_]
-TABLES, ARRAYS = (".csv", ".tsv", ".txt"), (".npy", ".npz")
+TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".xlsx", ".parquet")
+ARRAYS = (".npy", ".npz")
 MOST_EVENTS = 20
 NONE_WORDS = ("0", "no", "none", "false")  # what a column of events says where there is none
 
@@ -53,6 +53,7 @@ def read_signal(
     time: str = "",
     *,
     labelled: bool = True,
+    reading: Reading | None = None,
 ) -> Signal:
     """Read a signal from a file of any kind.
 
@@ -71,6 +72,8 @@ def read_signal(
         Of a table or an array: the column that says when each row was.
     labelled
         Whether a file that does not say when the event is must be refused.
+    reading
+        Of a table: what is known of how it is written.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def read_signal(
             )
         return _of_recording(path, event, channels, labelled)
     if kind in TABLES:
-        return _of_source(columns.read_table(path), path.name, event, channels, time, labelled)
+        return _of_source(read_table(path, reading), path.name, event, channels, time, labelled)
     if kind in ARRAYS:
         return _of_source(read_arrays(path), path.name, event, channels, time, labelled)
     known = ", ".join((*TABLES, *ARRAYS, *eeg.KINDS))
@@ -141,12 +144,9 @@ def _of_source(
         raise InvalidValueError(
             f"{file} has no column but the event's: expected one or more channels."
         )
-    values = np.column_stack([source.numbers(name) for name in chosen])
-    rows = range(source.first_row, source.first_row + len(values))
-    if time:
-        times = timeline.of_words(source.words(time), time)
-    else:
-        times = Timeline([str(row) for row in rows], np.array(rows, dtype=np.float64), "row")
+    values = np.column_stack([_whole(source, name) for name in chosen])
+    rows = source.rows.tolist()
+    times = row_times(source, time) if time else Timeline.of_rows(source.rows)
     events = None
     if column in names:
         words = [
@@ -155,6 +155,19 @@ def _of_source(
         ]
         events = _events_of(words, column, wanted, labelled)
     return Signal(values, chosen, events, times)
+
+
+def _whole(source: Source, name: str) -> Floats:
+    """A column of numbers, every one of which is there."""
+    values = source.numbers(name)
+    missing = np.flatnonzero(np.isnan(values))
+    if len(missing):
+        raise InvalidValueError(
+            f"row {source.rows[missing[0]]} of column {name!r} has no value, and so have "
+            f"{len(missing):,} of {len(values):,} rows: expected a number in each; fill them in, "
+            "or leave the column out by naming the others with --channels."
+        )
+    return values
 
 
 def _column_of(event: str, names: Sequence[str]) -> tuple[str, str]:
