@@ -339,9 +339,11 @@ def test_importing_the_package_does_not_bring_the_explorer(fresh_python: FreshPy
 def test_a_page_goes_through_no_link(run: Path, tmp_path: Path, capsys: Captured) -> None:
     theirs = tmp_path / "theirs"
     theirs.write_text("kept", encoding="utf-8")
-    for name in ("explorer.html", ".explorer.html.writing"):
-        (run / name).unlink(missing_ok=True)
-        (run / name).symlink_to(theirs)
+    (run / ".explorer.html.writing").symlink_to(theirs)
     assert cli.main(["explore", str(run)]) == 0
-    assert theirs.read_text(encoding="utf-8") == "kept"
     assert not (run / "explorer.html").is_symlink()
+    (run / "explorer.html").unlink()
+    (run / "explorer.html").symlink_to(theirs)
+    assert cli.main(["explore", str(run)]) == 2
+    assert "is a link, which is not followed" in capsys.readouterr().err
+    assert theirs.read_text(encoding="utf-8") == "kept"

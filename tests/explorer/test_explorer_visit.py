@@ -256,7 +256,7 @@ def test_a_text_full_of_tags_is_text(browser: Chromium, tmp_path: Path) -> None:
 def test_a_column_with_a_nasty_name_is_a_name(browser: Chromium, tmp_path: Path) -> None:
     name = """<b onclick="x">'y'"""
     data = tmp_path / "d.csv"
-    rows = [f"{np.sin(n / 3):.4f},<i>{n}</i>" for n in range(80)]
+    rows = [f"{np.sin(n / 3):.4f},{1900 + n}" for n in range(80)]
     data.write_text('"' + name.replace('"', '""') + '",when\n' + "\n".join(rows) + "\n")
     folder = tmp_path / "run"
     words = ["series", "--data", str(data), "--column", name, "--time", "when", "--steps", "2"]
@@ -264,7 +264,7 @@ def test_a_column_with_a_nasty_name_is_a_name(browser: Chromium, tmp_path: Path)
     assert cli.main(["explore", str(folder)]) == 0
     page = Opened(browser, folder / "explorer.html", [explorables(folder, "")[0][0]])
     assert name in page.page.get_attribute(".chart", "aria-label")
-    assert "<i>" in page.text(".step .number")
+    assert "19" in page.text(".step .number")
     assert _tags(page) == [2, 0, 0, 0]
     page.check_values()
     page.close()
