@@ -19,7 +19,7 @@ def test_a_twentieth_of_the_campaign_finds_nothing() -> None:
     words = [sys.executable, str(CAMPAIGN), "--seed", "20", "--share", "0.05"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "184 of 184 cases" in done.stdout
+    assert "181 of 181 cases" in done.stdout
 
 
 @pytest.mark.parametrize(
