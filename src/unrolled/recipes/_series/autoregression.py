@@ -11,8 +11,10 @@ from unrolled.files.columns import Floats, Integers
 
 __all__ = ["Autoregression"]
 
-# What bounds the time: 20,000 rows of 400 values back are fitted in about two seconds.
+# What bounds the time: the last 20,000 rows, or fewer where each has more than 200 values before
+# it to be looked at; still 25 rows for each coefficient of the highest order.
 MOST_ROWS = 20_000
+MOST_CELLS = 4_000_000
 MOST_ORDER = 400
 ORIGINS_AT_ONCE = 4096
 
@@ -56,15 +58,17 @@ class Autoregression:
         reaches, are known.  That uses every stretch, and no lag reaches across a gap as if it
         were not there.
 
-        To bound the time no more than the last 20,000 rows are looked at, and orders up to 400;
-        what was cut is said in ``note``.
+        To bound the time no more than the last 20,000 rows are looked at (10,000 of the highest
+        orders), and orders up to 400; what was cut is said in ``note``.
         """
-        recent = training[-MOST_ROWS:]
         bounded = min(most, MOST_ORDER)
+        recent = training[-min(MOST_ROWS, MOST_CELLS // (bounded + 1)) :]
         order = _least_aic(recent, _fitting(recent, bounded))
-        design, ahead = _rows(recent, order)
-        constant, *coefficients = np.linalg.lstsq(design, ahead, rcond=None)[0].tolist()
-        return cls(constant, tuple(coefficients), float(np.nanmean(recent)), _note(training, most))
+        triangle = _triangle(recent, order)
+        solved = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=None)[0]
+        constant, *coefficients = solved.tolist()
+        note = _note(len(recent), len(training), most)
+        return cls(constant, tuple(coefficients), float(np.nanmean(recent)), note)
 
     def forecast(self, values: Floats, origins: Integers, horizon: int) -> Floats:
         """Forecast from each origin, feeding its own forecasts back: [horizon, origins].
@@ -121,34 +125,41 @@ def _known_since(values: Floats) -> Integers:
     return places - np.maximum.accumulate(gaps)
 
 
-def _rows(values: Floats, order: int) -> tuple[Floats, Floats]:
-    """1 and the ``order`` values before, nearest first; and the value itself: the known rows."""
-    places = np.flatnonzero(_known_since(values) > order)
+def _triangle(values: Floats, order: int) -> Any:
+    """Turn the known rows (1, the ``order`` values before, the value itself) into a triangle.
+
+    Least squares on it have the same solution and the same error as on the rows themselves.
+    """
+    places = _places(values, order)
     lagged = values[places[:, None] - np.arange(1, order + 1)]
-    return np.column_stack((np.ones(len(places)), lagged)), values[places]
+    rows = np.column_stack((np.ones(len(places)), lagged, values[places]))
+    return np.linalg.qr(rows, mode="r")
+
+
+def _places(values: Floats, order: int) -> Integers:
+    """Where a value and the ``order`` before it are known."""
+    return np.flatnonzero(_known_since(values) > order)
 
 
 def _least_aic(values: Floats, most: int) -> int:
     """The order of 0 to ``most`` with the least AIC, all on the rows that the highest leaves.
 
-    In a triangle that the columns were turned into, each order's error is what is left of the last
-    column below it: one decomposition serves all orders.
+    In the triangle each order's error is what is left of the last column below that order: one
+    decomposition serves all.
     """
     if most == 0:
         return 0
-    design, ahead = _rows(values, most)
-    triangle: Any = np.linalg.qr(np.column_stack((design, ahead)), mode="r")
-    left = np.cumsum(np.square(triangle[:0:-1, -1]))[::-1]  # after 1, 2, … columns
-    count = len(ahead)
+    count = len(_places(values, most))
+    left = np.cumsum(np.square(_triangle(values, most)[:0:-1, -1]))[::-1]  # after 1, 2, … columns
     # Without noise nothing is left, and any order that leaves nothing is exact.
     error = np.maximum(left[: most + 1] / count, np.finfo(np.float64).tiny)
     return int(np.argmin(count * np.log(error) + 2 * np.arange(most + 1)))
 
 
-def _note(training: Floats, most: int) -> str:
+def _note(looked_at: int, rows: int, most: int) -> str:
     cuts = []
-    if len(training) > MOST_ROWS:
-        cuts.append(f"fitted on the last {MOST_ROWS:,} of {len(training):,} rows")
+    if looked_at < rows:
+        cuts.append(f"fitted on the last {looked_at:,} of {rows:,} rows")
     if most > MOST_ORDER:
         cuts.append(f"looks back {MOST_ORDER} steps at the most, not {most:,}")
     return ", ".join(cuts)

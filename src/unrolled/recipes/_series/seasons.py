@@ -16,7 +16,8 @@ DAY = LENGTHS["day"]
 WEEK = LENGTHS["week"]
 LONGEST = 3600  # steps of a season: a series of seconds has the hour, and not the day
 RECENT = 20_000  # rows that the autocorrelation looks at, the last ones
-LEAST = 0.3  # autocorrelation that makes a season
+CLEAR, LEAST = 0.5, 0.3  # autocorrelation that makes a season: of the changes, of the values
+NEARLY = 0.75  # of the highest peak: what chance and gaps take from one of several equals
 
 # pandas' names of offsets, without what follows the dash: W-SUN is a week as W-MON is.
 OFFSETS = {
@@ -47,7 +48,7 @@ def spacing_of_frequency(frequency: Any) -> Spacing:
     try:
         offset: Any = to_offset(frequency)
         count, unit = OFFSETS[offset.rule_code.partition("-")[0]]
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise InvalidValueError(
             f"frequency={frequency!r} makes no sense: expected one that pandas knows, such as "
             "h, 30min, D, B, W, MS, QS or YS."
@@ -103,17 +104,18 @@ def period_found(training: Floats) -> int | None:
 
     That is the highest peak of the autocorrelation beyond the lag at which it first falls below 0;
     of several that are nearly as high, the first, since two seasons are as like as one.  It has to
-    be 0.3 and more than chance would give, and the series has to hold the lag three times.
+    be more than chance would give, and the series has to hold the lag three times.
 
-    The changes from step to step are asked first, since a slow wander says nothing in them; then
-    the values without their straight line, which noise in single values does not drown.  Missing
-    values (NaN) are left out of each lag's mean.
+    The changes from step to step are asked first, since a slow wander says nothing in them: where
+    their peak is 0.5 or more, it is that.  Then the values without their straight line are, which
+    noise in single values does not drown: theirs has to be 0.3.  Missing values (NaN) are left
+    out of each lag's mean.
     """
     recent = training[-RECENT:]
-    return _peak(np.diff(recent)) or _peak(recent)
+    return _peak(np.diff(recent), CLEAR) or _peak(recent, LEAST)
 
 
-def _peak(values: Floats) -> int | None:
+def _peak(values: Floats, least: float) -> int | None:
     known = np.isfinite(values)
     if known.sum() < 12:
         return None
@@ -125,9 +127,9 @@ def _peak(values: Floats) -> int | None:
     inner = similar[1:-1]
     peaks = 1 + np.flatnonzero((inner > similar[:-2]) & (inner >= similar[2:]))
     peaks = peaks[peaks > below[0]]
-    if not len(peaks) or similar[peaks].max() < max(LEAST, 4 / np.sqrt(known.sum())):
+    if not len(peaks) or similar[peaks].max() < max(least, 4 / np.sqrt(known.sum())):
         return None
-    return int(peaks[similar[peaks] >= 0.9 * similar[peaks].max()][0])
+    return int(peaks[similar[peaks] >= NEARLY * similar[peaks].max()][0])
 
 
 def _detrended(values: Floats, known: Any) -> Floats:
