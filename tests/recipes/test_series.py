@@ -101,7 +101,7 @@ def test_large_numbers_that_differ_little_are_forecast_as_small_ones(tmp_path: P
         path = tmp_path / f"{offset}.csv"
         path.write_text("x\n" + "\n".join(repr(float(v)) for v in values + offset))
         recipe = replace(SMALL, data=path, steps=100)
-        figures.append(recipe.metrics(trained(recipe))["rmse"])
+        figures.append(recipe.result(trained(recipe))["rmse"])
     assert figures[0] == pytest.approx(figures[1], rel=1e-3)
 
 
@@ -218,17 +218,6 @@ def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
     path = write_years(tmp_path / "data.csv", range(1900, 1960))
     recipe = replace(SMALL, data=path, time="year")
     assert recipe.split.values[0] == 1900**2 % 17
-
-
-@pytest.mark.parametrize("cell", ["", "NA"])
-def test_gaps_are_named(tmp_path: Path, cell: str) -> None:
-    rows = [f"{year},{year % 7}" for year in range(1900, 1960) if year != 1930]
-    path = tmp_path / "data.csv"
-    path.write_text("year,n\n" + "\n".join(rows).replace("1920,2", f"1920,{cell}"))
-    with pytest.raises(ValueError, match=r"no value at 2 of 60 steps, the first at year 1920"):
-        Recipe(data=path, time="year").check()
-    with pytest.raises(ValueError, match=r"no value at 1 of 59 steps, the first at row 22"):
-        Recipe(data=path, column="n").check()
 
 
 # --- what it refuses ---
