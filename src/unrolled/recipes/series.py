@@ -315,6 +315,27 @@ class Recipe(training.Recipe, Asked):
         """The end of every series, so that it can be gone on with without the file."""
         return None if self.data is None else keeping.kept(self.panel, self.window)
 
+    def revived(self, tree: Any) -> Panel:
+        """What a run kept, as a panel again."""
+        return keeping.revived(tree, self.horizon)
+
+    def model_like(self, panel: Panel) -> Forecaster:
+        """A model that weights can be given."""
+        with torch.random.fork_rng(devices=[]):
+            return self.model_of(panel, unscaled(panel, self.horizon))
+
+    def panel_of(self, kept: Panel, data: Path | None, beyond: Path | None) -> Panel:
+        """What a run kept, or a new file read alike; ``beyond`` has what is known ahead."""
+        if data is None:
+            return kept if beyond is None else reading.with_ahead(kept, self._asks(None, beyond))
+        asked = self._asks(data, beyond)
+        return reading.read_again(asked, kept, self.window, self.horizon)
+
+    def _asks(self, data: Path | None, beyond: Path | None) -> Recipe:
+        asked = dataclasses.replace(self, data=data or self.data, data_future=beyond)
+        asked.check_file()
+        return asked
+
     # --- showing ---
 
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from unrolled.recipes._series.asked import Asked
 from unrolled.recipes._series.calendar import calendar_features, calendar_names
 from unrolled.recipes._series.panel import Panel, Strand, joined
 
-__all__ = ["cosine", "read_panel"]
+__all__ = ["cosine", "read_again", "read_panel", "with_ahead"]
 
 ROOM = 1000  # rows beyond the end for which what is known ahead is kept, at the most
 
@@ -28,8 +28,10 @@ def cosine(spacing: float, count: int, horizon: int, line: Timeline) -> Panel:
     return joined([strand], ("cosine",), (), (), horizon, "cosine")
 
 
-def read_panel(asked: Asked, horizon: int) -> Panel:
+def read_panel(asked: Asked, horizon: int, order: tuple[str, ...] = ()) -> Panel:
     """Read what was asked for; what was found out about the file is in the panel's ``said``.
+
+    ``order`` has the groups that there have to be, and their order; none: those that there are.
 
     Raises
     ------
@@ -41,6 +43,8 @@ def read_panel(asked: Asked, horizon: int) -> Panel:
     roles = (asked.time, asked.group, *asked.past, *asked.future)
     targets = tuple(dict.fromkeys(table.find(name, besides=roles) for name in asked.columns))
     parts = table.split(table.find(asked.group)) if asked.group else {"": table}
+    if order:
+        parts = _in_order(parts, order, asked)
     ahead = _table_ahead(asked)
     found = [_strand(name, part, targets, asked, ahead) for name, part in parts.items()]
     strands = [strand for strand, _ in found]
@@ -51,6 +55,56 @@ def read_panel(asked: Asked, horizon: int) -> Panel:
     said = (_said(table, [timed for _, timed in found], targets, strands),)
     room = max(horizon, min(beyond, ROOM))
     return joined(strands, targets, asked.past, names, room, subject, said)
+
+
+def read_again(asked: Asked, like: Panel, window: int, horizon: int) -> Panel:
+    """Read a new file as the one that a panel was of.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, where it has not what the network reads.
+    """
+    panel = read_panel(asked, horizon, like.groups)
+    rows = int(panel.counts.min())
+    if rows < window:
+        raise InvalidValueError(
+            f"{asked.data} has {rows} steps, and the network reads {window}: bring more rows."
+        )
+    return panel
+
+
+def with_ahead(panel: Panel, asked: Asked) -> Panel:
+    """The same series with what a second file knows ahead of them."""
+    table = _table_ahead(asked)
+    assert table is not None, "a second file was given"
+    own = len(asked.future)
+    strands = []
+    for group, (name, line) in enumerate(zip(panel.groups, panel.timelines, strict=True)):
+        start, count = int(panel.starts[group]), int(panel.counts[group])
+        after = [*panel.starts.tolist(), len(panel.values)][group + 1]
+        known = panel.known[start:after, :own]
+        known = _continued(known, line, _of_group(table, asked, name), asked)
+        blank = np.flatnonzero(np.isnan(known[count:]).any(1))
+        known = known[: count + int(blank[0])] if len(blank) else known
+        if asked.calendar:
+            known = _with_calendar(known, line, count, alone=False)
+        strands.append(Strand(name, line, panel.values[start : start + count], known))
+    room = max(len(strand.known) - len(strand.values) for strand in strands)
+    room = max(room, int(len(panel.values) - panel.starts[-1] - panel.counts[-1]))
+    return joined(strands, panel.targets, panel.past, panel.ahead, room, panel.subject)
+
+
+def _in_order(parts: dict[str, Table], order: tuple[str, ...], asked: Asked) -> dict[str, Table]:
+    different = set(parts) ^ set(order)
+    if different:
+        one = min(different)
+        has = "has" if one in parts else "lacks"
+        raise InvalidValueError(
+            f"{asked.data} {has} the {asked.group} {one!r}, and the run learnt {', '.join(order)}: "
+            "expected rows of just these; --where takes some of a file's."
+        )
+    return {name: parts[name] for name in order}
 
 
 def _strand(
