@@ -326,13 +326,14 @@ class Recipe(training.Recipe, Asked):
 
     def panel_of(self, kept: Panel, data: Path | None, beyond: Path | None) -> Panel:
         """What a run kept, or a new file read alike; ``beyond`` has what is known ahead."""
+        asked = self._asks(data, beyond, kept.targets)
         if data is None:
-            return kept if beyond is None else reading.with_ahead(kept, self._asks(None, beyond))
-        asked = self._asks(data, beyond)
+            return kept if beyond is None else reading.with_ahead(kept, asked)
         return reading.read_again(asked, kept, self.window, self.horizon)
 
-    def _asks(self, data: Path | None, beyond: Path | None) -> Recipe:
-        asked = dataclasses.replace(self, data=data or self.data, data_future=beyond)
+    def _asks(self, data: Path | None, beyond: Path | None, column: tuple[str, ...]) -> Recipe:
+        named = {"data": data or self.data, "data_future": beyond, "column": column}
+        asked = dataclasses.replace(self, **named)
         asked.check_file()
         return asked
 
