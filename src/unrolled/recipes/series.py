@@ -59,7 +59,8 @@ class Recipe(training.Recipe, Asked):
     """The hyperparameters of a forecast."""
 
     steps: int = 1500
-    """Updates: about 2 seconds. Of 100 to 700, 500 was best; more learn a small series by heart."""
+    """Updates: about a second. Of a file, the validation part says after which ones the weights are
+    kept: more learn a small series by heart."""
     learning_rate: float = 0.002
     """How far an update goes; 0.001 to 0.005 all do."""
     steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
@@ -332,8 +333,8 @@ class Recipe(training.Recipe, Asked):
         return reading.read_again(asked, kept, self.window, self.horizon)
 
     def _asks(self, data: Path | None, beyond: Path | None, column: tuple[str, ...]) -> Recipe:
-        named = {"data": data or self.data, "data_future": beyond, "column": column}
-        asked = dataclasses.replace(self, **named)
+        file = data or self.data
+        asked = dataclasses.replace(self, data=file, data_future=beyond, column=column)
         asked.check_file()
         return asked
 
