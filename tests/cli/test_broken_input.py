@@ -148,12 +148,6 @@ BROKEN: dict[str, tuple[tuple[str, ...], str, bytes, str]] = {
         table(),
         "a.csv has no column 'b': its columns are t, a, e.",
     ),
-    "series NaN": (
-        SERIES,
-        "a.csv",
-        table(lambda rows: rows[200].__setitem__(1, "nan")),
-        "a.csv has no value at 1 of 400 steps, the first at row 202",
-    ),
     "series fewer rows than the window": (
         SERIES,
         "a.csv",

@@ -40,7 +40,7 @@ def test_the_cosine_is_forecast_far_better_than_by_no_change(seed: int) -> None:
     figures = recipe.result(trained(recipe))
     assert figures["origins"] == 1000
     assert figures["rmse_persistence"] == pytest.approx(0.00688, rel=2e-3)
-    # 0.00023 to 0.00026 in 5 of 5 seeds
+    # 0.00020 to 0.00026 in 5 of 5 seeds
     assert figures["rmse"] < 0.001 < figures["rmse_before"]
 
 
@@ -59,7 +59,7 @@ def test_the_sunspots_beside_their_rivals() -> None:
         assert figures["ar_order"] == 9
         assert figures["rmse_ar"] == pytest.approx(20.58, abs=0.01)
         assert figures["rmse_horizon_ar"] == pytest.approx(33.03, abs=0.01)
-    # One step ahead 22.9 (0.7 up or down), the whole horizon 41.9 (2.6): AR(9) wins, and
+    # One step ahead 25.5 (1.2 up or down), the whole horizon 44.3 (2.3): AR(9) wins, and
     # persistence (35.2 and 73.5) loses by far.
     mean = {key: np.mean([figures[key] for figures in results]) for key in results[0]}
     assert mean["rmse"] < 26 < mean["rmse_persistence"]
@@ -101,7 +101,7 @@ def test_large_numbers_that_differ_little_are_forecast_as_small_ones(tmp_path: P
         path = tmp_path / f"{offset}.csv"
         path.write_text("x\n" + "\n".join(repr(float(v)) for v in values + offset))
         recipe = replace(SMALL, data=path, steps=100)
-        figures.append(recipe.metrics(trained(recipe))["rmse"])
+        figures.append(recipe.result(trained(recipe))["rmse"])
     assert figures[0] == pytest.approx(figures[1], rel=1e-3)
 
 
@@ -218,17 +218,6 @@ def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
     path = write_years(tmp_path / "data.csv", range(1900, 1960))
     recipe = replace(SMALL, data=path, time="year")
     assert recipe.split.values[0] == 1900**2 % 17
-
-
-@pytest.mark.parametrize("cell", ["", "NA"])
-def test_gaps_are_named(tmp_path: Path, cell: str) -> None:
-    rows = [f"{year},{year % 7}" for year in range(1900, 1960) if year != 1930]
-    path = tmp_path / "data.csv"
-    path.write_text("year,n\n" + "\n".join(rows).replace("1920,2", f"1920,{cell}"))
-    with pytest.raises(ValueError, match=r"no value at 2 of 60 steps, the first at year 1920"):
-        Recipe(data=path, time="year").check()
-    with pytest.raises(ValueError, match=r"no value at 1 of 59 steps, the first at row 22"):
-        Recipe(data=path, column="n").check()
 
 
 # --- what it refuses ---

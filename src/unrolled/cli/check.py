@@ -22,6 +22,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     runs.METRICS: lambda path: runs.read_metrics(path.parent),
     runs.RESULT: lambda path: runs.read_result(path.parent),
     runs.RESUME: checkpoint.read_tree,
+    runs.DATA: checkpoint.read_tree,
 }
 
 LACKS = {  # what a finished run may be without
@@ -38,8 +39,9 @@ def check(arguments: list[str]) -> int:
     need("safetensors")
     if not any((folder / name).is_file() for name in runs.FILES):
         runs.read_config(folder)  # which says what the folder is instead
-    found = [_state(folder / name) for name in runs.FILES]
-    for name, (words, _) in zip(runs.FILES, found, strict=True):
+    names = [*runs.FILES, *([runs.DATA] if (folder / runs.DATA).is_file() else [])]
+    found = [_state(folder / name) for name in names]
+    for name, (words, _) in zip(names, found, strict=True):
         print(f"{name:<19}  {runs.printable(words)}")
     return 0 if all(good for _, good in found) else 1
 

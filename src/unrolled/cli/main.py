@@ -16,6 +16,7 @@ from typing import NamedTuple
 from unrolled.cli.check import check
 from unrolled.cli.explore import explore
 from unrolled.cli.failures import DEBUG, debugged, ended, flush
+from unrolled.cli.forecast import forecast
 from unrolled.cli.refusals import RUNS, Parser, Refusal, need
 from unrolled.cli.show import show
 from unrolled.cli.train import train
@@ -169,6 +170,7 @@ COMMANDS: dict[str, Command] = {
     "show": Command("show DIR [--plots]", "a run's figures; what goes on inside it", show),
     "check": Command("check DIR", "whether each file of a run is as it was written", check),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
+    "forecast": Command("forecast DIR", "what comes after a series, with intervals", forecast),
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
@@ -13,7 +13,13 @@ from unrolled import recipes, training
 from unrolled.training import Recipe, checkpoint, runs
 from unrolled.training.state import fit
 
-__all__ = ["OpenedRun", "open_run"]
+if TYPE_CHECKING:
+    from unrolled.recipes._series.forecaster import Forecaster
+    from unrolled.recipes._series.panel import Panel
+    from unrolled.recipes._series.predicting import Ahead
+    from unrolled.recipes.series import Recipe as Series
+
+__all__ = ["OpenedForecaster", "OpenedRun", "open_forecaster", "open_run"]
 
 
 class OpenedRun(NamedTuple):
@@ -67,6 +73,69 @@ def open_run(folder: Path, trust: bool = False) -> OpenedRun:
         raise runs.RunError(f"{folder / runs.CONFIG} asks for too much: {first}.") from error
     fit(folder / runs.WEIGHTS, weights, model)
     return OpenedRun(config, recipe, model.eval())
+
+
+class OpenedForecaster(NamedTuple):
+    """A run of `series`, opened without the file that it was trained on."""
+
+    recipe: Series
+    kept: Panel
+    model: Forecaster
+
+    def panel(self, data: Path | None = None, beyond: Path | None = None) -> Panel:
+        """The series to go on with: the run's own, or a new file's, read alike.
+
+        Raises
+        ------
+        ValueError
+            If the new file has not what the network reads.
+        """
+        return self.recipe.panel_of(self.kept, data, beyond)
+
+    def ahead(self, panel: Panel, steps: int) -> list[Ahead]:
+        """What comes after the end of each series."""
+        from unrolled.recipes._series.predicting import ahead_of
+
+        return ahead_of(self.model, panel, self.recipe.window, steps)
+
+
+def open_forecaster(folder: Path) -> OpenedForecaster:
+    """Read a run of `series`, and what it holds of its data; the file itself is not asked for.
+
+    Raises
+    ------
+    RunError
+        If the folder is no such run, or it is not finished, or damaged.
+    """
+    from unrolled.recipes.series import Recipe as Series
+
+    config = runs.read_config(folder)
+    if config.recipe != "series":
+        raise runs.RunError(
+            f"{folder} is a run of {runs.printable(config.recipe)}, which forecasts no series: "
+            "expected a run of `unrolled train series`."
+        )
+    recipe = runs.decode_fields(Series, config.fields)
+    path = folder / runs.DATA
+    if not path.is_file():
+        lacks = (
+            "it is of the cosine, for which there is `unrolled try`"
+            if recipe.data is None
+            else "finish it with `unrolled train series --resume`, or train again"
+        )
+        raise runs.RunError(f"{folder} holds nothing of its series to go on from: {lacks}.")
+    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
+    _check_sizes(folder, recipe, weights)
+    tree = checkpoint.read_tree(path)
+    try:
+        kept = recipe.revived(tree)
+        model = recipe.model_like(kept)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise runs.DamagedError(path, "what it says of the series makes no sense") from error
+    except (MemoryError, RuntimeError) as error:
+        raise runs.RunError(f"{folder / runs.CONFIG} asks for too much memory.") from error
+    fit(folder / runs.WEIGHTS, weights, model)
+    return OpenedForecaster(recipe, kept, model.eval())
 
 
 def _named(recipe: Recipe) -> list[Path]:

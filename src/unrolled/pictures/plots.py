@@ -167,6 +167,7 @@ def forecast(
     path: Path,
     *,
     fans: Iterable[Fan] = (),
+    band: tuple[str, Floats, Floats] | None = None,
     title: str = "",
     xlabel: str = "",
     ylabel: str = "",
@@ -184,6 +185,8 @@ def forecast(
     fans
         Forecasts of several steps, each from one origin.  Without any, the second panel holds the
         errors one step ahead.
+    band
+        An interval one step ahead: its name, its lower and its upper end.
     title, xlabel, ylabel
         Words above and beside.
     """
@@ -191,6 +194,9 @@ def forecast(
     figure = begin(PAGE, 157)
     above, below = figure.subplots(2, 1, sharex=True)
     _truth(above, positions, truth)
+    if band is not None:
+        name, low, high = band
+        above.fill_between(positions, low, high, color=BLUE, alpha=0.18, lw=0, label=name)
     for place, (name, values) in enumerate(forecasts.items()):
         above.plot(positions, values, label=name, **PAGE.look(place))
     dress(above, title="One step ahead", ylabel=ylabel)
@@ -206,7 +212,7 @@ def forecast(
         dress(below, title="Error: forecast less truth", xlabel=xlabel, ylabel=ylabel)
     for axes in (above, below):
         axes.margins(x=0.01)
-    legend_below(figure, above, columns=1 + len(forecasts))
+    legend_below(figure, above, columns=min(1 + len(forecasts), 4))
     return save(figure, path, title)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,26 +21,24 @@ from torch import Tensor
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, Layers, at_least, only, positive, share
-from unrolled.explorer import Explorable, Output, Window
+from unrolled.errors.expected import Count, Layers, at_least, only, positive
+from unrolled.explorer import Explorable
 from unrolled.files.columns import Floats
 from unrolled.files.spacing import Spacing
-from unrolled.files.tables import Reading, read_table
-from unrolled.files.timed import Timed, Timing, first_missing, in_rows, on_time
 from unrolled.files.timeline import Clock, Timeline
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._asked import whole_number
-from unrolled.recipes._series import forecasting
-from unrolled.recipes._series.forecaster import (
-    Forecaster,
-    extend,
-    forecast,
-    last_windows,
-    window_of,
-)
-from unrolled.recipes._series.forecasting import Autoregression, Origins, Split, rmse
+from unrolled.recipes._series import future, keeping, predicting, reading, showing, told
+from unrolled.recipes._series.asked import Asked
+from unrolled.recipes._series.calibration import Calibration
+from unrolled.recipes._series.forecaster import Forecaster, blocks, inputs_of
+from unrolled.recipes._series.forecasting import Split
+from unrolled.recipes._series.judging import Judge
+from unrolled.recipes._series.panel import Panel, Parts, parts_of
+from unrolled.recipes._series.scaling import Scales, scales_of, unscaled
+from unrolled.steps.program import Native
 from unrolled.training.recipe import CellName
 
 SOURCE = (
@@ -58,32 +55,21 @@ PUBLISHED = (Published("rmse", 0.0242, 1000, "document 003's cosine, the worst o
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe, Reading, Timing):
+class Recipe(training.Recipe, Asked):
     """The hyperparameters of a forecast."""
 
-    steps: int = 500
-    """Updates: about 2 seconds. Of 100 to 700, 500 was best; more learn a small series by heart."""
+    steps: int = 1500
+    """Updates: about a second. Of a file, the validation part says after which ones the weights are
+    kept: more learn a small series by heart."""
     learning_rate: float = 0.002
     """How far an update goes; 0.001 to 0.005 all do."""
     steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
     """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
-    data: Path | None = None
-    """A table with the names of its columns: CSV and its like in any dialect and encoding, Excel,
-    Parquet; none: the cosine."""
-    column: str = ""
-    """The column to forecast."""
-    time: str = ""
-    """The column that says when (dates, quarters, years, …): rows are put in their places in time,
-    and the future has dates; empty: the rows as they lie."""
-    where: tuple[str, ...] = ()
-    """Of a file: the rows to take, as COLUMN=VALUE, such as shop=Bergen."""
     horizon: Count = 1
     """How many steps ahead are forecast, all at once."""
     window: Count = 10
     """How many values the network reads before it forecasts: as many as tell what comes next. Of
     10, 12, 14 and 22, 10 was best for yearly sunspots, whose cycle is 11; document 003 has 10."""
-    test_share: Annotated[float, share] = 0.2
-    """Of a file: the share of rows, the last ones, that nothing is learnt from."""
     training_windows: Count = 10_000
     """Of the cosine: windows to learn from."""
     test_windows: Count = 1_000
@@ -122,12 +108,8 @@ class Recipe(training.Recipe, Reading, Timing):
                 f"accumulator = {self.accumulator} is Adagrad's, but the optimizer is "
                 f"{self.optimizer}: use --accumulator 0."
             )
-        for name, value in (("column", self.column), ("time", self.time), ("where", self.where)):
-            if self.data is None and value:
-                raise InvalidValueError(
-                    f"{name} = {value!r} names a column of no file: add --data FILE."
-                )
-        len(self.timeline.labels)  # which reads, and so looks over, the whole file
+        self.check_file()
+        len(self.parts.test_origins)  # which reads, and so looks over, the whole file
 
     def published(self) -> Recipe:
         """Document 003's hyperparameters, on whatever data this has."""
@@ -166,104 +148,138 @@ class Recipe(training.Recipe, Reading, Timing):
 
     def digest(self) -> str:
         """What tells this data from other data: a run goes on with its own alone."""
-        return hashlib.sha256(self.split.values.tobytes()).hexdigest()
+        panel = self.panel
+        data = panel.series(0) if self.plain else np.concatenate((panel.values, panel.known), 1)
+        return hashlib.sha256(data.tobytes()).hexdigest()
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The series, and what is known beside them."""
+        if self.data is not None:
+            return reading.read_panel(self, self.horizon)
+        learnt = self.training_windows + self.window + self.horizon - 1
+        count = learnt + self.test_windows + self.horizon - 1
+        clock = Clock(0.0, Spacing(self.spacing, "number"), "number", "x")
+        return reading.cosine(self.spacing, count, self.horizon, Timeline.of_clock(clock, count))
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The series, cut in time."""
+        counts = self.panel.counts
+        if self.data is None:
+            tested, chosen = np.array([self.test_windows + self.horizon - 1]), 0 * counts
+        else:
+            tested = np.maximum(np.round(self.test_share * counts), self.horizon).astype(np.int64)
+            chosen = np.round(self.validation_share * counts).astype(np.int64)
+            chosen = np.maximum(chosen, self.horizon) if self.validation_share else 0 * counts
+        return parts_of(self.panel, self.window, self.horizon, tested, chosen)
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is one series, and nothing beside it."""
+        panel = self.panel
+        return len(panel.groups) == panel.values.shape[1] == 1 and not panel.ahead
 
     @cached_property
     def split(self) -> Split:
-        """The series, cut in time."""
-        if self.data is None:
-            learnt = self.training_windows + self.window + self.horizon - 1
-            tested = self.test_windows + self.horizon - 1
-            values = np.cos(self.spacing * np.arange(learnt + tested))
-        else:
-            values = self.timed.numbers(self._subject)
-            self._check_whole(values)
-            tested = max(round(self.test_share * len(values)), self.horizon)
-        return forecasting.split(values, self.window, self.horizon, tested)
+        """The first series alone, cut where the test part begins."""
+        border = int(self.parts.test[0] - self.panel.starts[0])
+        return Split(self.panel.series(0), border, self.window, self.horizon)
 
-    @cached_property
-    def timed(self) -> Timed:
-        """The file's rows, in their places in time."""
-        assert self.data is not None, "the cosine is of no file"
-        table = read_table(self.data, self).where(self.where)
-        return on_time(table, self.time, self) if self.time else in_rows(table)
-
-    def _check_whole(self, values: Floats) -> None:
-        """Raise ValueError where a step has no value: the windows here have no gaps."""
-        gaps = first_missing(values, self.timed.timeline)
-        if gaps:
-            raise InvalidValueError(
-                f"{self._subject!r} of {self.timed.table.file} has no value at {gaps}: expected "
-                "one at every step; fill them in, or make steps longer with --every."
-            )
-
-    @cached_property
+    @property
     def timeline(self) -> Timeline:
-        """When each value was."""
-        count = len(self.split.values)  # which looks over the whole file
-        if self.data is None:
-            return Timeline.of_clock(
-                Clock(0.0, Spacing(self.spacing, "number"), "number", "x"), count
-            )
-        return self.timed.timeline
+        """When each value of the first series was."""
+        return self.panel.timelines[0]
 
     @cached_property
-    def _training(self) -> tuple[Tensor, Tensor]:
-        origins = self.split.training_origins
-        ahead = forecasting.targets(self.split.values, origins, self.horizon)
-        return window_of(self.split, origins), torch.from_numpy(ahead)
-
-    @cached_property
-    def _truth(self) -> Floats:
-        return forecasting.targets(self.split.values, self.split.test_origins, self.horizon)
-
-    @cached_property
-    def _autoregression(self) -> Autoregression:
-        return Autoregression.fit(self.split.training, self.window)
-
-    def _forecasters(self, model: Forecaster) -> dict[str, Callable[[Origins], Floats]]:
-        """Who forecasts from given origins, by the end of the names of their figures."""
-        values, horizon = self.split.values, self.horizon
-        return {
-            "": lambda origins: forecast(model, self.split, origins),
-            "_ar": lambda origins: self._autoregression.forecast(values, origins, horizon),
-            "_persistence": lambda origins: forecasting.persistence(values, origins, horizon),
-            "_before": lambda origins: forecast(self._untrained(), self.split, origins),
-        }
+    def judge(self) -> Judge:
+        """The test part, and who else forecasts it."""
+        return Judge(self.panel, self.parts, self.window, self.horizon, few=self.data is None)
 
     # --- learning ---
 
+    @property
+    def chosen_by(self) -> str:
+        """The loss on the validation part, where there is one."""
+        return "validation_loss" if len(self.parts.validation_origins) else ""
+
     def model(self) -> Forecaster:
         """An LSTM and its output, from values to values."""
-        lstm = LSTM(1, self.hidden, self.layers, cell=self.cell)
-        model = Forecaster(lstm, self.split, changes=self.changes, scaled=self.scaled)
+        if not self.scaled:
+            return self.model_of(self.panel, unscaled(self.panel, self.horizon))
+        how = (self.panel, self.parts, self.window, self.horizon)
+        return self.model_of(self.panel, scales_of(*how, changes=self.changes))
+
+    def model_of(self, panel: Panel, scales: Scales) -> Forecaster:
+        """The same for any panel with such columns and groups."""
+        lstm = LSTM(inputs_of(panel), self.hidden, self.layers, cell=self.cell)
+        model = Forecaster(
+            lstm, panel, self.horizon, scales, changes=self.changes, quantiles=self.quantiles
+        )
         if self.start == "tensorflow":
             model.start_as_tensorflow()
         return model
 
-    def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Windows [T, B, 1] of the training part and what followed them [horizon, B]."""
-        windows, targets = self._training
-        chosen = torch.randint(windows.shape[1], (self.batch_size,), generator=generator)
-        return windows[:, chosen], targets[:, chosen]
+    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Windows [N, T, B, C] of the training part and what followed them [N, horizon, B]."""
+        origins = self.parts.training_origins
+        sizes = (AT_ONCE, self.batch_size)
+        chosen = torch.randint(len(origins), sizes, generator=generator).flatten().numpy()
+        return tuple(blocks(t, min(t.dim() - 1, 1), sizes) for t in self._batch_at(origins[chosen]))
+
+    def _batch_at(self, origins: Any) -> tuple[Tensor, ...]:
+        """Windows, what followed, and, where there is more than one series, all beside it."""
+        ahead = self.panel.following(origins, self.horizon)
+        ahead = ahead[..., 0] if self.panel.width == 1 else ahead
+        if not self.panel.ahead and len(self.panel.groups) == 1:
+            return self.panel.window(origins, self.window), ahead
+        known = self.panel.beside(origins, self.window, self.horizon)
+        of = torch.from_numpy(self.panel.group_of[origins])
+        return self.panel.window(origins, self.window), ahead, known, of
+
+    def native(self, model: Forecaster) -> Native | str:
+        """How the kernel makes whole updates."""
+        return Native(model.network, model.criterion, model.batches)
 
     def loss(self, model: Forecaster, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The mean squared error; 1 is as good as no change, where changes are scaled."""
-        windows, targets = batch
-        error = (model(windows) - targets) / model.target_scale[:, None]
-        return error.square().mean(), None
+        """That of quantiles, or the mean squared error; of changes, as multiples of their size."""
+        return model.loss_of(batch), None
 
     # --- judging ---
 
     def metrics(self, model: Forecaster) -> dict[str, float]:
-        """RMSE on the test part, in the series' own units."""
-        return self._errors(forecast(model, self.split, self.split.test_origins))
+        """The error on the validation part; of the cosine, the RMSE on the test part."""
+        if self.data is None:
+            return told.errors(self.judge, self._forecasts(model))
+        part = "validation" if self.chosen_by else "training"
+        origins = getattr(self.parts, f"{part}_origins")
+        origins = origins[:: -(-len(origins) // MOST_CHOSEN)]
+        loss = model.loss_of(self._batch_at(origins)).item()
+        middle = predicting.predict(model, self.panel, origins, self.window)
+        off = middle[..., 0, len(self.quantiles) // 2]
+        off = off - self.panel.following(origins, self.horizon)[..., 0].numpy()
+        return {f"{part}_loss": loss, f"{part}_rmse": float(np.sqrt(np.nanmean(off**2)))}
 
-    def _errors(self, forecasts: Floats) -> dict[str, float]:
-        errors = {"rmse": rmse(forecasts[0], self._truth[0])}
-        if self.horizon > 1:
-            errors["rmse_horizon"] = rmse(forecasts, self._truth)
-        return errors
+    @torch.no_grad()
+    def settle(self, model: Forecaster) -> None:
+        """Make the intervals honest by the validation part."""
+        origins = self.parts.validation_origins
+        if not len(origins) or not self.coverage or not self.quantiles:
+            return
+        model.widening.zero_()
+        found = predicting.predict(model, self.panel, origins, self.window)
+        truth = self.panel.following(origins, self.horizon).numpy()
+        scale = model.target_scale.reshape(len(self.panel.groups), self.horizon, -1).numpy()
+        scale = scale[self.panel.group_of[origins]].swapaxes(0, 1)
+        for column in range(self.panel.width):
+            size = scale[..., column]
+            quantiles, ahead = found[:, :, column] / size[..., None], truth[..., column] / size
+            fitted = Calibration.fit(quantiles, ahead, self.quantiles)
+            model.widening[..., column] = torch.from_numpy(fitted.corrections.T.copy())
+
+    def _forecasts(self, model: Forecaster) -> Floats:
+        """Every quantile of the test part: [horizon, origins, targets, quantiles]."""
+        return predicting.predict(model, self.panel, self.parts.test_origins, self.window)
 
     def _untrained(self) -> Forecaster:
         """The model as this run's training began with it."""
@@ -272,125 +288,101 @@ class Recipe(training.Recipe, Reading, Timing):
             return self.model().eval()
 
     def result(self, model: Forecaster) -> dict[str, Any]:
-        """RMSE after training, before it, and of the rivals: same origins, own units."""
-        figures: dict[str, Any] = {}
-        origins = self.split.test_origins
-        for end, forecaster in self._forecasters(model).items():
-            errors = self._errors(forecaster(origins))
-            figures |= {f"{metric}{end}": error for metric, error in errors.items()}
-        return {**figures, "ar_order": self._autoregression.order, "origins": len(origins)}
-
-    @property
-    def _names(self) -> dict[str, str]:
-        """The words for each forecast, by the end of its figures' names."""
-        ar = f"AR({self._autoregression.order})"
-        return {"": "LSTM", "_ar": ar, "_persistence": "persistence", "_before": "untrained"}
-
-    @cached_property
-    def _subject(self) -> str:
+        """The errors on the test part, and those of the rivals: same origins, own units."""
+        found = {"": self._forecasts(model)}
         if self.data is None:
-            return "cosine"
-        return self.timed.table.find(self.column, besides=(self.time,))
+            found["_before"] = self._forecasts(self._untrained())
+        return told.result(self.judge, found, self.quantiles, cosine=self.data is None)
 
     def summary(self, model: Forecaster) -> str:
-        """The table of rivals: on the way, loss and metrics say it all."""
-        figures = self.result(model)
-        heads = {"rmse": "one step", "rmse_horizon": f"{self.horizon} steps"}
-        heads = {metric: head for metric, head in heads.items() if metric in figures}
-        title = f"RMSE of {self._subject}, {figures['origins']:,} forecasts"
-        lines = [title + "".join(f"{head:>12}" for head in heads.values())]
-        for end, name in self._names.items():
-            row = "".join(f"{figures[metric + end]:>12.4g}" for metric in heads)
-            lines.append(f"{name:<{len(title)}}{row}")
-        return "\n".join(lines if self.data is None else [self.reading, *lines])
+        """The table of rivals, who won, and what comes next."""
+        forecasts = self._forecasts(model)
+        if self.data is None:
+            untrained = self._forecasts(self._untrained())
+            return told.cosine(self.judge, forecasts, untrained)
+        lines = told.summary(self.judge, forecasts, self.quantiles)
+        steps = future.as_far(self.panel, self.horizon)
+        if steps:
+            ahead = predicting.ahead_of(model, self.panel, self.window, steps)
+            lines += ["", *future.table(self.panel, ahead, self.quantiles)]
+        return "\n".join(lines)
 
     @property
     def reading(self) -> str:
         """One line that says how the file was read."""
-        numbers = self.timed.table.told_numbers(self._subject)[1]
-        return self.timed.summary(numbers)
+        return self.panel.said[0]
+
+    def kept(self, model: Forecaster) -> Any:
+        """The end of every series, so that it can be gone on with without the file."""
+        return None if self.data is None else keeping.kept(self.panel, self.window)
+
+    def revived(self, tree: Any) -> Panel:
+        """What a run kept, as a panel again."""
+        return keeping.revived(tree, self.horizon)
+
+    def model_like(self, panel: Panel) -> Forecaster:
+        """A model that weights can be given."""
+        with torch.random.fork_rng(devices=[]):
+            return self.model_of(panel, unscaled(panel, self.horizon))
+
+    def panel_of(self, kept: Panel, data: Path | None, beyond: Path | None) -> Panel:
+        """What a run kept, or a new file read alike; ``beyond`` has what is known ahead."""
+        asked = self._asks(data, beyond, kept.targets)
+        if data is None:
+            return kept if beyond is None else reading.with_ahead(kept, asked)
+        return reading.read_again(asked, kept, self.window, self.horizon)
+
+    def _asks(self, data: Path | None, beyond: Path | None, column: tuple[str, ...]) -> Recipe:
+        file = data or self.data
+        asked = dataclasses.replace(self, data=file, data_future=beyond, column=column)
+        asked.check_file()
+        return asked
 
     # --- showing ---
 
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it forecasts, how good that is, and what its gates do."""
-        from unrolled.pictures import plots
-        from unrolled.recipes._gates import draw_gates
-        from unrolled.recipes._series.pictures import draw_forecasts
-
-        figures, names = self.result(model), self._names
-        trained = {end: who for end, who in self._forecasters(model).items() if end != "_before"}
-        forecasters = {names[end]: who for end, who in trained.items()}
-        metric = "rmse_horizon" if self.horizon > 1 else "rmse"
-        far = f"over {self.horizon} steps ahead" if self.horizon > 1 else "one step ahead"
-        return [
-            plots.learning_curve(
-                history,
-                folder / "learning.png",
-                metric="rmse",
-                published=PUBLISHED[0].value if self.comparable else None,
-                levels={names[end]: figures[f"rmse{end}"] for end in ("_ar", "_persistence")},
-                title=f"{self._subject}: learning",
-            ),
-            draw_forecasts(
-                self.split, self.timeline, forecasters, self._subject, folder / "forecast.png"
-            ),
-            plots.bars(
-                list(names.values()),
-                [figures[metric + end] for end in names],
-                folder / "errors.png",
-                title=f"{self._subject}: RMSE {far}",
-                ylabel="RMSE",
-                ours=[0],
-            ),
-            draw_gates(
-                model.lstm,
-                model.scaled(window_of(self.split, np.array([len(self.split.values) - 1]))),
-                folder / "gates.png",
-                # A third of the labels: dates are long words.
-                steps=[
-                    label if n % max(self.window // 3, 1) == 0 else ""
-                    for n, label in enumerate(self.timeline.labels[-self.window :])
-                ],
-                title=f"{self._subject}: the gates over the last {self.window} values",
-                xlabel=self.timeline.name,
-            ),
+        figures = self.result(model)
+        published = PUBLISHED[0].value if self.comparable else None
+        pictures = [
+            showing.learning(self.judge, figures, history, folder, published),
+            showing.forecasts(self.judge, self._forecasts(model), self.quantiles, folder),
+            showing.errors(self.judge, figures, folder),
+            showing.gates(model, self.panel, self.window, folder),
         ]
+        steps = future.as_far(self.panel, self.horizon) if self.data is not None else 0
+        if steps:
+            ahead = predicting.ahead_of(model, self.panel, self.window, steps)
+            place = folder / "future.png"
+            pictures.append(future.draw(self.panel, ahead, self.quantiles, place))
+        return pictures
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
         """What the explorer shows: where the judged part begins, and what comes after."""
-        first = self.split.border - self.window
-        seen = slice(first, first + 400)
-        inputs = Window(
-            self.split.values[seen].tolist(),
-            list(self.timeline.labels[seen]),
-            self.window,
-            None if self.changes else model.mean.item(),
-            model.scale.item(),
-            self._subject,
-        )
-        ahead = [f"{n} ahead" for n in range(1, self.horizon + 1)]
-        output = Output("linear", ahead, "last", model.target_scale.tolist())
-        return [Explorable([model.lstm], model.readout, inputs, output)]
+        if not self.plain:
+            raise InvalidValueError(
+                "the explorer shows a series alone, and here several columns or groups are read."
+            )
+        return [showing.explorable(model, self.split, self.timeline, self.panel.subject)]
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
         count = _count(arguments, self.horizon)
-        labels = [*self.timeline.labels[-3:], *self.timeline.ahead(count)]
-        values = [*self.split.values[-3:], *extend(model, self.split, count)]
-        heads = [f"{self.timeline.name:>12}  {self._subject:>12}"]
-        lines = [
-            f"{label:>12}  {value:>12.6g}" for label, value in zip(labels, values, strict=True)
-        ]
-        answer = [*heads, *lines[:3], *(f"{line}  forecast" for line in lines[3:])]
-        if count > self.horizon:
-            own = "from its own forecasts"
-            answer.append(f"it forecasts {self.horizon} at once; what lies beyond is {own}")
-        return "\n".join(answer)
+        ahead = predicting.ahead_of(model, self.panel, self.window, count)
+        if not self.plain:
+            return "\n".join(future.table(self.panel, ahead, self.quantiles))
+        values = [*self.split.values[-3:], *ahead[0].values[:, 0, len(self.quantiles) // 2]]
+        return told.attempt(self.panel, values, ahead[0].labels, self.horizon)
 
     def look(self, model: Forecaster) -> list[Passage]:
         """The test part's last windows."""
-        return [last_windows(model, self.split, self.timeline)]
+        if not self.plain:
+            return super().look(model)
+        return [showing.last_windows(model, self.split, self.timeline)]
+
+
+AT_ONCE = 32  # batches that are drawn in one go
+MOST_CHOSEN = 4000  # windows of the validation part that a report looks at
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -23,6 +23,7 @@ from unrolled.training.declared import DICTIONARY, WORDS, Declared, held
 
 __all__ = [
     "CONFIG",
+    "DATA",
     "FILES",
     "METRICS",
     "RESULT",
@@ -46,6 +47,7 @@ __all__ = [
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
+DATA = "data.safetensors"
 RESULT = "result.json"
 RESUME = "resume.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -54,6 +56,7 @@ FILES = (CONFIG, WEIGHTS, METRICS, RESULT, RESUME)
 _REMEDIES = {
     CONFIG: "put back a copy of it, or train again with another --out",
     WEIGHTS: "put back a copy of it, or remove it and train with --resume, which writes it anew",
+    DATA: "put back a copy of it, or train again with another --out",
     METRICS: "put back a copy of it, or remove it: the rest of the run needs no history",
     RESULT: "put back a copy of it, or remove it and train with --resume, which writes it anew",
     RESUME: "put back a copy of it, or train again with another --out",

@@ -26,7 +26,7 @@ from unrolled.training.session import Randomness, Session
 
 __all__ = ["Step", "build", "train"]
 
-_FILES = (runs.CONFIG, runs.WEIGHTS, runs.METRICS, runs.RESULT, runs.RESUME)
+_FILES = (*runs.FILES, runs.DATA)
 
 
 class Step(NamedTuple):
@@ -204,11 +204,12 @@ class _Folder:
     def save_if_due(self) -> Callable[[dict[str, Any]], None] | None:
         return self.save if time.perf_counter() >= self._due else None
 
-    def save(self, snapshot: dict[str, Any]) -> None:
+    def save(self, snapshot: dict[str, Any], chosen: dict[str, Any] | None = None) -> None:
+        """Write what going on needs, and the weights: its last ones, or others that were chosen."""
         began = time.perf_counter()
         checkpoint.write_tree(self.path / runs.RESUME, snapshot)
         self._state = snapshot["step"]
-        checkpoint.write_weights(self.path / runs.WEIGHTS, snapshot["model"])
+        checkpoint.write_weights(self.path / runs.WEIGHTS, chosen or snapshot["model"])
         self._saved = snapshot["step"]
         ended = time.perf_counter()
         if self._save_every:
@@ -251,10 +252,13 @@ class _Folder:
         """The last checkpoint, the pictures, and the figures that say that the run is done."""
         if runs.read_result(self.path) is not None and (self.path / runs.WEIGHTS).is_file():
             return
-        self.save(session.snapshot())
+        session.settle()
+        self.save(session.snapshot(), session.model.state_dict())
         pictures: list[Path] = []
         with session.looking():
             figures = session.recipe.result(session.model)
+            if (kept := session.recipe.kept(session.model)) is not None:
+                checkpoint.write_tree(self.path / runs.DATA, kept)
             history = runs.read_metrics(self.path)
             try:
                 pictures = session.recipe.draw(session.model, history, self.path)

@@ -114,6 +114,18 @@ class Recipe(ABC):
     def metrics(self, model: Any) -> dict[str, float]:
         """Figures on held-out data, cheap enough for every report."""
 
+    @property
+    def chosen_by(self) -> str:
+        """The figure of `metrics` whose least value tells which weights are kept; "": the last."""
+        return ""
+
+    def settle(self, model: Any) -> None:  # noqa: B027
+        """Set what a model holds beside its weights, once all steps are made and these chosen."""
+
+    def kept(self, model: Any) -> Any:
+        """What of its data a run holds, to be of use without it: a tree of tensors, or None."""
+        return None
+
     def report(self, model: Any, step: int, batch: Batch) -> str:
         """Lines that are printed at a report: none on the way, and at the end the `summary`."""
         return self.summary(model) if step == self.steps else ""

@@ -4,6 +4,7 @@
 config.json          the recipe, its fields, the versions, when it began
 weights.safetensors  the model's weights, by the names of its ``state_dict``
 metrics.jsonl        one line a report: step, loss, seconds and the recipe's figures
+data.safetensors     of some recipes: what they need of their data to be of use without it
 result.json          the final figures and the names of the pictures; there when the run is done
 resume.safetensors   everything that going on needs, in one file that is replaced whole
 ===================  ==============================================================================
@@ -30,6 +31,7 @@ from unrolled.training import documents
 from unrolled.training.declared import DICTIONARY, NAMES, SECONDS, Some
 from unrolled.training.documents import (
     CONFIG,
+    DATA,
     FILES,
     METRICS,
     RESULT,
@@ -43,6 +45,7 @@ from unrolled.training.history import append_metrics, cut_metrics, read_metrics
 
 __all__ = [
     "CONFIG",
+    "DATA",
     "FILES",
     "METRICS",
     "RESULT",

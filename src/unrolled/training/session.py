@@ -20,7 +20,7 @@ from unrolled.training import checkpoint
 from unrolled.training.declared import DICTIONARY, held
 from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import Recipe
-from unrolled.training.state import declared_session
+from unrolled.training.state import declared_best, declared_session
 
 __all__ = ["Randomness", "Session"]
 
@@ -67,6 +67,8 @@ class Session:
         self.seconds = 0.0
         self.state: Any = None
         self.batch: tuple[Tensor, ...] = ()
+        self.best: dict[str, Any] | None = None  # the weights with the least figure so far
+        self._last: dict[str, Any] | None = None  # the last weights, once others were chosen
         self.randomness = Randomness(recipe.seed)
         self.generator = torch.Generator("cpu").manual_seed(recipe.seed ^ _BATCHES)
         with self.randomness:
@@ -195,7 +197,32 @@ class Session:
         """The recipe's figures and lines, with the model in ``eval()``."""
         with self.looking():
             metrics = {k: float(v) for k, v in self.recipe.metrics(self.model).items()}
+            self._note(metrics)
+            if self.step == self.recipe.steps:
+                self._choose()
             return metrics, self.recipe.report(self.model, self.step, self.batch)
+
+    def _note(self, metrics: dict[str, float]) -> None:
+        """Keep the weights, if the recipe's figure was never as small."""
+        value = metrics.get(self.recipe.chosen_by, math.nan)
+        if math.isfinite(value) and (self.best is None or value < self.best["value"]):
+            self.best = {"value": value, "model": checkpoint.copy_tree(self._weights())}
+
+    def _weights(self) -> dict[str, Any]:
+        return dict(self.model.state_dict())
+
+    def settle(self) -> None:
+        """Once all steps are made: give the model the weights that are kept, and what they need."""
+        with self.looking():
+            self._choose()
+
+    def _choose(self) -> None:
+        if self._last is not None:
+            return
+        self._last = checkpoint.copy_tree(self._weights())
+        if self.best is not None:
+            self.model.load_state_dict(self.best["model"])
+        self.recipe.settle(self.model)
 
     @contextlib.contextmanager
     def looking(self) -> Generator[None]:
@@ -217,13 +244,14 @@ class Session:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "model": checkpoint.copy_tree(dict(self.model.state_dict())),
+            "model": checkpoint.copy_tree(self._last or self._weights()),
             "optimizer": checkpoint.copy_tree(self.optimizer.state_dict()),
             "random": self.randomness.state,
             "generator": self._before_batch if drawn else self.generator.get_state(),
             "window": self._window if drawn else 0,
             "state": self.state,
             "data": self.recipe.digest(),
+            **({"best": checkpoint.copy_tree(self.best)} if self.recipe.chosen_by else {}),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -238,6 +266,7 @@ class Session:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
+        self.best = saved.get("best")
         self.state, self._window = saved["state"], saved["window"]
         self.generator.set_state(saved["generator"])
         self._before_batch = saved["generator"]
@@ -253,7 +282,10 @@ class Session:
         """Hold all of a snapshot to what this recipe makes."""
         held(saved, DICTIONARY, "the state")
         held(step := saved.get("step"), whole(0, self.recipe.steps), "step")
-        held(saved, declared_session(self.model, self.optimizer, self._make_optimizer, step))
+        declared = declared_session(self.model, self.optimizer, self._make_optimizer, step)
+        if self.recipe.chosen_by:
+            declared["best"] = declared_best(self.model, saved)
+        held(saved, declared)
         if saved["data"] != self.recipe.digest():
             raise InvalidValueError("its data is not what it was when the run began")
 

@@ -17,6 +17,7 @@ from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import Expected, whole
 from unrolled.training.declared import (
     ANYTHING,
+    FIGURE,
     SECONDS,
     WORDS,
     Declared,
@@ -28,7 +29,7 @@ from unrolled.training.declared import (
 )
 from unrolled.training.documents import RunError, remedy
 
-__all__ = ["declared_optimizer", "declared_session", "fit"]
+__all__ = ["declared_best", "declared_optimizer", "declared_session", "fit"]
 
 Make = Callable[[Sequence[Tensor]], torch.optim.Optimizer]
 
@@ -73,11 +74,10 @@ def declared_session(
     model: nn.Module, optimizer: torch.optim.Optimizer, make: Make, step: int
 ) -> dict[str, Declared]:
     """What `Session.snapshot` gives after ``step`` updates."""
-    weights = model.state_dict().items()
     return {
         "step": same(step),
         "seconds": SECONDS,
-        "model": {n: tensor_like(t) if isinstance(t, Tensor) else ANYTHING for n, t in weights},
+        "model": _weights(model),
         "optimizer": declared_optimizer(optimizer, make, step),
         "random": RANDOM,
         "generator": RANDOM,
@@ -85,6 +85,18 @@ def declared_session(
         "state": ANYTHING,
         "data": WORDS,
     }
+
+
+def declared_best(model: nn.Module, saved: Mapping[str, Any]) -> Declared:
+    """What a snapshot holds of the weights with the least figure; None before there is one."""
+    if saved.get("best") is None:
+        return same(None)
+    return {"value": FIGURE, "model": _weights(model)}
+
+
+def _weights(model: nn.Module) -> Declared:
+    weights = model.state_dict().items()
+    return {n: tensor_like(t) if isinstance(t, Tensor) else ANYTHING for n, t in weights}
 
 
 def declared_optimizer(optimizer: torch.optim.Optimizer, make: Make, step: int) -> Declared:

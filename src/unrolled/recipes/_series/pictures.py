@@ -1,52 +1,60 @@
-"""Pictures of a forecast over the part of a series that nothing was learned from."""
+"""The picture of forecasts over the part of a series that nothing was learned from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from unrolled.files.columns import Floats
-from unrolled.files.timeline import Timeline
 from unrolled.pictures import plots
-from unrolled.recipes._series.forecasting import Origins, Split
+from unrolled.recipes._series.judging import Judge
 
 __all__ = ["draw_forecasts"]
 
 
 def draw_forecasts(
-    split: Split,
-    timeline: Timeline,
-    forecasters: Mapping[str, Callable[[Origins], Floats]],
-    name: str,
-    path: Path,
+    judge: Judge, found: Floats, levels: tuple[float, ...], most: int, path: Path
 ) -> Path:
-    """Draw what each forecaster gives from origins in the test part, over what happened.
+    """Draw what each gives from origins in the test part, over what happened.
 
-    One step ahead, every row of the test part is forecast; of the whole horizon, as many as fit
-    without overlapping.
+    One step ahead, the last rows of the test part are forecast; of the whole horizon, as many as
+    fit without overlapping.
     """
-    places, last = timeline.places, len(split.values) - 1
-    apart = np.arange(split.border - 1, last - split.horizon + 1, split.horizon)
-    fans = {who: forecast(apart) for who, forecast in forecasters.items()}
+    panel, horizon = judge.panel, judge.horizon
+    chosen = np.flatnonzero(panel.group_of[judge.origins] == 0)[-most:]
+    rows = judge.origins[chosen] - panel.starts[0]
+    said = {"LSTM": found[:, chosen, 0, found.shape[-1] // 2]}
+    shown = ("ar", "persistence") if judge.few else tuple(judge.names)
+    said |= {judge.names[key]: judge.rival(key)[:, chosen] for key in shown}
+    places = np.asarray(panel.timelines[0].places)
+    apart = _apart(rows, horizon) if horizon > 1 else []
+    band = None
+    if len(levels) > 1:
+        band = (f"{100 * (1 - 2 * levels[0]):g} %", found[0, chosen, 0, 0], found[0, chosen, 0, -1])
     return plots.forecast(
-        places[split.border :],
-        split.values[split.border :],
-        {
-            who: forecast(np.arange(split.border - 1, last))[0]
-            for who, forecast in forecasters.items()
-        },
+        places[rows + 1],
+        panel.series(0)[rows + 1],
+        {who: values[0] for who, values in said.items()},
         path,
         fans=[
             plots.Fan(
-                places[origin + 1 : origin + 1 + split.horizon],
-                {who: values[:, n] for who, values in fans.items()},
+                places[rows[n] + 1 : rows[n] + 1 + horizon],
+                {who: values[:, n] for who, values in said.items()},
             )
-            for n, origin in enumerate(apart)
-            if split.horizon > 1
+            for n in apart
         ],
-        title=f"{name}: forecasts beyond what was learned from",
-        xlabel=timeline.name,
-        ylabel=name,
+        band=band,
+        title=f"{panel.targets[0]}: forecasts beyond what was learned from",
+        xlabel=panel.timelines[0].name,
+        ylabel=panel.targets[0],
     )
+
+
+def _apart(rows: Floats, horizon: int) -> list[int]:
+    """Origins whose horizons do not overlap."""
+    found: list[int] = []
+    for number, row in enumerate(rows.tolist()):
+        if not found or row >= rows[found[-1]] + horizon:
+            found.append(number)
+    return found

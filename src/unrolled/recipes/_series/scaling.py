@@ -1,0 +1,112 @@
+"""What windows and targets are divided by, learnt from each series' own training part."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from unrolled.files.columns import Floats, Integers
+from unrolled.recipes._series.panel import Panel, Parts
+
+__all__ = ["Scales", "scales_of", "unscaled"]
+
+MOST = 20_000  # windows that a scale is learnt from
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Means and sizes in a series' own units.
+
+    ``mean`` and ``scale`` are [G, C], ``target_scale`` [G, horizon, targets], the others [K].
+    """
+
+    mean: Floats
+    scale: Floats
+    target_scale: Floats
+    known_mean: Floats
+    known_scale: Floats
+
+    def named(self, alone: bool) -> dict[str, Floats]:
+        """By the names of a model's buffers; of one column alone without sizes of 1."""
+        named = dict(vars(self))
+        if alone:
+            sizes = {"mean": (), "scale": (), "target_scale": (-1,)}
+            named |= {name: named[name].reshape(shape) for name, shape in sizes.items()}
+        return named
+
+
+def unscaled(panel: Panel, horizon: int) -> Scales:
+    """Nothing is moved or divided."""
+    groups, columns, known = len(panel.groups), panel.values.shape[1], len(panel.ahead)
+    return Scales(
+        np.zeros((groups, columns)),
+        np.ones((groups, columns)),
+        np.ones((groups, horizon, panel.width)),
+        np.zeros(known),
+        np.ones(known),
+    )
+
+
+def scales_of(panel: Panel, parts: Parts, window: int, horizon: int, *, changes: bool) -> Scales:
+    """Learn the scales; changes count from each window's last value, or else from the mean."""
+    scales = unscaled(panel, horizon)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing but blanks
+        for group in range(len(panel.groups)):
+            origins = parts.training_origins
+            origins = origins[panel.group_of[origins] == group]
+            _one(panel, parts, group, _some(origins), window, horizon, changes, scales)
+        learnt = panel.known[parts.learnt]
+        scales.known_mean[:] = np.nan_to_num(np.nanmean(learnt, 0))
+        spread = np.nan_to_num(np.nanstd(learnt, 0))
+    scales.known_scale[:] = np.where(spread > 0, spread, 1)
+    return scales
+
+
+def _one(
+    panel: Panel,
+    parts: Parts,
+    group: int,
+    origins: Integers,
+    window: int,
+    horizon: int,
+    changes: bool,
+    scales: Scales,
+) -> None:
+    start = int(panel.starts[group])
+    rows = slice(start, int(parts.validation[group]))
+    learnt = panel.values[rows]
+    for column in range(panel.values.shape[1]):
+        values = panel.values[:, column]
+        mean = scales.mean[group, column] = np.nan_to_num(np.nanmean(learnt[:, column]))
+        if column >= panel.width:
+            scales.scale[group, column] = np.nan_to_num(np.nanstd(learnt[:, column])) or 1
+            continue
+        read = values[origins + np.arange(1 - window, 1)[:, None]]
+        base = _held(values[start:])[origins - start] if changes else mean
+        scale = size(read - base) or float(np.nanstd(learnt[:, column])) or 1.0
+        scales.scale[group, column] = scale
+        for step in range(horizon):
+            # A change over exactly one period is always 0, and 0 divides nothing.
+            ahead = size(values[origins + step + 1] - base) or scale
+            scales.target_scale[group, step, column] = ahead
+
+
+def size(values: Floats) -> float:
+    """Root of the mean square of what is there."""
+    return float(np.nan_to_num(np.sqrt(np.nanmean(np.square(values))))) if values.size else 0.0
+
+
+def _held(values: Floats) -> Floats:
+    """A series whose blanks hold what was there before."""
+    last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), 0))
+    held: Floats = values[last]
+    return held
+
+
+def _some(origins: Integers) -> Integers:
+    if len(origins) <= MOST:
+        return origins
+    return origins[np.linspace(0, len(origins) - 1, MOST).astype(np.int64)]
