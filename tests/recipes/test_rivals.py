@@ -276,7 +276,7 @@ def test_many_rows_take_seconds(rows: int, window: int, period: int) -> None:
     values = np.tile(seasonal(1000, period), rows // 1000)
     border, horizon = int(0.9 * rows), 12
     began = time.process_time()
-    found = fit_rivals(values[:border], period=period, window=window)
+    found = fit_rivals(values[:border], period=period, window=window, limit=60)
     origins = np.arange(border - 1, rows - horizon)
     for rival in found.fitted:
         assert np.isfinite(rival.forecast(values, origins, horizon)).all()
