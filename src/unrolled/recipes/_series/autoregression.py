@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats, Integers
 
 __all__ = ["Autoregression"]
@@ -60,9 +61,19 @@ class Autoregression:
 
         To bound the time no more than the last 20,000 rows are looked at (10,000 of the highest
         orders), and orders up to 400; what was cut is said in ``note``.
+
+        Raises
+        ------
+        ValueError
+            If none of these rows has a value.
         """
         bounded = min(most, MOST_ORDER)
         recent = training[-min(MOST_ROWS, MOST_CELLS // (bounded + 1)) :]
+        if np.isnan(recent).all():
+            raise InvalidValueError(
+                f"the autoregression has no value among the last {len(recent):,} rows of the "
+                "training part to be fitted on: bring rows that have one."
+            )
         mean, size = float(np.nanmean(recent)), float(np.nanstd(recent)) or 1.0
         standard = (recent - mean) / size
         constant, *coefficients = _solved(standard, _least_aic(standard, bounded))
