@@ -149,4 +149,32 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
         "    if even:",
         ["test_times.py"],
     ),
+    (
+        "the seasonal naive forecast peeks one value ahead",
+        "recipes/_series/rivals.py",
+        "        place = origins + ahead - self.period\n",
+        "        place = np.minimum(origins + ahead - self.period + 1, len(values) - 1)\n",
+        ["test_rivals.py"],
+    ),
+    (
+        "exponential smoothing forecasts a value from the states that have seen it",
+        "recipes/_series/smoothing.py",
+        "        at = origins - self.start\n",
+        "        at = np.minimum(origins - self.start + 1, len(level) - 1)\n",
+        ["test_rivals.py"],
+    ),
+    (
+        "the conformal level without the + 1 for the value to come",
+        "recipes/_series/calibration.py",
+        "math.ceil(round((count + 1) * share, 9))",
+        "math.ceil(round(count * share, 9))",
+        ["test_calibration.py"],
+    ),
+    (
+        "a forecast that is missing is left out of its score",
+        "recipes/_series/scores.py",
+        "    if missing:\n",
+        "    if False:\n",
+        ["test_scores.py"],
+    ),
 ]

@@ -260,6 +260,19 @@ def test_who_cannot_be_fitted_is_left_out_and_why_is_said() -> None:
     assert smoothing.startswith("exponential smoothing is left out: exponential smoothing needs 8")
 
 
+def test_of_nothing_only_the_naive_forecast_nothing() -> None:
+    found = fit_rivals(np.full(30, NAN), period=7, window=3)
+    assert [rival.name for rival in found.fitted] == ["persistence", "seasonal naive (7)"]
+    assert "the autoregression has no value among the last 30 rows" in found.left_out[0]
+    assert "smoothing needs 8 values to be fitted on, and 0 of its rows" in found.left_out[1]
+
+
+def test_what_is_constant_is_forecast_as_it_is() -> None:
+    for rival in fit_rivals(np.full(60, 7.0), period=12, window=5).fitted:
+        ahead = rival.forecast(np.full(60, 7.0), np.array([59]), 4)
+        np.testing.assert_allclose(ahead, 7.0, rtol=1e-6, err_msg=rival.name)
+
+
 def test_no_rival_is_begun_when_the_time_is_over() -> None:
     found = fit_rivals(seasonal(), period=12, window=3, limit=0.0)
     assert [rival.name for rival in found.fitted] == ["persistence"]
@@ -276,7 +289,7 @@ def test_many_rows_take_seconds(rows: int, window: int, period: int) -> None:
     values = np.tile(seasonal(1000, period), rows // 1000)
     border, horizon = int(0.9 * rows), 12
     began = time.process_time()
-    found = fit_rivals(values[:border], period=period, window=window)
+    found = fit_rivals(values[:border], period=period, window=window, limit=60)
     origins = np.arange(border - 1, rows - horizon)
     for rival in found.fitted:
         assert np.isfinite(rival.forecast(values, origins, horizon)).all()

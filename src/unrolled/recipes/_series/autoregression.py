@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats, Integers
 
 __all__ = ["Autoregression"]
@@ -16,6 +16,7 @@ __all__ = ["Autoregression"]
 MOST_ROWS = 20_000
 MOST_CELLS = 4_000_000
 MOST_ORDER = 400
+ROUNDING = 1e-12
 ORIGINS_AT_ONCE = 4096
 
 
@@ -60,15 +61,24 @@ class Autoregression:
 
         To bound the time no more than the last 20,000 rows are looked at (10,000 of the highest
         orders), and orders up to 400; what was cut is said in ``note``.
+
+        Raises
+        ------
+        ValueError
+            If none of these rows has a value.
         """
         bounded = min(most, MOST_ORDER)
         recent = training[-min(MOST_ROWS, MOST_CELLS // (bounded + 1)) :]
-        order = _least_aic(recent, _fitting(recent, bounded))
-        triangle = _triangle(recent, order)
-        solved = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=None)[0]
-        constant, *coefficients = solved.tolist()
-        note = _note(len(recent), len(training), most)
-        return cls(constant, tuple(coefficients), float(np.nanmean(recent)), note)
+        if np.isnan(recent).all():
+            raise InvalidValueError(
+                f"the autoregression has no value among the last {len(recent):,} rows of the "
+                "training part to be fitted on: bring rows that have one."
+            )
+        mean, size = float(np.nanmean(recent)), float(np.nanstd(recent)) or 1.0
+        standard = (recent - mean) / size
+        constant, *coefficients = _solved(standard, _least_aic(standard, bounded))
+        constant = mean + size * constant - mean * sum(coefficients)
+        return cls(constant, tuple(coefficients), mean, _note(len(recent), len(training), most))
 
     def forecast(self, values: Floats, origins: Integers, horizon: int) -> Floats:
         """Forecast from each origin, feeding its own forecasts back: [horizon, origins].
@@ -125,15 +135,11 @@ def _known_since(values: Floats) -> Integers:
     return places - np.maximum.accumulate(gaps)
 
 
-def _triangle(values: Floats, order: int) -> Any:
-    """Turn the known rows (1, the ``order`` values before, the value itself) into a triangle.
-
-    Least squares on it have the same solution and the same error as on the rows themselves.
-    """
+def _rows(values: Floats, order: int) -> Floats:
+    """1, the ``order`` values before, nearest first, and the value itself: where all are known."""
     places = _places(values, order)
     lagged = values[places[:, None] - np.arange(1, order + 1)]
-    rows = np.column_stack((np.ones(len(places)), lagged, values[places]))
-    return np.linalg.qr(rows, mode="r")
+    return np.column_stack((np.ones(len(places)), lagged, values[places]))
 
 
 def _places(values: Floats, order: int) -> Integers:
@@ -144,16 +150,35 @@ def _places(values: Floats, order: int) -> Integers:
 def _least_aic(values: Floats, most: int) -> int:
     """The order of 0 to ``most`` with the least AIC, all on the rows that the highest leaves.
 
-    In the triangle each order's error is what is left of the last column below that order: one
-    decomposition serves all.
+    Cholesky's triangle of the products serves all orders: each one's error is what is left of the
+    last column below it.  Of standardised values, what is below 10⁻¹² of their variance is taken
+    for rounding: a series without noise is exact with the first order that comes there.
     """
-    if most == 0:
-        return 0
-    count = len(_places(values, most))
-    left = np.cumsum(np.square(_triangle(values, most)[:0:-1, -1]))[::-1]  # after 1, 2, … columns
-    # Without noise nothing is left, and any order that leaves nothing is exact.
-    error = np.maximum(left[: most + 1] / count, np.finfo(np.float64).tiny)
-    return int(np.argmin(count * np.log(error) + 2 * np.arange(most + 1)))
+    most = _fitting(values, most)
+    rows = _rows(values, most)
+    left = np.cumsum(np.square(np.linalg.cholesky(_products(rows))[-1, :0:-1]))[::-1]
+    return int(np.argmin(len(rows) * np.log(left / len(rows)) + 2 * np.arange(most + 1)))
+
+
+def _solved(values: Floats, order: int) -> list[float]:
+    """Constant and coefficients by least squares on all rows that the order leaves.
+
+    The equations are solved by their products, which is the quickest way and loses half of the
+    digits; solving again for what is left of the rows, twice, brings them back.
+    """
+    rows = _rows(values, order)
+    products = _products(rows)[:-1, :-1]
+    solved = np.zeros(order + 1)
+    for _ in range(3):
+        left = rows[:, -1] - rows[:, :-1] @ solved
+        solved = solved + np.linalg.solve(products, rows[:, :-1].T @ left)
+    return [float(value) for value in solved]
+
+
+def _products(rows: Floats) -> Floats:
+    """Of each column with each; a little on the diagonal keeps them solvable without noise."""
+    products: Floats = rows.T @ rows + ROUNDING * len(rows) * np.eye(rows.shape[1])
+    return products
 
 
 def _note(looked_at: int, rows: int, most: int) -> str:

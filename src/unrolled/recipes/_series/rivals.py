@@ -149,7 +149,7 @@ class _Fitting:
             self.left_out.append(f"{name} is left out: {error}")
 
 
-def fit_rivals(training: Floats, *, period: int | None, window: int, limit: float = 5.0) -> Rivals:
+def fit_rivals(training: Floats, *, period: int | None, window: int, limit: float = 15.0) -> Rivals:
     """Fit all rivals on the training part alone, the quickest first.
 
     Each is bounded by the rows that it looks at (its ``fit`` says how many), so that a million

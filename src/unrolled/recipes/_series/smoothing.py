@@ -13,8 +13,8 @@ from unrolled.files.columns import Floats, Integers
 
 __all__ = ["ExponentialSmoothing"]
 
-# What bounds the time: three fits of so many rows take about two seconds.  A season that is longer
-# than a third of them gets three seasons.
+# What bounds the time: three fits of so many rows take about two seconds.  A longer season gets two
+# of it, and some rows more for gaps at the beginning: 3,600 steps, the longest, take four.
 MOST_ROWS = 3000
 
 
@@ -65,15 +65,15 @@ class ExponentialSmoothing:
         trend, and whether it is damped, is what has the least corrected Akaike criterion.  To fit,
         and only for that, gaps are filled along straight lines.
 
-        No more than the last 3,000 rows are looked at, or three seasons where that is more; what
-        was cut is said in ``note``.
+        No more than the last 3,000 rows are looked at, or two seasons and 100 where that is more;
+        what was cut is said in ``note``.
 
         Raises
         ------
         ValueError
             If fewer than eight values are known.
         """
-        first = max(len(training) - max(MOST_ROWS, 3 * (period or 0)), 0)
+        first = max(len(training) - max(MOST_ROWS, 2 * (period or 0) + 100), 0)
         first += int(np.isfinite(training[first:]).argmax())  # no gap before the first value
         recent = training[first:]
         gaps = int(np.isnan(recent).sum())
