@@ -17,12 +17,11 @@ from unrolled.files.columns import Floats, Integers
 from unrolled.recipes._series import scores
 from unrolled.recipes._series.autoregression import Autoregression
 from unrolled.recipes._series.panel import Panel, Parts
-from unrolled.recipes._series.rivals import Persistence, Rival, fit_rivals
+from unrolled.recipes._series.rivals import Persistence, Rival, Rivals, fit_rivals
 from unrolled.recipes._series.seasons import season_of
 
 __all__ = ["Judge", "Judged"]
 
-SECONDS = 5.0  # for the rivals of all series together
 KEYS = {
     "Persistence": "persistence",
     "SeasonalNaive": "seasonal_naive",
@@ -71,23 +70,33 @@ class Judge:
         return season_of(clock.spacing if clock else None, self._before_test(group, column))
 
     @cached_property
-    def _rivals(self) -> dict[tuple[int, int], dict[str, Rival]]:
-        """By the series and the column: those that could be fitted, by the names of figures."""
-        many = len(self.panel.groups) * self.panel.width
-        found = {}
-        for group in range(len(self.panel.groups)):
-            for column in range(self.panel.width):
-                rivals = self._fitted(group, column, SECONDS / many)
-                named = {KEYS[type(rival).__name__]: rival for rival in rivals}
-                found[group, column] = named
-        return found
+    def _fitted(self) -> dict[tuple[int, int], Rivals]:
+        """By the series and the column: who was fitted, each bounded by the rows it looks at."""
+        return {
+            (group, column): self._fit(group, column)
+            for group in range(len(self.panel.groups))
+            for column in range(self.panel.width)
+        }
 
-    def _fitted(self, group: int, column: int, limit: float) -> tuple[Rival, ...]:
+    def _fit(self, group: int, column: int) -> Rivals:
         before = self._before_test(group, column)
         if self.few:
-            return Persistence.fit(before), Autoregression.fit(before, self.window)
-        period = self.season(group, column)
-        return fit_rivals(before, period=period, window=self.window, limit=limit).fitted
+            return Rivals((Persistence.fit(before), Autoregression.fit(before, self.window)))
+        return fit_rivals(before, period=self.season(group, column), window=self.window)
+
+    @cached_property
+    def _rivals(self) -> dict[tuple[int, int], dict[str, Rival]]:
+        """The same by the names of figures."""
+        return {
+            place: {KEYS[type(rival).__name__]: rival for rival in rivals.fitted}
+            for place, rivals in self._fitted.items()
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be said of how the rivals were fitted, each thing once."""
+        told = [note for rivals in self._fitted.values() for note in rivals.notes]
+        return list(dict.fromkeys(told))
 
     @cached_property
     def names(self) -> dict[str, str]:

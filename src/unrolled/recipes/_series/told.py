@@ -79,7 +79,7 @@ def summary(judge: Judge, forecasts: Floats, levels: Levels) -> list[str]:
         lines += _by_step(judge, values[..., column], column)
         if len(levels) > 1:
             lines += [_intervals(judge.intervals(forecasts[:, :, column], levels, column))]
-    return [*lines, judge.verdict(values)]
+    return [*lines, *judge.notes, judge.verdict(values)]
 
 
 def _missing(panel: Panel) -> list[str]:
