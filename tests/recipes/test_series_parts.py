@@ -252,3 +252,31 @@ def test_senseless_parts_are_refused(tmp_path: Path, fields: dict[str, Any], sen
     recipe = replace(small(written(tmp_path / "x.csv", waves(120))), **fields)
     with pytest.raises(ValueError, match=sentence):
         training.check(recipe)
+
+
+# --- an ensemble ---
+
+
+def test_an_ensemble_is_the_mean_of_networks_each_kept_by_validation(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(300)), ensemble=3)
+    model, _ = trained(recipe, tmp_path / "run")
+    alone, _ = trained(replace(recipe, ensemble=1))
+    assert torch.equal(model.lstm.weight_hh_l0, alone.lstm.weight_hh_l0)
+    batch = recipe._batch_at(recipe.parts.validation_origins)
+    losses = [model.loss_of(batch, network).item() for network in model.networks]
+    assert len({round(loss, 9) for loss in losses}) == 3
+    untrained = training.build(recipe).eval()
+    before = [untrained.loss_of(batch, network).item() for network in untrained.networks]
+    assert max(losses) < 0.8 * min(before)
+    x = model.inputs(batch[0], None, None)[0]
+    mean = torch.stack([network(x)[0] for network in model.networks]).mean(0)
+    model.widening.zero_()
+    base = batch[0][-1, :, 0]
+    middle = base + mean.double().unflatten(-1, (3, 5))[..., 2].T * model.target_scale[:, None]
+    torch.testing.assert_close(model(batch[0]), middle, rtol=1e-5, atol=1e-5)
+
+
+def test_an_ensemble_gives_the_same_bits_again(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(120)), ensemble=2, steps=100)
+    one, other = (trained(recipe)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
