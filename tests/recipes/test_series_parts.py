@@ -15,7 +15,7 @@ import torch
 from unrolled import training
 from unrolled.recipes._series.predicting import predict
 from unrolled.recipes.series import Recipe
-from unrolled.training import runs
+from unrolled.training import checkpoint, runs
 from unrolled.training.session import Session
 
 
@@ -149,13 +149,16 @@ def test_a_run_that_chooses_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_goes_on_from_its_last_weights(tmp_path: Path) -> None:
-    """Not from those that were kept: more steps are as if they had been asked for at once."""
-    path = written(tmp_path / "x.csv", waves(120))
-    trained(small(path, steps=150), tmp_path / "run")
-    *_, last = training.train(small(path), tmp_path / "run", resume=True)
-    whole, _ = trained(small(path))
-    for name, value in last.model.state_dict().items():
-        assert torch.equal(value, whole.state_dict()[name]), name
+    """Not from those that were kept: its state is that of the last step."""
+    path = written(tmp_path / "x.csv", np.random.default_rng(2).normal(0, 1, 120))
+    learns = {"hidden": 32, "learning_rate": 0.02, "validation_share": 0.15}
+    kept, _ = trained(small(path, steps=800, **learns), tmp_path / "run")
+    last = Session(small(path, steps=800, **learns))
+    while last.step < 800:
+        last.advance_many(800 - last.step)
+    saved = checkpoint.read_tree(tmp_path / "run" / runs.RESUME)["model"]
+    assert torch.equal(saved["lstm.weight_hh_l0"], last.model.lstm.weight_hh_l0)
+    assert not torch.equal(saved["lstm.weight_hh_l0"], kept.lstm.weight_hh_l0)
 
 
 def test_the_kernel_makes_the_updates(tmp_path: Path) -> None:
@@ -252,3 +255,31 @@ def test_senseless_parts_are_refused(tmp_path: Path, fields: dict[str, Any], sen
     recipe = replace(small(written(tmp_path / "x.csv", waves(120))), **fields)
     with pytest.raises(ValueError, match=sentence):
         training.check(recipe)
+
+
+# --- an ensemble ---
+
+
+def test_an_ensemble_is_the_mean_of_networks_each_kept_by_validation(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(300)), ensemble=3)
+    model, _ = trained(recipe, tmp_path / "run")
+    alone, _ = trained(replace(recipe, ensemble=1))
+    assert torch.equal(model.lstm.weight_hh_l0, alone.lstm.weight_hh_l0)
+    batch = recipe._batch_at(recipe.parts.validation_origins)
+    losses = [model.loss_of(batch, network).item() for network in model.networks]
+    assert len({round(loss, 9) for loss in losses}) == 3
+    untrained = training.build(recipe).eval()
+    before = [untrained.loss_of(batch, network).item() for network in untrained.networks]
+    assert max(losses) < 0.8 * min(before)
+    x = model.inputs(batch[0], None, None)[0]
+    mean = torch.stack([network(x)[0] for network in model.networks]).mean(0)
+    model.widening.zero_()
+    base = batch[0][-1, :, 0]
+    middle = base + mean.double().unflatten(-1, (3, 5))[..., 2].T * model.target_scale[:, None]
+    torch.testing.assert_close(model(batch[0]), middle, rtol=1e-5, atol=1e-5)
+
+
+def test_an_ensemble_gives_the_same_bits_again(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(120)), ensemble=2, steps=100)
+    one, other = (trained(recipe)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)

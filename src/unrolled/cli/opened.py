@@ -107,6 +107,7 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
     RunError
         If the folder is no such run, or it is not finished, or damaged.
     """
+    from unrolled.recipes._series import keeping
     from unrolled.recipes.series import Recipe as Series
 
     config = runs.read_config(folder)
@@ -128,7 +129,7 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
     _check_sizes(folder, recipe, weights)
     tree = checkpoint.read_tree(path)
     try:
-        kept = recipe.revived(tree)
+        kept = keeping.revived(tree, recipe.horizon)
         model = recipe.model_like(kept)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise runs.DamagedError(path, "what it says of the series makes no sense") from error
@@ -147,6 +148,7 @@ def _check_sizes(folder: Path, recipe: Recipe, weights: Mapping[str, Tensor]) ->
     """Refuse sizes that the weights cannot have, before a model of them takes the memory."""
     largest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
     bounds = {"hidden": largest, "embedding": largest, "layers": len(weights)}
+    bounds["ensemble"] = len(weights)
     sizes = {name: value for name, value in vars(recipe).items() if name in bounds}
     for name, value in sizes.items():
         if value > (most := bounds[name]):

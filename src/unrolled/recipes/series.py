@@ -30,15 +30,16 @@ from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._asked import whole_number
-from unrolled.recipes._series import future, keeping, predicting, reading, showing, told
+from unrolled.recipes._series import future, honest, keeping, predicting, reading, showing, told
 from unrolled.recipes._series.asked import Asked
-from unrolled.recipes._series.calibration import Calibration
+from unrolled.recipes._series.ensemble import Teaching, teach
 from unrolled.recipes._series.forecaster import Forecaster, blocks, inputs_of
 from unrolled.recipes._series.forecasting import Split
 from unrolled.recipes._series.judging import Judge
 from unrolled.recipes._series.panel import Panel, Parts, parts_of
 from unrolled.recipes._series.scaling import Scales, scales_of, unscaled
 from unrolled.steps.program import Native
+from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import CellName
 
 SOURCE = (
@@ -91,6 +92,8 @@ class Recipe(training.Recipe, Asked):
     begins."""
     scaled: bool = True
     """Scale by the spread found in the training part, or else, as document 003, not at all."""
+    ensemble: Count = 1
+    """Networks, from other first weights each, whose forecasts are averaged: better, and slower."""
     batch_size: Count = 32
     """Windows in one update; more make an update steadier, and slower."""
     accumulator: Annotated[float, at_least(0)] = 0.0
@@ -216,6 +219,8 @@ class Recipe(training.Recipe, Asked):
         model = Forecaster(
             lstm, panel, self.horizon, scales, changes=self.changes, quantiles=self.quantiles
         )
+        for _ in range(1, self.ensemble):
+            model.add(LSTM(inputs_of(panel), self.hidden, self.layers, cell=self.cell))
         if self.start == "tensorflow":
             model.start_as_tensorflow()
         return model
@@ -262,20 +267,25 @@ class Recipe(training.Recipe, Asked):
 
     @torch.no_grad()
     def settle(self, model: Forecaster) -> None:
-        """Make the intervals honest by the validation part."""
+        """Train the ensemble's other networks, and make the intervals honest."""
+        if self.ensemble > 1:
+            teach(model, self._teaching(model))
+        honest.calibrate(model, self.panel, self.parts, self.window)
+
+    def _teaching(self, model: Forecaster) -> Teaching:
         origins = self.parts.validation_origins
-        if not len(origins) or not self.coverage or not self.quantiles:
-            return
-        model.widening.zero_()
-        found = predicting.predict(model, self.panel, origins, self.window)
-        truth = self.panel.following(origins, self.horizon).numpy()
-        scale = model.target_scale.reshape(len(self.panel.groups), self.horizon, -1).numpy()
-        scale = scale[self.panel.group_of[origins]].swapaxes(0, 1)
-        for column in range(self.panel.width):
-            size = scale[..., column]
-            quantiles, ahead = found[:, :, column] / size[..., None], truth[..., column] / size
-            fitted = Calibration.fit(quantiles, ahead, self.quantiles)
-            model.widening[..., column] = torch.from_numpy(fitted.corrections.T.copy())
+        origins = origins[:: -(-len(origins) // MOST_CHOSEN) or 1]
+        return Teaching(
+            draw=lambda generator: model.batches(self.batches(0, generator)),
+            judge=self._batch_at(origins) if len(origins) else None,
+            make=lambda p: make_optimizer(
+                self.optimizer, p, self.learning_rate, self.optimizer_options()
+            ),
+            rounds=-(-self.steps // (AT_ONCE * ROUND)),
+            blocks=ROUND,
+            clip=self.clip,
+            seed=self.seed,
+        )
 
     def _forecasts(self, model: Forecaster) -> Floats:
         """Every quantile of the test part: [horizon, origins, targets, quantiles]."""
@@ -283,9 +293,9 @@ class Recipe(training.Recipe, Asked):
 
     def _untrained(self) -> Forecaster:
         """The model as this run's training began with it."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return self.model().eval()
+        model = training.build(self).eval()
+        assert isinstance(model, Forecaster)
+        return model
 
     def result(self, model: Forecaster) -> dict[str, Any]:
         """The errors on the test part, and those of the rivals: same origins, own units."""
@@ -315,10 +325,6 @@ class Recipe(training.Recipe, Asked):
     def kept(self, model: Forecaster) -> Any:
         """The end of every series, so that it can be gone on with without the file."""
         return None if self.data is None else keeping.kept(self.panel, self.window)
-
-    def revived(self, tree: Any) -> Panel:
-        """What a run kept, as a panel again."""
-        return keeping.revived(tree, self.horizon)
 
     def model_like(self, panel: Panel) -> Forecaster:
         """A model that weights can be given."""
@@ -359,9 +365,9 @@ class Recipe(training.Recipe, Asked):
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
         """What the explorer shows: where the judged part begins, and what comes after."""
-        if not self.plain:
+        if not self.plain or self.ensemble > 1:
             raise InvalidValueError(
-                "the explorer shows a series alone, and here several columns or groups are read."
+                "the explorer shows one network on one series, and here are several of either."
             )
         return [showing.explorable(model, self.split, self.timeline, self.panel.subject)]
 
@@ -382,6 +388,7 @@ class Recipe(training.Recipe, Asked):
 
 
 AT_ONCE = 32  # batches that are drawn in one go
+ROUND = 3  # such blocks, after which the others of an ensemble are judged
 MOST_CHOSEN = 4000  # windows of the validation part that a report looks at
 
 

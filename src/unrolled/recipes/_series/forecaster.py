@@ -7,6 +7,8 @@ that step, and gives its forecast there.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +60,7 @@ class Forecaster(nn.Module):
     known_mean: Tensor
     known_scale: Tensor
     widening: Tensor
+    heard: Tensor
 
     def __init__(
         self,
@@ -81,6 +84,13 @@ class Forecaster(nn.Module):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
         widths = torch.zeros(len(quantiles) // 2, horizon, self.width, dtype=torch.float64)
         self.register_buffer("widening", widths)
+        self.register_buffer("heard", torch.tensor(False))  # the others, once they are trained
+        self.others = nn.ModuleList()
+
+    def add(self, lstm: LSTM) -> None:
+        """One more network for an ensemble; it learns nothing while the first one does."""
+        head = nn.Linear(self.readout.in_features, self.readout.out_features)
+        self.others.append(nn.ModuleList((lstm, head)).requires_grad_(False))
 
     # --- what it reads ---
 
@@ -159,6 +169,13 @@ class Forecaster(nn.Module):
         return Network(self.lstm, self.readout, read="every" if self.reads_on else "last")
 
     @property
+    def networks(self) -> list[Network]:
+        """The first one and the others of its ensemble."""
+        read = self.network.read
+        pairs: list[Any] = list(self.others)
+        return [self.network, *(Network(lstm, head, read=read) for lstm, head in pairs)]
+
+    @property
     def criterion(self) -> Loss:
         """How far it is off."""
         if self.quantiles:
@@ -178,11 +195,12 @@ class Forecaster(nn.Module):
             mask=None if mask is None else blocks(mask, 1, sizes),
         )
 
-    def loss_of(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """How far it is off one batch [T, B, …]."""
+    def loss_of(self, batch: tuple[Tensor, ...], network: Network | None = None) -> Tensor:
+        """How far its first network, or the one given, is off one batch [T, B, …]."""
         values, ahead, known, groups = _four(batch)
         x, goals, mask = self.read_batch(values, ahead, known, groups)
-        output = self.network(x, **({} if mask is None else {"mask": mask}))[0]
+        network = self.network if network is None else network
+        output = network(x, **({} if mask is None else {"mask": mask}))[0]
         return self.criterion(output, goals)
 
     def read_batch(
@@ -199,7 +217,9 @@ class Forecaster(nn.Module):
         """Forecast every quantile: [horizon, B, targets, quantiles], in own units."""
         x, there, base = self.inputs(values, known, groups)
         masks = {} if bool(there.all()) else {"mask": there}
-        output = self.network(x, **masks)[0]
+        heard = self.networks if self.heard else [self.network]
+        outputs = [network(x, **masks)[0] for network in heard]
+        output = outputs[0] if len(heard) == 1 else torch.stack(outputs).mean(0)
         sizes = (self.width, max(len(self.quantiles), 1))
         if self.reads_on:
             output = output[-self.horizon :].unflatten(-1, sizes)
