@@ -200,3 +200,9 @@ def test_what_a_run_holds_is_sealed(made: Path, tmp_path: Path, capsys: Captured
     for wrong in ({**tree, "series": []}, {**tree, "targets": ["a", "b"]}, {"x": torch.ones(1)}):
         checkpoint.write_tree(path, wrong)
         assert "makes no sense" in refused(capsys, copy)
+
+
+def test_a_figure_for_each_step_ahead_is_shown_as_figures_are() -> None:
+    from unrolled.cli.report import _number
+
+    assert _number([18.715331495703715, None, 7]) == "18.715 not finite 7"

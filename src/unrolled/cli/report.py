@@ -95,6 +95,8 @@ def _published(
 def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
+    if isinstance(value, list):  # a figure for each step ahead
+        return " ".join(map(_number, value))
     return "not finite" if value is None else str(value)
 
 
