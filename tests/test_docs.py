@@ -207,3 +207,10 @@ def test_every_command_and_flag_that_a_page_names_is_there(page: Path) -> None:
         for flag in flags:
             if command != "try" or flag == "--trust":  # the others are the recipe's own
                 assert flag in told, " ".join(words)
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    docs = ROOT / "docs"
+    pages = [str(page.relative_to(docs)) for page in docs.rglob("*.md")]
+    assert [page for page in pages if page not in navigation] == []
