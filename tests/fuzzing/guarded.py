@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 __all__ = ["OUTSIDE", "Ended", "command", "guarded", "ready", "started"]
 
 OUTSIDE = 99
-SECONDS = 30.0
+SECONDS = 60.0
 GIB = 2**30
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _PATHS = {

@@ -146,7 +146,7 @@ def _words(r: random.Random, words: tuple[str, ...], runs: Path) -> list[str]:
     k = r.randrange(len(found))
     costly = {found[k - 1], found[k]} & {*COSTLY} or str(runs) in found[k]
     # Without the name that is wrong these would go on for minutes, and rightly.
-    if r.random() < 0.3 or found[0] in ("reproduce", "bench"):
+    if r.random() < 0.3 or found[0] in ("reproduce", "bench", "audit"):
         found.insert(k, r.choice(WORDS))
     elif r.random() < 0.2 and not costly:
         del found[k]
