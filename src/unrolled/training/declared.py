@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANYTHING",
+    "CARRIED",
     "DICTIONARY",
     "FIGURE",
     "NAMES",
@@ -161,6 +162,11 @@ def _are_names(value: Any) -> bool:
 
 
 ANYTHING = Expected("anything", lambda value: True)
+CARRIED = Expected(
+    "none, a tensor, or several things in a list or a dictionary",
+    lambda value: value is None or _is_tensor(value) or isinstance(value, list | tuple | dict),
+)
+"""The state that a recipe carries from batch to batch, which is its own affair but no number."""
 DICTIONARY = Expected("a dictionary", lambda value: type(value) is dict)
 FIGURE = Expected("a number or null", lambda value: isinstance(value, int | float | None))
 NAMES = Expected("a list of names", _are_names)

@@ -17,6 +17,7 @@ from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import Expected, whole
 from unrolled.training.declared import (
     ANYTHING,
+    CARRIED,
     FIGURE,
     SECONDS,
     WORDS,
@@ -82,7 +83,7 @@ def declared_session(
         "random": RANDOM,
         "generator": RANDOM,
         "window": whole(0, step),
-        "state": ANYTHING,
+        "state": CARRIED,
         "data": WORDS,
     }
 
