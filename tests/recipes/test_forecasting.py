@@ -1,4 +1,4 @@
-"""Windows, the split in time, and the classical forecasts, each against a slower way."""
+"""Windows and the split in time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from hypothesis import strategies as st
 
 from unrolled.recipes._series import forecasting
 from unrolled.recipes._series.forecasting import (
-    Autoregression,
-    persistence,
-    rmse,
     split,
     targets,
     windows,
@@ -47,55 +44,6 @@ def test_a_constant_training_part_is_refused() -> None:
     values = np.concatenate((np.full(20, 3.0), np.arange(5.0)))
     with pytest.raises(ValueError, match="first 20 rows, the training part, are all 3: a constant"):
         split(values, 2, 1, 5)
-
-
-def test_persistence_repeats_the_last_value() -> None:
-    values = np.array([1.0, 4.0, 9.0])
-    assert persistence(values, np.array([0, 2]), 2).tolist() == [[1, 9], [1, 9]]
-    assert rmse(np.array([1.0, 2.0]), np.array([1.0, 4.0])) == pytest.approx(2**0.5)
-
-
-def noisy(seed: int = 0) -> np.ndarray:
-    drawn = np.random.default_rng(seed).standard_normal(400)
-    values = np.zeros(400)
-    for t in range(2, 400):
-        values[t] = 3 + 1.4 * values[t - 1] - 0.7 * values[t - 2] + drawn[t]
-    return values
-
-
-def test_the_autoregression_is_least_squares_on_the_training_part() -> None:
-    values = noisy()
-    fitted = Autoregression.fit(values[:300], 10)
-    order = fitted.order
-    assert order >= 2
-    lagged = np.stack([values[order - k : 300 - k] for k in range(1, order + 1)], 1)
-    design = np.column_stack((np.ones(len(lagged)), lagged))
-    solved = np.linalg.lstsq(design, values[order:300], rcond=None)[0]
-    np.testing.assert_allclose((fitted.constant, *fitted.coefficients), solved, rtol=1e-8)
-
-
-def test_the_autoregression_forecasts_as_statsmodels_does() -> None:
-    from statsmodels.tsa.ar_model import AutoReg
-
-    values, horizon = noisy(), 7
-    fitted = Autoregression.fit(values[:300], 10)
-    ours = fitted.forecast(values, np.array([299, 310, 392]), horizon)
-    model = AutoReg(values[:300], fitted.order).fit()
-    for column, origin in zip(ours.T, (299, 310, 392), strict=True):
-        known = model.apply(values[: origin + 1])
-        theirs = known.predict(origin + 1, origin + horizon)
-        np.testing.assert_allclose(column, theirs, rtol=1e-8)
-
-
-def test_the_autoregression_of_a_cosine_is_exact_and_of_noise_is_nothing() -> None:
-    cosine = np.cos(0.01 * np.arange(3000))
-    fitted = Autoregression.fit(cosine[:2000], 10)
-    ahead = fitted.forecast(cosine, np.array([2500]), 5)[:, 0]
-    np.testing.assert_allclose(ahead, cosine[2501:2506], atol=1e-9)
-    noise = np.random.default_rng(3).standard_normal(500)
-    assert Autoregression.fit(noise, 0).forecast(noise, np.array([9]), 2) == pytest.approx(
-        noise.mean()
-    )
 
 
 def test_public_names_exist() -> None:
