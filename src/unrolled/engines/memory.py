@@ -27,16 +27,16 @@ def reason(name: str, t: Tensor) -> str | None:
         return f"{name} is a {type(t).__name__}, which sees operations and has no memory to read"
     if t.layout is not torch.strided:
         return f"{name} is {str(t.layout).removeprefix('torch.')}, not strided"
-    if t.device.type != "cpu":
-        return f"{name} is on {t.device}"
-    return None
+    return None if t.is_cpu else f"{name} is on {t.device}"
 
 
 def holds_all(t: Tensor) -> bool:
     """Whether the storage of a strided tensor holds every element that its shape reaches."""
     if not t.numel() or is_zero(t):
         return True
-    last = t.storage_offset() + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+    last, strides = t.storage_offset(), t.stride()
+    if any(strides):  # if not, it is one value, expanded: the gradient of a sum
+        last += sum((n - 1) * s for n, s in zip(t.shape, strides, strict=True))
     return bool(t.data_ptr()) and t.untyped_storage().nbytes() >= (last + 1) * t.element_size()
 
 
@@ -48,10 +48,14 @@ def check(name: str, t: Tensor) -> None:
     InvalidStateError
     """
     if reason(name, t) is None and not holds_all(t):
-        raise InvalidStateError(
-            f"{name} is {t.dtype} {list(t.shape)}, and its storage has "
-            f"{t.untyped_storage().nbytes()} bytes: it was freed or cut, so fill it anew."
-        )
+        raise _less_than_its_shape(name, t)
+
+
+def _less_than_its_shape(name: str, t: Tensor) -> InvalidStateError:
+    return InvalidStateError(
+        f"{name} is {t.dtype} {list(t.shape)}, and its storage has "
+        f"{t.untyped_storage().nbytes()} bytes: it was freed or cut, so fill it anew."
+    )
 
 
 def check_together(x: Tensor, weights: Mapping[str, Tensor | None]) -> None:
@@ -80,12 +84,16 @@ def dense(name: str, t: Tensor) -> Tensor:
     InvalidStateError
         If they cannot be had.
     """
-    why = reason(name, t)
-    if why is not None:
-        raise InvalidStateError(f"{why}: expected a tensor in the CPU's memory.")
-    check(name, t)
-    t = t.resolve_neg().contiguous()
-    return torch.zeros(t.shape, dtype=t.dtype, device="cpu") if is_zero(t) else t
+    # Most are no more than this, and are known for it in the fewest questions.
+    if t.__class__ is not Tensor or t.layout is not torch.strided or not t.is_cpu:
+        why = reason(name, t)
+        if why is not None:
+            raise InvalidStateError(f"{why}: expected a tensor in the CPU's memory.")
+    if not holds_all(t):
+        raise _less_than_its_shape(name, t)
+    if is_zero(t):
+        return torch.zeros(t.shape, dtype=t.dtype, device="cpu")
+    return t.resolve_neg().contiguous()
 
 
 def fixed_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -167,10 +167,8 @@ def sees_operations(t: Tensor) -> bool:
     return type(t).__torch_dispatch__ is not Tensor.__torch_dispatch__
 
 
-def is_zero(t: Tensor) -> bool:
-    """Whether a tensor is autograd's zero, which has a shape and no memory."""
-    asked = getattr(t, "_is_zerotensor", None)
-    return bool(asked()) if asked is not None else False
+is_zero: Callable[[Tensor], bool] = getattr(Tensor, "_is_zerotensor", lambda _: False)
+"""Whether a tensor is autograd's zero, which has a shape and no memory."""
 
 
 def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Any]:

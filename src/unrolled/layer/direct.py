@@ -131,7 +131,7 @@ def _one(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer: y [T, B, H], and h_n and c_n shaped like h_0 and c_0."""
     if torch.is_grad_enabled():
-        weights = layer.weights()
+        weights = layer.weights
         for t in (x, h_0, c_0, *weights):
             if t is not None and t.requires_grad:
                 out = _apply(layer, seen is not None, x, h_0, c_0, *weights)
@@ -199,7 +199,7 @@ class _Direct(torch.autograd.Function):
         layer = ctx.layer
         needs = ctx.needs_input_grad[2:]
         x, y, _, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
-        if torch.is_grad_enabled() or batched(d) or any(map(_is_subclass, d)):
+        if torch.is_grad_enabled() or _operations_wanted(d):
             with torch.enable_grad():
                 return None, None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs)
         own, calls = _memory(tensors[:6]), layer.calls
@@ -239,9 +239,12 @@ class _Direct(torch.autograd.Function):
 _KEPT = ("the input", "the output", "the gates", "c", "h_0", "c_0")
 
 
-def _is_subclass(g: Tensor | None) -> bool:
-    """Whether a gradient may want to see operations."""
-    return g is not None and g.__class__ is not Tensor
+def _operations_wanted(d: Sequence[Tensor | None]) -> bool:
+    """Whether a gradient is of a class that may want to see operations, or is many at once."""
+    for g in d:
+        if g is not None and g.__class__ is not Tensor:
+            return True
+    return batched(d)
 
 
 _apply = apply_of(_Direct)  # `watched` has asked for transforms

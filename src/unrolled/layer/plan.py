@@ -19,7 +19,13 @@ __all__ = ["Layer", "Plan", "Planned"]
 
 
 class Layer:
-    """One layer with all that stays the same from call to call: weights, where they lie, calls."""
+    """One layer with all that stays the same from call to call: weights, where they lie, calls.
+
+    Attributes
+    ----------
+    weights : list of Parameter
+        Those that there are, in the kernel's order.
+    """
 
     __slots__ = (
         "addresses",
@@ -31,6 +37,7 @@ class Layer:
         "lead",
         "present",
         "sizes",
+        "weights",
     )
 
     def __init__(
@@ -38,7 +45,7 @@ class Layer:
     ) -> None:
         self.held = [(n, w, w.data_ptr(), w.shape) for n, w in weights.items() if w is not None]
         self.addresses = tuple(0 if w is None else w.data_ptr() for w in weights.values())
-        there = self.weights()
+        self.weights = there = [w for _, w, _, _ in self.held]
         self.present = [w.data_ptr() for w in there] + [w.numel() for w in there]
         w_ih, w_hh = self.held[0][1], self.held[1][1]
         self.dtype = w_ih.dtype
@@ -62,10 +69,6 @@ class Layer:
             ):
                 return False
         return True
-
-    def weights(self) -> list[Tensor]:
-        """The parameters that there are, in the kernel's order."""
-        return [weight for _, weight, _, _ in self.held]
 
     def spread(self, values: Sequence[Any], absent: Any = 0) -> Sequence[Any]:
         """One value for each parameter that there is, with ``absent`` where there is none."""
