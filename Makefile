@@ -20,12 +20,12 @@ SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 # once.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-# The equations, every engine and mask on one cell of the twelve, the layer beside torch's, what is
-# refused, how runs are kept, and the page's arithmetic.
+# The equations, every engine and mask on one cell of the twelve, the layer beside torch's, how runs
+# are kept, and the page's arithmetic; nothing that starts processes of its own.
 QUICK := $(addprefix tests/,test_architecture.py test_equations.py engines layer/test_lstm.py \
   layer/test_padding.py layer/test_edges.py steps/test_train_steps_declined.py \
-  training/test_runs.py training/test_training.py cli/test_broken_input.py files faults \
-  explorer/test_explorer_core.py)
+  training/test_runs.py training/test_training.py files/test_whole.py \
+  explorer/test_explorer_core.py) $(addprefix --ignore=tests/engines/test_,fork.py watching.py calls.py)
 QUICK_CELL := "not conforms and not hand_written or coupled-peephole-tanh"
 
 .DEFAULT_GOAL := help
@@ -46,10 +46,10 @@ reproduce: $(READY)  ## Run every published figure over five seeds: some minutes
 # Each test process would else compile every source anew, and rewrite the assertions of every test.
 test quick: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(READY)  ## Run all tests: about three minutes of two cores
+test: $(READY)  ## Run all tests: ten minutes on two cores
 	@$(RUN) pytest $(SIDE_BY_SIDE)
 
-quick: $(READY)  ## Run the tests that tell most: half a minute of two cores
+quick: $(READY)  ## Run the tests that tell most: under a minute on two cores
 	@$(RUN) pytest $(SIDE_BY_SIDE) $(QUICK) -k $(QUICK_CELL)
 
 bench: $(READY)  ## Time the layer beside torch's and others, taking turns: two minutes
