@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import unrolled
+from fuzzing.guarded import waited
 
 __all__ = ["Ended", "environment", "one_sentence", "outcome", "python", "succeeds"]
 
@@ -113,7 +114,7 @@ def _forked(case, seconds: float) -> Ended:
         child = os.fork()
         if child == 0:
             _child(case, out.fileno(), err.fileno())
-        rc = _waited(child, seconds)
+        rc = waited(child, time.monotonic() + seconds, os.kill)
         for file in (out, err):
             file.seek(0)
         return Ended(rc, *(f.read().decode(errors="replace") for f in (out, err)))
@@ -135,17 +136,6 @@ def _child(case, out: int, err: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _waited(child: int, seconds: float) -> int:
-    due = time.monotonic() + seconds
-    while time.monotonic() < due:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["OUTSIDE", "Ended", "command", "guarded", "ready", "started"]
+__all__ = ["OUTSIDE", "Ended", "command", "guarded", "ready", "started", "waited"]
 
 OUTSIDE = 99
 SECONDS = 60.0
@@ -100,7 +100,7 @@ def guarded(does: Callable[[], int], folder: Path, seconds: float = SECONDS) -> 
     """Call a function in a forked process that is shut into a folder."""
     child, out, err = started(does, folder)
     began = time.monotonic()
-    rc = _waited(child, began + seconds)
+    rc = waited(child, began + seconds)
     return Ended(rc, _read(out), _read(err), time.monotonic() - began)
 
 
@@ -161,13 +161,14 @@ def _guard(folder: str) -> Callable[[str, tuple[Any, ...]], None]:
     return guard
 
 
-def _waited(child: int, due: float) -> int:
+def waited(child: int, due: float, kill: Callable[[int, int], None] = os.killpg) -> int:
+    """The status of a child, which is killed at the time ``due``: minus the signal, then."""
     while time.monotonic() < due:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.004)
-    os.killpg(child, signal.SIGKILL)
+    kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
