@@ -90,13 +90,13 @@ class OpenedForecaster(NamedTuple):
         ValueError
             If the new file has not what the network reads.
         """
-        return self.recipe.panel_of(self.kept, data, beyond)
+        return self.recipe.panel_of(self.kept, self.model.context, data, beyond)
 
     def ahead(self, panel: Panel, steps: int) -> list[Ahead]:
         """What comes after the end of each series."""
         from unrolled.recipes._series.predicting import ahead_of
 
-        return ahead_of(self.model, panel, self.recipe.window, steps)
+        return ahead_of(self.model, panel, self.model.context, steps)
 
 
 def open_forecaster(folder: Path) -> OpenedForecaster:
@@ -107,7 +107,7 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
     RunError
         If the folder is no such run, or it is not finished, or damaged.
     """
-    from unrolled.recipes._series import keeping
+    from unrolled.recipes._series import keeping, settings
     from unrolled.recipes.series import Recipe as Series
 
     config = runs.read_config(folder)
@@ -130,7 +130,10 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
     tree = checkpoint.read_tree(path)
     try:
         kept = keeping.revived(tree, recipe.horizon)
-        model = recipe.model_like(kept)
+        each = [settings.revived(one) for one in tree["settings"]]
+        if any(s.hidden > _largest(weights) for s in each) or not 0 < len(each) <= len(weights):
+            raise ValueError("its networks are not those that there are weights of")
+        model = recipe.model_like(kept, each)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise runs.DamagedError(path, "what it says of the series makes no sense") from error
     except (MemoryError, RuntimeError) as error:
@@ -144,11 +147,15 @@ def _named(recipe: Recipe) -> list[Path]:
     return [value for value in values if isinstance(value, Path)]
 
 
+def _largest(weights: Mapping[str, Tensor]) -> int:
+    return max((size for tensor in weights.values() for size in tensor.shape), default=0)
+
+
 def _check_sizes(folder: Path, recipe: Recipe, weights: Mapping[str, Tensor]) -> None:
     """Refuse sizes that the weights cannot have, before a model of them takes the memory."""
-    largest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
+    largest = _largest(weights)
     bounds = {"hidden": largest, "embedding": largest, "layers": len(weights)}
-    bounds["ensemble"] = len(weights)
+    bounds["search"] = len(weights)
     sizes = {name: value for name, value in vars(recipe).items() if name in bounds}
     for name, value in sizes.items():
         if value > (most := bounds[name]):

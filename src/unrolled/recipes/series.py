@@ -9,11 +9,10 @@ that need no network: that nothing changes, and an autoregression.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,26 +20,22 @@ from torch import Tensor
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, Layers, at_least, only, positive
 from unrolled.explorer import Explorable
-from unrolled.files.columns import Floats
-from unrolled.files.spacing import Spacing
-from unrolled.files.timeline import Clock, Timeline
+from unrolled.files.columns import Floats, Integers
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._asked import whole_number
 from unrolled.recipes._series import future, honest, keeping, predicting, reading, showing, told
-from unrolled.recipes._series.asked import Asked
-from unrolled.recipes._series.ensemble import Teaching, teach
-from unrolled.recipes._series.forecaster import Forecaster, blocks, inputs_of
-from unrolled.recipes._series.forecasting import Split
-from unrolled.recipes._series.judging import Judge
-from unrolled.recipes._series.panel import Panel, Parts, parts_of
-from unrolled.recipes._series.scaling import Scales, scales_of, unscaled
+from unrolled.recipes._series import search as searching
+from unrolled.recipes._series.data import Data
+from unrolled.recipes._series.forecaster import Forecaster
+from unrolled.recipes._series.member import Member, inputs_of
+from unrolled.recipes._series.panel import Panel, Parts
+from unrolled.recipes._series.scaling import scales_of, unscaled
+from unrolled.recipes._series.settings import Setting
 from unrolled.steps.program import Native
 from unrolled.training.optimizers import make_optimizer
-from unrolled.training.recipe import CellName
 
 SOURCE = (
     "document 003 (a cosine, TensorFlow 1; after Bao Ziyang, Neural Networks and Deep Learning)"
@@ -56,48 +51,8 @@ PUBLISHED = (Published("rmse", 0.0242, 1000, "document 003's cosine, the worst o
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe, Asked):
+class Recipe(Data):
     """The hyperparameters of a forecast."""
-
-    steps: int = 1500
-    """Updates: about a second. Of a file, the validation part says after which ones the weights are
-    kept: more learn a small series by heart."""
-    learning_rate: float = 0.002
-    """How far an update goes; 0.001 to 0.005 all do."""
-    steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
-    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
-    horizon: Count = 1
-    """How many steps ahead are forecast, all at once."""
-    window: Count = 10
-    """How many values the network reads before it forecasts: as many as tell what comes next. Of
-    10, 12, 14 and 22, 10 was best for yearly sunspots, whose cycle is 11; document 003 has 10."""
-    training_windows: Count = 10_000
-    """Of the cosine: windows to learn from."""
-    test_windows: Count = 1_000
-    """Of the cosine: windows beyond them to be judged on."""
-    spacing: Annotated[float, positive] = 0.01
-    """Of the cosine: from one value to the next, in radians."""
-    cell: CellName = "vanilla"
-    """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: Count = 16
-    """Hidden units: how much the network can keep of its window. More learn a small series by
-    heart the sooner, as document 003's 30 do with 300 rows."""
-    layers: Layers = 1
-    """Layers of the LSTM."""
-    start: Literal["torch", "tensorflow"] = "torch"
-    """First weights: torch's, or TensorFlow 1's (Glorot uniform, biases 0, forget bias 1)."""
-    changes: bool = True
-    """Read and forecast how far values are from the window's last one, or else the values, as
-    document 003 does. What was learnt at one level then holds at another, and no change is where it
-    begins."""
-    scaled: bool = True
-    """Scale by the spread found in the training part, or else, as document 003, not at all."""
-    ensemble: Count = 1
-    """Networks, from other first weights each, whose forecasts are averaged: better, and slower."""
-    batch_size: Count = 32
-    """Windows in one update; more make an update steadier, and slower."""
-    accumulator: Annotated[float, at_least(0)] = 0.0
-    """Adagrad's sum of squares at the start: torch has 0, TensorFlow 0.1."""
 
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other, or the data."""
@@ -119,6 +74,8 @@ class Recipe(training.Recipe, Asked):
         return dataclasses.replace(
             self,
             window=10,
+            search=1,
+            ensemble=1,
             training_windows=10_000,
             test_windows=1_000,
             spacing=0.01,
@@ -147,58 +104,6 @@ class Recipe(training.Recipe, Asked):
             {"initial_accumulator_value": self.accumulator} if self.optimizer == "Adagrad" else {}
         )
 
-    # --- the data ---
-
-    def digest(self) -> str:
-        """What tells this data from other data: a run goes on with its own alone."""
-        panel = self.panel
-        data = panel.series(0) if self.plain else np.concatenate((panel.values, panel.known), 1)
-        return hashlib.sha256(data.tobytes()).hexdigest()
-
-    @cached_property
-    def panel(self) -> Panel:
-        """The series, and what is known beside them."""
-        if self.data is not None:
-            return reading.read_panel(self, self.horizon)
-        learnt = self.training_windows + self.window + self.horizon - 1
-        count = learnt + self.test_windows + self.horizon - 1
-        clock = Clock(0.0, Spacing(self.spacing, "number"), "number", "x")
-        return reading.cosine(self.spacing, count, self.horizon, Timeline.of_clock(clock, count))
-
-    @cached_property
-    def parts(self) -> Parts:
-        """The series, cut in time."""
-        counts = self.panel.counts
-        if self.data is None:
-            tested, chosen = np.array([self.test_windows + self.horizon - 1]), 0 * counts
-        else:
-            tested = np.maximum(np.round(self.test_share * counts), self.horizon).astype(np.int64)
-            chosen = np.round(self.validation_share * counts).astype(np.int64)
-            chosen = np.maximum(chosen, self.horizon) if self.validation_share else 0 * counts
-        return parts_of(self.panel, self.window, self.horizon, tested, chosen)
-
-    @property
-    def plain(self) -> bool:
-        """Whether there is one series, and nothing beside it."""
-        panel = self.panel
-        return len(panel.groups) == panel.values.shape[1] == 1 and not panel.ahead
-
-    @cached_property
-    def split(self) -> Split:
-        """The first series alone, cut where the test part begins."""
-        border = int(self.parts.test[0] - self.panel.starts[0])
-        return Split(self.panel.series(0), border, self.window, self.horizon)
-
-    @property
-    def timeline(self) -> Timeline:
-        """When each value of the first series was."""
-        return self.panel.timelines[0]
-
-    @cached_property
-    def judge(self) -> Judge:
-        """The test part, and who else forecasts it."""
-        return Judge(self.panel, self.parts, self.window, self.horizon, few=self.data is None)
-
     # --- learning ---
 
     @property
@@ -207,48 +112,35 @@ class Recipe(training.Recipe, Asked):
         return "validation_loss" if len(self.parts.validation_origins) else ""
 
     def model(self) -> Forecaster:
-        """An LSTM and its output, from values to values."""
-        if not self.scaled:
-            return self.model_of(self.panel, unscaled(self.panel, self.horizon))
-        how = (self.panel, self.parts, self.window, self.horizon)
-        return self.model_of(self.panel, scales_of(*how, changes=self.changes))
+        """LSTMs and their outputs, from values to values."""
+        return self.model_of(self.panel, self.settings, self.parts if self.scaled else None)
 
-    def model_of(self, panel: Panel, scales: Scales) -> Forecaster:
-        """The same for any panel with such columns and groups."""
-        lstm = LSTM(inputs_of(panel), self.hidden, self.layers, cell=self.cell)
-        model = Forecaster(
-            lstm, panel, self.horizon, scales, changes=self.changes, quantiles=self.quantiles
-        )
-        for _ in range(1, self.ensemble):
-            model.add(LSTM(inputs_of(panel), self.hidden, self.layers, cell=self.cell))
+    def model_of(
+        self, panel: Panel, settings: Sequence[Setting], parts: Parts | None = None
+    ) -> Forecaster:
+        """The same for any panel with such columns and groups; without parts it has no scales."""
+        members = [self._member(panel, setting, parts) for setting in settings]
         if self.start == "tensorflow":
-            model.start_as_tensorflow()
-        return model
+            for member in members:
+                member.start_as_tensorflow()
+        return Forecaster(members)
 
-    def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Windows [N, T, B, C] of the training part and what followed them [N, horizon, B]."""
-        origins = self.parts.training_origins
-        sizes = (AT_ONCE, self.batch_size)
-        chosen = torch.randint(len(origins), sizes, generator=generator).flatten().numpy()
-        return tuple(blocks(t, min(t.dim() - 1, 1), sizes) for t in self._batch_at(origins[chosen]))
-
-    def _batch_at(self, origins: Any) -> tuple[Tensor, ...]:
-        """Windows, what followed, and, where there is more than one series, all beside it."""
-        ahead = self.panel.following(origins, self.horizon)
-        ahead = ahead[..., 0] if self.panel.width == 1 else ahead
-        if not self.panel.ahead and len(self.panel.groups) == 1:
-            return self.panel.window(origins, self.window), ahead
-        known = self.panel.beside(origins, self.window, self.horizon)
-        of = torch.from_numpy(self.panel.group_of[origins])
-        return self.panel.window(origins, self.window), ahead, known, of
+    def _member(self, panel: Panel, setting: Setting, parts: Parts | None) -> Member:
+        how = {"changes": self.changes}
+        scales = unscaled(panel, self.horizon)
+        if parts is not None:
+            scales = scales_of(panel, parts, setting, self.horizon, **how)
+        inputs = inputs_of(panel, setting.season)
+        lstm = LSTM(inputs, setting.hidden, self.layers, cell=self.cell)
+        return Member(lstm, panel, self.horizon, scales, setting, quantiles=self.quantiles, **how)
 
     def native(self, model: Forecaster) -> Native | str:
         """How the kernel makes whole updates."""
-        return Native(model.network, model.criterion, model.batches)
+        return Native(model.first.network, model.first.criterion, model.first.batches)
 
     def loss(self, model: Forecaster, batch: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         """That of quantiles, or the mean squared error; of changes, as multiples of their size."""
-        return model.loss_of(batch), None
+        return model.first.loss_of(batch), None
 
     # --- judging ---
 
@@ -257,39 +149,48 @@ class Recipe(training.Recipe, Asked):
         if self.data is None:
             return told.errors(self.judge, self._forecasts(model))
         part = "validation" if self.chosen_by else "training"
-        origins = getattr(self.parts, f"{part}_origins")
-        origins = origins[:: -(-len(origins) // MOST_CHOSEN)]
-        loss = model.loss_of(self._batch_at(origins)).item()
-        middle = predicting.predict(model, self.panel, origins, self.window)
+        origins = self._some(getattr(self.parts, f"{part}_origins"))
+        loss = model.first.loss_of(self.at(origins)).item()
+        middle = predicting.predict(model, self.panel, origins, self.context)
         off = middle[..., 0, len(self.quantiles) // 2]
         off = off - self.panel.following(origins, self.horizon)[..., 0].numpy()
         return {f"{part}_loss": loss, f"{part}_rmse": float(np.sqrt(np.nanmean(off**2)))}
 
-    @torch.no_grad()
-    def settle(self, model: Forecaster) -> None:
-        """Train the ensemble's other networks, and make the intervals honest."""
-        if self.ensemble > 1:
-            teach(model, self._teaching(model))
-        honest.calibrate(model, self.panel, self.parts, self.window)
+    def _some(self, origins: Integers) -> Integers:
+        """As many of them as can be looked at again and again, evenly spread."""
+        most = max(LOOKED_AT // self.context, FEWEST)
+        chosen: Integers = origins[:: -(-len(origins) // most) or 1]
+        return chosen
 
-    def _teaching(self, model: Forecaster) -> Teaching:
-        origins = self.parts.validation_origins
-        origins = origins[:: -(-len(origins) // MOST_CHOSEN) or 1]
-        return Teaching(
-            draw=lambda generator: model.batches(self.batches(0, generator)),
-            judge=self._batch_at(origins) if len(origins) else None,
-            make=lambda p: make_optimizer(
-                self.optimizer, p, self.learning_rate, self.optimizer_options()
-            ),
-            rounds=-(-self.steps // (AT_ONCE * ROUND)),
-            blocks=ROUND,
+    @torch.no_grad()
+    def settle(self, model: Forecaster, step: int) -> None:
+        """Search for more networks, make the intervals honest, and learn anew from more."""
+        if self.data is None:
+            return
+        plan = self._plan()
+        made = searching.search(model, plan, self.ensemble, step)
+        honest.calibrate(model, self.panel, self.parts, self.context)
+        if self.refit and self.chosen_by:
+            origins = [self.parts.training_origins, self.parts.validation_origins]
+            searching.refit(model, self._untrained(), plan, np.concatenate(origins), made)
+
+    def _plan(self) -> searching.Search:
+        origins = self._some(self.parts.validation_origins)
+        return searching.Search(
+            at=self.at,
+            origins=self.parts.training_origins,
+            judge=self.at(origins) if len(origins) else None,
+            make=lambda p, rate: make_optimizer(self.optimizer, p, rate, self.optimizer_options()),
+            steps=self.steps,
+            batch_size=self.batch_size,
             clip=self.clip,
             seed=self.seed,
+            minutes=self.minutes,
         )
 
     def _forecasts(self, model: Forecaster) -> Floats:
         """Every quantile of the test part: [horizon, origins, targets, quantiles]."""
-        return predicting.predict(model, self.panel, self.parts.test_origins, self.window)
+        return predicting.predict(model, self.panel, self.parts.test_origins, self.context)
 
     def _untrained(self) -> Forecaster:
         """The model as this run's training began with it."""
@@ -313,7 +214,7 @@ class Recipe(training.Recipe, Asked):
         lines = told.summary(self.judge, forecasts, self.quantiles)
         steps = future.as_far(self.panel, self.horizon)
         if steps:
-            ahead = predicting.ahead_of(model, self.panel, self.window, steps)
+            ahead = predicting.ahead_of(model, self.panel, self.context, steps)
             lines += ["", *future.table(self.panel, ahead, self.quantiles)]
         return "\n".join(lines)
 
@@ -324,19 +225,21 @@ class Recipe(training.Recipe, Asked):
 
     def kept(self, model: Forecaster) -> Any:
         """The end of every series, so that it can be gone on with without the file."""
-        return None if self.data is None else keeping.kept(self.panel, self.window)
+        if self.data is None:
+            return None
+        return keeping.kept(self.panel, self.context, self.settings)
 
-    def model_like(self, panel: Panel) -> Forecaster:
+    def model_like(self, panel: Panel, settings: Sequence[Setting]) -> Forecaster:
         """A model that weights can be given."""
         with torch.random.fork_rng(devices=[]):
-            return self.model_of(panel, unscaled(panel, self.horizon))
+            return self.model_of(panel, settings)
 
-    def panel_of(self, kept: Panel, data: Path | None, beyond: Path | None) -> Panel:
+    def panel_of(self, kept: Panel, context: int, data: Path | None, beyond: Path | None) -> Panel:
         """What a run kept, or a new file read alike; ``beyond`` has what is known ahead."""
         asked = self._asks(data, beyond, kept.targets)
         if data is None:
             return kept if beyond is None else reading.with_ahead(kept, asked)
-        return reading.read_again(asked, kept, self.window, self.horizon)
+        return reading.read_again(asked, kept, context, self.horizon)
 
     def _asks(self, data: Path | None, beyond: Path | None, column: tuple[str, ...]) -> Recipe:
         file = data or self.data
@@ -354,27 +257,27 @@ class Recipe(training.Recipe, Asked):
             showing.learning(self.judge, figures, history, folder, published),
             showing.forecasts(self.judge, self._forecasts(model), self.quantiles, folder),
             showing.errors(self.judge, figures, folder),
-            showing.gates(model, self.panel, self.window, folder),
+            showing.gates(model.first, self.panel, self.context, folder),
         ]
         steps = future.as_far(self.panel, self.horizon) if self.data is not None else 0
         if steps:
-            ahead = predicting.ahead_of(model, self.panel, self.window, steps)
+            ahead = predicting.ahead_of(model, self.panel, self.context, steps)
             place = folder / "future.png"
             pictures.append(future.draw(self.panel, ahead, self.quantiles, place))
         return pictures
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
         """What the explorer shows: where the judged part begins, and what comes after."""
-        if not self.plain or self.ensemble > 1:
+        if not self.plain:
             raise InvalidValueError(
-                "the explorer shows one network on one series, and here are several of either."
+                "the explorer shows one series alone, and here are several, or columns beside it."
             )
-        return [showing.explorable(model, self.split, self.timeline, self.panel.subject)]
+        return [showing.explorable(model.first, self.split, self.timeline, self.panel.subject)]
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
         count = _count(arguments, self.horizon)
-        ahead = predicting.ahead_of(model, self.panel, self.window, count)
+        ahead = predicting.ahead_of(model, self.panel, self.context, count)
         if not self.plain:
             return "\n".join(future.table(self.panel, ahead, self.quantiles))
         values = [*self.split.values[-3:], *ahead[0].values[:, 0, len(self.quantiles) // 2]]
@@ -384,12 +287,11 @@ class Recipe(training.Recipe, Asked):
         """The test part's last windows."""
         if not self.plain:
             return super().look(model)
-        return [showing.last_windows(model, self.split, self.timeline)]
+        return [showing.last_windows(model.first, self.split, self.timeline)]
 
 
-AT_ONCE = 32  # batches that are drawn in one go
-ROUND = 3  # such blocks, after which the others of an ensemble are judged
-MOST_CHOSEN = 4000  # windows of the validation part that a report looks at
+LOOKED_AT = 100_000  # steps of the validation part's windows that a report looks at
+FEWEST = 250  # windows of it, at the least
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -119,8 +119,11 @@ class Recipe(ABC):
         """The figure of `metrics` whose least value tells which weights are kept; "": the last."""
         return ""
 
-    def settle(self, model: Any) -> None:  # noqa: B027
-        """Set what a model holds beside its weights, once all steps are made and these chosen."""
+    def settle(self, model: Any, step: int) -> None:  # noqa: B027
+        """Set what a model holds beside its weights, once all steps are made and these chosen.
+
+        ``step`` is the one after which the weights were as they are now.
+        """
 
     def kept(self, model: Any) -> Any:
         """What of its data a run holds, to be of use without it: a tree of tensors, or None."""

@@ -206,7 +206,8 @@ class Session:
         """Keep the weights, if the recipe's figure was never as small."""
         value = metrics.get(self.recipe.chosen_by, math.nan)
         if math.isfinite(value) and (self.best is None or value < self.best["value"]):
-            self.best = {"value": value, "model": checkpoint.copy_tree(self._weights())}
+            weights = checkpoint.copy_tree(self._weights())
+            self.best = {"value": value, "step": self.step, "model": weights}
 
     def _weights(self) -> dict[str, Any]:
         return dict(self.model.state_dict())
@@ -222,7 +223,8 @@ class Session:
         self._last = checkpoint.copy_tree(self._weights())
         if self.best is not None:
             self.model.load_state_dict(self.best["model"])
-        self.recipe.settle(self.model)
+        step = self.step if self.best is None else self.best["step"]
+        self.recipe.settle(self.model, step)
 
     @contextlib.contextmanager
     def looking(self) -> Generator[None]:
@@ -284,7 +286,7 @@ class Session:
         held(step := saved.get("step"), whole(0, self.recipe.steps), "step")
         declared = declared_session(self.model, self.optimizer, self._make_optimizer, step)
         if self.recipe.chosen_by:
-            declared["best"] = declared_best(self.model, saved)
+            declared["best"] = declared_best(self.model, saved, step)
         held(saved, declared)
         if saved["data"] != self.recipe.digest():
             raise InvalidValueError("its data is not what it was when the run began")

@@ -88,11 +88,11 @@ def declared_session(
     }
 
 
-def declared_best(model: nn.Module, saved: Mapping[str, Any]) -> Declared:
-    """What a snapshot holds of the weights with the least figure; None before there is one."""
+def declared_best(model: nn.Module, saved: Mapping[str, Any], step: int) -> Declared:
+    """What a snapshot after ``step`` updates holds of the weights with the least figure, if any."""
     if saved.get("best") is None:
         return same(None)
-    return {"value": FIGURE, "model": _weights(model)}
+    return {"value": FIGURE, "step": whole(0, step), "model": _weights(model)}
 
 
 def _weights(model: nn.Module) -> Declared:

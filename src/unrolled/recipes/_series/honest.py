@@ -12,16 +12,15 @@ from unrolled.recipes._series.predicting import predict
 __all__ = ["calibrate"]
 
 
-def calibrate(model: Forecaster, panel: Panel, parts: Parts, window: int) -> None:
+def calibrate(model: Forecaster, panel: Panel, parts: Parts, context: int) -> None:
     """Learn how far each interval is to be widened, as a multiple of its series' changes."""
     origins = parts.validation_origins
     if not len(origins) or len(model.quantiles) < 2:
         return
     model.widening.zero_()
-    found = predict(model, panel, origins, window)
+    found = predict(model, panel, origins, context)
     truth = panel.following(origins, model.horizon).numpy()
-    scale = model.target_scale.reshape(len(panel.groups), model.horizon, -1).numpy()
-    scale = scale[panel.group_of[origins]].swapaxes(0, 1)
+    scale = model.sizes(torch.from_numpy(panel.group_of[origins])).numpy()
     for column in range(panel.width):
         size = scale[..., column]
         quantiles, ahead = found[:, :, column] / size[..., None], truth[..., column] / size

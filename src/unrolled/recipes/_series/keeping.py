@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,22 @@ from unrolled.files.columns import Floats
 from unrolled.files.spacing import Spacing
 from unrolled.files.timeline import Clock, Timeline
 from unrolled.recipes._series.panel import Panel, Strand, joined
+from unrolled.recipes._series.settings import Setting
 
 __all__ = ["kept", "revived"]
 
 STRETCH = 200  # values that a picture of the future begins with, at the least
 
 
-def kept(panel: Panel, window: int) -> dict[str, Any]:
-    """A tree of tensors and words with the last values of each series."""
-    rows = max(window, STRETCH)
+def kept(panel: Panel, context: int, settings: Sequence[Setting]) -> dict[str, Any]:
+    """A tree of tensors and words: the last values of each series, and what the networks are."""
+    rows = max(context, STRETCH)
     return {
         "targets": list(panel.targets),
         "past": list(panel.past),
         "ahead": list(panel.ahead),
         "subject": panel.subject,
+        "settings": [dataclasses.asdict(setting) for setting in settings],
         "series": [_series(panel, group, rows) for group in range(len(panel.groups))],
     }
 

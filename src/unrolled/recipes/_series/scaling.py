@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 
@@ -9,17 +10,20 @@ import numpy as np
 
 from unrolled.files.columns import Floats, Integers
 from unrolled.recipes._series.panel import Panel, Parts
+from unrolled.recipes._series.settings import Setting
 
 __all__ = ["Scales", "scales_of", "unscaled"]
 
 MOST = 20_000  # windows that a scale is learnt from
+BELOW = 4  # times the least value: above it asinh is a logarithm within a tenth
 
 
 @dataclass(frozen=True)
 class Scales:
     """Means and sizes in a series' own units.
 
-    ``mean`` and ``scale`` are [G, C], ``target_scale`` [G, horizon, targets], the others [K].
+    ``mean`` and ``scale`` are [G, C], ``target_scale`` [G, horizon, targets], ``season_scale`` and
+    ``bend`` [G, targets], the others [K].  With a bend, all are of bent values, asinh(x / bend).
     """
 
     mean: Floats
@@ -27,12 +31,15 @@ class Scales:
     target_scale: Floats
     known_mean: Floats
     known_scale: Floats
+    season_scale: Floats
+    bend: Floats
 
     def named(self, alone: bool) -> dict[str, Floats]:
         """By the names of a model's buffers; of one column alone without sizes of 1."""
         named = dict(vars(self))
         if alone:
-            sizes = {"mean": (), "scale": (), "target_scale": (-1,)}
+            sizes: dict[str, tuple[int, ...]] = {"mean": (), "scale": (), "target_scale": (-1,)}
+            sizes |= {"season_scale": (), "bend": ()}
             named |= {name: named[name].reshape(shape) for name, shape in sizes.items()}
         return named
 
@@ -46,18 +53,27 @@ def unscaled(panel: Panel, horizon: int) -> Scales:
         np.ones((groups, horizon, panel.width)),
         np.zeros(known),
         np.ones(known),
+        np.ones((groups, panel.width)),
+        np.ones((groups, panel.width)),
     )
 
 
-def scales_of(panel: Panel, parts: Parts, window: int, horizon: int, *, changes: bool) -> Scales:
-    """Learn the scales; changes count from each window's last value, or else from the mean."""
+def scales_of(
+    panel: Panel, parts: Parts, setting: Setting, horizon: int, *, changes: bool
+) -> Scales:
+    """Learn the scales; changes count from each window's last value, or else from the mean.
+
+    With a season, forecasts count from the value one season before, whatever ``changes`` says.
+    """
     scales = unscaled(panel, horizon)
+    if setting.bent:
+        panel = _bent(panel, parts, scales.bend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing but blanks
         for group in range(len(panel.groups)):
             origins = parts.training_origins
-            origins = origins[panel.group_of[origins] == group]
-            _one(panel, parts, group, _some(origins), window, horizon, changes, scales)
+            origins = _some(origins[panel.group_of[origins] == group])
+            _one(panel, parts, group, origins, setting, horizon, changes, scales)
         learnt = panel.known[parts.learnt]
         scales.known_mean[:] = np.nan_to_num(np.nanmean(learnt, 0))
         spread = np.nan_to_num(np.nanstd(learnt, 0))
@@ -65,12 +81,24 @@ def scales_of(panel: Panel, parts: Parts, window: int, horizon: int, *, changes:
     return scales
 
 
+def _bent(panel: Panel, parts: Parts, bend: Floats) -> Panel:
+    """The panel with its targets as asinh(x / bend), and each series' own bend."""
+    values = panel.values.copy()
+    for group, start in enumerate(panel.starts.tolist()):
+        after = [*panel.starts.tolist(), len(values)][group + 1]
+        learnt = values[start : int(parts.validation[group]), : panel.width]
+        bend[group] = np.nanmin(learnt, 0) / BELOW
+        targets = values[start:after, : panel.width]
+        values[start:after, : panel.width] = np.arcsinh(targets / bend[group])
+    return dataclasses.replace(panel, values=values)
+
+
 def _one(
     panel: Panel,
     parts: Parts,
     group: int,
     origins: Integers,
-    window: int,
+    setting: Setting,
     horizon: int,
     changes: bool,
     scales: Scales,
@@ -84,11 +112,18 @@ def _one(
         if column >= panel.width:
             scales.scale[group, column] = np.nan_to_num(np.nanstd(learnt[:, column])) or 1
             continue
-        read = values[origins + np.arange(1 - window, 1)[:, None]]
-        base = _held(values[start:])[origins - start] if changes else mean
+        read = values[origins + np.arange(1 - setting.window, 1)[:, None]]
+        held = _held(values[start:])
+        base = held[origins - start] if changes or setting.season else mean
         scale = size(read - base) or float(np.nanstd(learnt[:, column])) or 1.0
         scales.scale[group, column] = scale
+        if setting.season:
+            over = learnt[setting.season :, column] - learnt[: -setting.season, column]
+            scales.season_scale[group, column] = size(over) or scale
         for step in range(horizon):
+            if setting.season:
+                before = origins - start + step % setting.season + 1 - setting.season
+                base = held[before]
             # A change over exactly one period is always 0, and 0 divides nothing.
             ahead = size(values[origins + step + 1] - base) or scale
             scales.target_scale[group, step, column] = ahead

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unrolled.explorer import Explorable, Output, Window
 from unrolled.files.columns import Floats
 from unrolled.files.timeline import Timeline
 from unrolled.inside.passage import Passage
-from unrolled.recipes._series.forecaster import Forecaster, window_of
+from unrolled.recipes._series.forecaster import window_of
 from unrolled.recipes._series.forecasting import Split
 from unrolled.recipes._series.judging import Judge
+from unrolled.recipes._series.member import Member
 from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.predicting import batch_at
 
@@ -77,17 +78,17 @@ def errors(judge: Judge, figures: dict[str, Any], folder: Path) -> Path:
     )
 
 
-def gates(model: Forecaster, panel: Panel, window: int, folder: Path) -> Path:
+def gates(model: Member, panel: Panel, context: int, folder: Path) -> Path:
     """What the gates do over the first series' last window."""
     from unrolled.recipes._gates import draw_gates
 
     end = int(panel.starts[0] + panel.counts[0])
     origin = np.array([end - 1 - (model.horizon if model.reads_on else 0)])
-    x = model.inputs(*batch_at(panel, origin, window, model.horizon))[0]
+    x = model.inputs(*batch_at(panel, origin, context, model.horizon))[0]
     line = panel.timelines[0]
     # A third of the labels: dates are long words.
     words = line.labels[len(line) - len(x) :]
-    shown = [w if n % max(window // 3, 1) == 0 else "" for n, w in enumerate(words)]
+    shown = [w if n % max(len(x) // 3, 1) == 0 else "" for n, w in enumerate(words)]
     return draw_gates(
         model.lstm,
         x,
@@ -101,7 +102,7 @@ def gates(model: Forecaster, panel: Panel, window: int, folder: Path) -> Path:
 # --- the explorer, and `show --plots` ---
 
 
-def explorable(model: Forecaster, split: Split, line: Timeline, subject: str) -> Explorable:
+def explorable(model: Member, split: Split, line: Timeline, subject: str) -> Explorable:
     """Where the judged part begins, and what comes after; of quantiles, the median."""
     first = split.border - split.window
     seen = _whole(split.values[first : first + 400], split.window)
@@ -127,7 +128,7 @@ def _whole(values: Floats, window: int) -> slice:
     return slice(int(edges[place]) + 1, int(edges[place + 1]))
 
 
-def median_of(model: Forecaster) -> nn.Linear:
+def median_of(model: Member) -> nn.Linear:
     """The output's rows that forecast the median."""
     many = len(model.quantiles)
     if many < 2:
@@ -140,18 +141,23 @@ def median_of(model: Forecaster) -> nn.Linear:
     return head
 
 
-def last_windows(model: Forecaster, split: Split, line: Timeline, most: int = 200) -> Passage:
+def last_windows(model: Member, split: Split, line: Timeline, most: int = 200) -> Passage:
     """Hand over the test part's last windows; behind each step, the value just read, the change."""
     values = window_of(split, split.test_origins[::-1][:most].copy())
     with torch.no_grad():
         read = model.scaled(values)[..., 0]
-        ahead = model(values[:, :1])[0, 0].item()
+        ahead = _said(model, values[:, :1]).item()
     end = int(split.test_origins[-1]) + 1
     return Passage(
-        call=lambda: model(values),
+        call=lambda: model.spread(values),
         inputs=line.labels[end - split.window : end],
         outputs=[*[""] * (split.window - 1), f"{ahead:.4g}"],
-        followed=lambda: model(values[:, :1])[0, 0],
+        followed=lambda: _said(model, values[:, :1]),
         following="the forecast",
         properties={"the value": read, "its change": read.diff(dim=0, prepend=read[:1])},
     )
+
+
+def _said(model: Member, values: Tensor) -> Tensor:
+    """The first forecast of one window: of quantiles, the median."""
+    return model.spread(values)[0, 0, 0, len(model.quantiles) // 2]

@@ -1,0 +1,110 @@
+"""How one network of a forecaster reads its series, and which settings a search tries.
+
+The first is what was asked for.  The others differ from it in what their forecasts are counted from
+(the last value, or the value a season before), in whether they see values on a bent scale, and in
+how far they look back, how large they are and how fast they learn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Setting", "described", "revived", "settings_of"]
+
+LONGEST_SEASON = 400
+"""Steps of a season that forecasts are counted from; beyond it a window is too long to be quick."""
+
+# Windows, units and rates as multiples of what was asked for, in the order in which they are tried.
+_VARIED = ((1.0, 1.0, 1.0), (2.0, 1.0, 1.0), (1.0, 2.0, 2.0), (1.0, 0.5, 2.0), (2.0, 2.0, 0.5))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one network is, and what it sees.
+
+    Attributes
+    ----------
+    window
+        Steps that it reads.
+    season
+        Steps: forecasts are counted from the value so long before, and changes over a season are
+        read beside the values; 0: they are counted from the last value, or the mean.
+    bent
+        Values are seen on a scale on which equal ratios are nearly equal distances.
+    """
+
+    window: int
+    hidden: int
+    learning_rate: float
+    season: int = 0
+    bent: bool = False
+
+    @property
+    def context(self) -> int:
+        """Steps that it has to be given."""
+        return self.window + self.season
+
+
+def settings_of(
+    first: Setting, count: int, season: int, rows: int, *, positive: bool
+) -> list[Setting]:
+    """Up to ``count`` settings around the first one.
+
+    Parameters
+    ----------
+    season
+        Steps of the series' season; 0: it has none.
+    rows
+        Of the shortest training part: a setting that would leave less than half of them to begin
+        windows at is not tried.
+    positive
+        Whether all that is learnt from is above 0, so that ratios make sense.
+    """
+    found = [first]
+    for setting in _around(first, season if season <= LONGEST_SEASON else 0, positive):
+        if len(found) == count:
+            break
+        if setting not in found and 2 * setting.context <= rows:
+            found.append(setting)
+    return found
+
+
+def _around(first: Setting, season: int, positive: bool) -> Iterator[Setting]:
+    seasons = (season, 0) if season else (0,)
+    scales = (False, True) if positive else (False,)
+    for window, hidden, rate in _VARIED:
+        for of, bent in itertools.product(seasons, scales):
+            yield Setting(
+                round(first.window * window),
+                max(round(first.hidden * hidden), 1),
+                first.learning_rate * rate,
+                of,
+                bent,
+            )
+
+
+def described(setting: Setting) -> str:
+    """A setting in words."""
+    of = f"from {setting.season} steps before" if setting.season else "from the last value"
+    bent = ", ratios" if setting.bent else ""
+    return (
+        f"window {setting.window}, {setting.hidden} units, rate {setting.learning_rate:g}, counted "
+        f"{of}{bent}"
+    )
+
+
+def revived(tree: Mapping[str, Any]) -> Setting:
+    """The setting that `dataclasses.asdict` made a tree of.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If it is no such tree.
+    """
+    window, hidden, season = (int(tree[name]) for name in ("window", "hidden", "season"))
+    if min(window, hidden, season + 1) < 1:
+        raise ValueError("a network's sizes are below 1")
+    return Setting(window, hidden, float(tree["learning_rate"]), season, bool(tree["bent"]))
