@@ -28,7 +28,7 @@ def export(days: int = 150) -> str:
     return "Umsatz der Filiale\n\nTag;Umsatz\n" + "\n".join(rows) + "\n"
 
 
-QUICK = ["--steps", "1500", "--hidden", "8", "--time", "Tag", "--horizon", "7"]
+QUICK = ["--steps", "600", "--hidden", "8", "--time", "Tag", "--horizon", "7", "--search", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_new_file_that_is_too_short_or_another_is_refused(
     new = tmp_path / "new.csv"
     lines = export(25).splitlines(keepends=True)
     new.write_text("".join((*lines[:3], *lines[-8:])))
-    assert "has 8 steps, and the network reads 10: bring more rows" in refused(
+    assert "has 8 steps, and the network reads 17: bring more rows" in refused(
         capsys, made, "--data", new
     )
     new.write_text(export().replace("Umsatz\n", "Menge\n").replace("Tag;Umsatz", "Tag;Menge"))

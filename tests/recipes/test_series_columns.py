@@ -35,7 +35,8 @@ def shops(path: Path, names: str = "AB", *, ahead: bool = True, shuffle: bool = 
 
 
 def asked(path: Path, **fields: Any) -> Recipe:
-    given = {"column": "sales", "time": "day", "horizon": 7, "steps": 1000, "hidden": 8, **fields}
+    given = {"column": "sales", "time": "day", "horizon": 7, "steps": 1000, "hidden": 8}
+    given |= {"search": 1, "ensemble": 1, "refit": False, "window": 10, **fields}
     return Recipe(data=path, **given)
 
 
@@ -126,7 +127,7 @@ def test_one_network_learns_all_groups_each_scaled_by_itself(tmp_path: Path) -> 
     recipe = asked(shops(tmp_path / "x.csv", "ABC", shuffle=True), group="shop", future=("promo",))
     assert recipe.panel.groups == ("A", "B", "C")
     model = trained(recipe)
-    assert model.mean[2, 0] > 50 * model.mean[0, 0]
+    assert model.first.mean[2, 0] > 50 * model.first.mean[0, 0]
     figures = recipe.result(model)
     assert figures["mase_horizon"] < figures["mase_horizon_ar"] / 3
     ahead = ahead_of(model, recipe.panel, recipe.window, 5)
@@ -143,7 +144,7 @@ def test_a_group_is_known_to_the_network(tmp_path: Path) -> None:
     windows = recipe.panel.window(recipe.parts.training_origins[:1], recipe.window).expand(
         -1, 2, -1
     )
-    x, _, _ = model.inputs(windows, None, torch.tensor([0, 1]))
+    x, _, _ = model.first.inputs(windows, None, torch.tensor([0, 1]))
     assert x.shape == (10, 2, 3)
     assert x[0, :, 1:].tolist() == [[1, 0], [0, 1]]
 

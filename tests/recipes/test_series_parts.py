@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from unrolled import training
+from unrolled.recipes._series import search as searching
 from unrolled.recipes._series.predicting import predict
+from unrolled.recipes._series.settings import Setting, settings_of
 from unrolled.recipes.series import Recipe
 from unrolled.training import checkpoint, runs
 from unrolled.training.session import Session
@@ -38,7 +40,8 @@ def waves(count: int, seed: int = 0) -> Any:
 
 
 def small(path: Path, **fields: Any) -> Recipe:
-    given = {"steps": 300, "hidden": 8, "report_every": 50, "horizon": 3, **fields}
+    given = {"steps": 300, "hidden": 8, "report_every": 50, "horizon": 3, "window": 10}
+    given |= {"search": 1, "ensemble": 1, "refit": False, **fields}
     return Recipe(data=path, time="day", **given)
 
 
@@ -157,8 +160,8 @@ def test_a_finished_run_goes_on_from_its_last_weights(tmp_path: Path) -> None:
     while last.step < 800:
         last.advance_many(800 - last.step)
     saved = checkpoint.read_tree(tmp_path / "run" / runs.RESUME)["model"]
-    assert torch.equal(saved["lstm.weight_hh_l0"], last.model.lstm.weight_hh_l0)
-    assert not torch.equal(saved["lstm.weight_hh_l0"], kept.lstm.weight_hh_l0)
+    assert torch.equal(saved["members.0.lstm.weight_hh_l0"], last.model.lstm.weight_hh_l0)
+    assert not torch.equal(saved["members.0.lstm.weight_hh_l0"], kept.lstm.weight_hh_l0)
 
 
 def test_the_kernel_makes_the_updates(tmp_path: Path) -> None:
@@ -260,26 +263,67 @@ def test_senseless_parts_are_refused(tmp_path: Path, fields: dict[str, Any], sen
 # --- an ensemble ---
 
 
-def test_an_ensemble_is_the_mean_of_networks_each_kept_by_validation(tmp_path: Path) -> None:
-    recipe = small(written(tmp_path / "x.csv", waves(300)), ensemble=3)
-    model, _ = trained(recipe, tmp_path / "run")
-    alone, _ = trained(replace(recipe, ensemble=1))
-    assert torch.equal(model.lstm.weight_hh_l0, alone.lstm.weight_hh_l0)
-    batch = recipe._batch_at(recipe.parts.validation_origins)
-    losses = [model.loss_of(batch, network).item() for network in model.networks]
-    assert len({round(loss, 9) for loss in losses}) == 3
+def test_the_best_of_a_search_are_heard_and_their_mean_is_forecast(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(300)), search=5, ensemble=3)
+    model, said = trained(recipe, tmp_path / "run")
+    batch = recipe.at(recipe.parts.validation_origins)
+    off = [searching.off(model, member.spread, batch) for member in model.each]
+    assert sorted(range(5), key=off.__getitem__)[:3] == sorted(
+        model.heard.nonzero().flatten().tolist(), key=off.__getitem__
+    )
     untrained = training.build(recipe).eval()
-    before = [untrained.loss_of(batch, network).item() for network in untrained.networks]
-    assert max(losses) < 0.8 * min(before)
-    x = model.inputs(batch[0], None, None)[0]
-    mean = torch.stack([network(x)[0] for network in model.networks]).mean(0)
+    before = [searching.off(model, member.spread, batch) for member in untrained.each]
+    assert max(off[1:]) < min(before)
     model.widening.zero_()
-    base = batch[0][-1, :, 0]
-    middle = base + mean.double().unflatten(-1, (3, 5))[..., 2].T * model.target_scale[:, None]
-    torch.testing.assert_close(model(batch[0]), middle, rtol=1e-5, atol=1e-5)
+    found = torch.stack([member.spread(batch[0]) for member in model.speaking]).mean(0)
+    torch.testing.assert_close(model(batch[0]), found[:, :, 0, 2])
+    assert "3 of 5 networks" in said
+
+
+def test_a_search_tries_a_season_and_a_bent_scale() -> None:
+    first = Setting(10, 16, 0.002)
+    found = settings_of(first, 8, 7, 1000, positive=True)
+    assert len(set(found)) == 8
+    assert {(s.season, s.bent) for s in found} == {(7, False), (7, True), (0, False), (0, True)}
+    assert {s.bent for s in settings_of(first, 8, 7, 1000, positive=False)} == {False}
+    assert {s.season for s in settings_of(first, 8, 0, 1000, positive=True)} == {0}
+    assert {s.season for s in settings_of(first, 8, 3600, 10_000, positive=True)} == {0}
+    assert all(2 * s.context <= 40 for s in settings_of(first, 8, 7, 40, positive=True))
+
+
+@pytest.mark.parametrize("bent", [False, True])
+@pytest.mark.parametrize("season", [0, 7])
+def test_a_member_that_says_nothing_forecasts_what_it_counts_from(
+    tmp_path: Path, season: int, bent: bool
+) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(120)), horizon=9)
+    setting = Setting(10, 8, 0.002, season, bent)
+    model = recipe.model_of(recipe.panel, [setting], recipe.parts)
+    torch.nn.init.zeros_(model.first.readout.weight)
+    torch.nn.init.zeros_(model.first.readout.bias)
+    values = recipe.panel.series(0)
+    origins = np.array([60, 61])
+    found = model(recipe.panel.window(origins, setting.context)).detach().numpy()
+    steps = np.arange(9)[:, None]
+    base = values[origins - 6 + steps % 7] if season else values[origins + 0 * steps]
+    assert found == pytest.approx(base, rel=1e-12)
+
+
+def test_nothing_after_the_validation_part_is_learnt_when_it_learns_anew(tmp_path: Path) -> None:
+    """What a refit learns from ends where the test part begins."""
+    fields = {"search": 2, "ensemble": 2, "refit": True, "steps": 100}
+    models = []
+    for name, tail in (("a", 0.0), ("b", 5.0)):
+        values = waves(150)
+        values[120:] += tail
+        models.append(trained(small(written(tmp_path / f"{name}.csv", values), **fields))[0])
+    for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
+        assert torch.equal(one, other)
+    unlike = trained(small(tmp_path / "a.csv", **{**fields, "refit": False}))[0]
+    assert not torch.equal(models[0].lstm.weight_hh_l0, unlike.lstm.weight_hh_l0)
 
 
 def test_an_ensemble_gives_the_same_bits_again(tmp_path: Path) -> None:
-    recipe = small(written(tmp_path / "x.csv", waves(120)), ensemble=2, steps=100)
+    recipe = small(written(tmp_path / "x.csv", waves(120)), search=3, ensemble=2, steps=100)
     one, other = (trained(recipe)[0].state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -212,6 +212,7 @@ class Recipe(Data):
             untrained = self._forecasts(self._untrained())
             return told.cosine(self.judge, forecasts, untrained)
         lines = told.summary(self.judge, forecasts, self.quantiles)
+        lines += told.networks(model.heard.tolist(), self.settings)
         steps = future.as_far(self.panel, self.horizon)
         if steps:
             ahead = predicting.ahead_of(model, self.panel, self.context, steps)

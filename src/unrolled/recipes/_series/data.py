@@ -177,7 +177,7 @@ class Data(training.Recipe, Asked):
         if self.data is None or not self.scaled:
             return [first]
         rows = min(map(len, self._learnt)) - self.horizon
-        positive = bool(all(np.nanmin(v, initial=np.inf) > 0 for v in self._learnt))
+        positive = bool(all(np.nanmin(v, initial=np.inf) >= 0 for v in self._learnt))
         found = settings_of(
             first,
             self.search or MOST,

@@ -12,7 +12,7 @@ from unrolled.layer.lstm import LSTM
 from unrolled.recipes._series.forecasting import Origins, Split, windows
 from unrolled.recipes._series.member import Member
 
-__all__ = ["Forecaster", "forecast", "window_of"]
+__all__ = ["LEAST", "Forecaster", "forecast", "window_of"]
 
 
 class Forecaster(nn.Module):
@@ -85,8 +85,10 @@ class Forecaster(nn.Module):
         if len(self.quantiles) < 2:
             return found
         half = len(self.quantiles) // 2
-        widths = self.widening.movedim(0, -1)[:, None] * self.sizes(groups)[..., None]
         median = found[..., half, None]
+        widths = found[..., half + 1 :].flip(-1) - found[..., :half]
+        widths = torch.maximum(widths, LEAST * self.sizes(groups)[..., None])
+        widths = widths * self.widening.movedim(0, -1)[:, None]
         below, above = found[..., :half] - widths, found[..., half + 1 :] + widths.flip(-1)
         # From the median outwards each interval takes in the one within it.
         rising = torch.cat((median, above), -1).cummax(-1).values
@@ -103,6 +105,10 @@ class Forecaster(nn.Module):
         found = self.spread(values, known, groups)
         middle = found[..., len(self.quantiles) // 2]
         return middle[..., 0] if self.width == 1 else middle
+
+
+LEAST = 1e-3
+"""Of a change's size: no interval is taken for narrower, when it is widened by its own width."""
 
 
 # --- of a series alone ---

@@ -82,12 +82,18 @@ def scales_of(
 
 
 def _bent(panel: Panel, parts: Parts, bend: Floats) -> Panel:
-    """The panel with its targets as asinh(x / bend), and each series' own bend."""
+    """The panel with its targets as asinh(x / bend), and each series' own bend.
+
+    Where all is above 0 that is a logarithm; where there are zeros, as in counts, it is one above
+    the median, and a straight line below.
+    """
     values = panel.values.copy()
     for group, start in enumerate(panel.starts.tolist()):
         after = [*panel.starts.tolist(), len(values)][group + 1]
         learnt = values[start : int(parts.validation[group]), : panel.width]
-        bend[group] = np.nanmin(learnt, 0) / BELOW
+        least = np.nanmin(learnt, 0)
+        bend[group] = np.where(least > 0, least / BELOW, np.nanmedian(learnt, 0) / 2)
+        bend[group][bend[group] <= 0] = 1.0
         targets = values[start:after, : panel.width]
         values[start:after, : panel.width] = np.arcsinh(targets / bend[group])
     return dataclasses.replace(panel, values=values)

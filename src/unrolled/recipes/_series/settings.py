@@ -61,7 +61,7 @@ def settings_of(
         Of the shortest training part: a setting that would leave less than half of them to begin
         windows at is not tried.
     positive
-        Whether all that is learnt from is above 0, so that ratios make sense.
+        Whether nothing that is learnt from is below 0, so that ratios make sense.
     """
     found = [first]
     for setting in _around(first, season if season <= LONGEST_SEASON else 0, positive):
@@ -88,12 +88,9 @@ def _around(first: Setting, season: int, positive: bool) -> Iterator[Setting]:
 
 def described(setting: Setting) -> str:
     """A setting in words."""
-    of = f"from {setting.season} steps before" if setting.season else "from the last value"
-    bent = ", ratios" if setting.bent else ""
-    return (
-        f"window {setting.window}, {setting.hidden} units, rate {setting.learning_rate:g}, counted "
-        f"{of}{bent}"
-    )
+    of = f", counted from {setting.season} steps before" if setting.season else ""
+    bent = ", as ratios" if setting.bent else ""
+    return f"window {setting.window}, {setting.hidden} units{of}{bent}"
 
 
 def revived(tree: Mapping[str, Any]) -> Setting:

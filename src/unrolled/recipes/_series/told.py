@@ -10,8 +10,9 @@ import numpy as np
 from unrolled.files.columns import Floats
 from unrolled.recipes._series.judging import Judge
 from unrolled.recipes._series.panel import Panel
+from unrolled.recipes._series.settings import Setting, described
 
-__all__ = ["attempt", "cosine", "errors", "result", "summary"]
+__all__ = ["attempt", "cosine", "errors", "networks", "result", "summary"]
 
 Levels = tuple[float, ...]
 
@@ -80,6 +81,15 @@ def summary(judge: Judge, forecasts: Floats, levels: Levels) -> list[str]:
         if len(levels) > 1:
             lines += [_intervals(judge.intervals(forecasts[:, :, column], levels, column))]
     return [*lines, *judge.notes, judge.verdict(values)]
+
+
+def networks(heard: Sequence[bool], settings: Sequence[Setting]) -> list[str]:
+    """Which of the networks that were tried are averaged."""
+    if len(settings) == 1:
+        return []
+    chosen = [described(s) for s, is_heard in zip(settings, heard, strict=True) if is_heard]
+    many = f"{len(chosen)} of {len(settings)} networks are averaged"
+    return [f"{many}, the best on the validation part: {'; '.join(chosen)}."]
 
 
 def _missing(panel: Panel) -> list[str]:
