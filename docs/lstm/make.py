@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.cli.opened import open_run
+from unrolled.estimators.opened import open_trained
 from unrolled.equations import Gates, step
 from unrolled.inside import intervention, units
 from unrolled.inside.ablation import ablate
@@ -54,7 +54,7 @@ class Taught(NamedTuple):
 @cache
 def taught() -> Taught:
     """Open the run."""
-    model = open_run(RUN).model
+    model = open_trained(RUN).model
     assert isinstance(model, Adder)
     inspection = Inspection(model, RECIPE.look(model)[0])
     assert inspection.search is not None

@@ -19,6 +19,7 @@ from unrolled.steps.stepping import train_steps
 
 if TYPE_CHECKING:
     from unrolled.auditing import Report, assert_exact, audit
+    from unrolled.estimators import Forecaster, Run, open_run
     from unrolled.explorer import explore
 
 __all__ = [
@@ -29,12 +30,14 @@ __all__ = [
     "Choice",
     "Declined",
     "Elman",
+    "Forecaster",
     "Gates",
     "Job",
     "LSTMCell",
     "Loss",
     "Network",
     "Report",
+    "Run",
     "Stepper",
     "Trace",
     "Trained",
@@ -43,16 +46,20 @@ __all__ = [
     "assert_exact",
     "audit",
     "explore",
+    "open_run",
     "train_many",
     "train_steps",
 ]
 
 # Brought where they are asked for: most programs never audit a pass and never draw a page.
 _LATER = {
+    "Forecaster": "unrolled.estimators",
     "Report": "unrolled.auditing",
+    "Run": "unrolled.estimators",
     "assert_exact": "unrolled.auditing",
     "audit": "unrolled.auditing",
     "explore": "unrolled.explorer",
+    "open_run": "unrolled.estimators",
 }
 
 

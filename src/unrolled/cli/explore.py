@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled import recipes
-from unrolled.cli.opened import open_run
 from unrolled.cli.refusals import Parser, Refusal, need
+from unrolled.estimators.opened import open_trained
 from unrolled.explorer.explorable import Explorable, ExplorerError
 from unrolled.explorer.pages import page_of
 from unrolled.explorer.tracing import trace
@@ -67,7 +67,7 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
     RunError, RecipeError, ExplorerError
         If the folder is no run, or its recipe has nothing to explore.
     """
-    trained = open_run(folder, trust)
+    trained = open_trained(folder, trust)
     config, recipe, model = trained
     if not trust:
         for path in trained.data:  # a stranger's run may name any file of the reader's

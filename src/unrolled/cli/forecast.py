@@ -21,7 +21,7 @@ def forecast(arguments: list[str]) -> int:
     """`unrolled forecast`."""
     options = _options(arguments)
     need("safetensors", *(("matplotlib",) if options.out else ()))
-    from unrolled.cli.opened import open_forecaster
+    from unrolled.estimators.opened import open_forecaster
     from unrolled.recipes._series import future
 
     opened = open_forecaster(options.folder)

@@ -97,7 +97,7 @@ def list_recipes(arguments: list[str]) -> int:
 
 def attempt(arguments: list[str]) -> int:
     """`unrolled try`."""
-    from unrolled.cli import opened
+    from unrolled.estimators import opened
     from unrolled.training import runs
 
     parser = Parser(
@@ -113,7 +113,7 @@ def attempt(arguments: list[str]) -> int:
     rest = [word for word in arguments if word != "--trust"]  # which may stand anywhere
     found = parser.parse_args(rest)
     need("safetensors")
-    _, recipe, model = opened.open_run(found.folder, trust=rest != arguments)
+    _, recipe, model = opened.open_trained(found.folder, trust=rest != arguments)
     print(recipe.attempt(model, found.words))
     return 0
 

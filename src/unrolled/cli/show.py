@@ -80,13 +80,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _draw_all(options: argparse.Namespace) -> Iterator[str]:
     """Lines to print: what was found, then the pictures, each when it is there."""
-    from unrolled.cli.opened import open_run
+    from unrolled.estimators.opened import open_trained
     from unrolled.inside.inspection import Inspection
     from unrolled.pictures.toolkit import DARK, LIGHT
 
     out = options.folder / FOLDER if options.out is None else options.out
     check_place(out, folder=True, files=[picture.name for picture in out.glob("*.png")])
-    trained = open_run(options.folder, options.trust)
+    trained = open_trained(options.folder, options.trust)
     theme = DARK if options.dark else LIGHT
     inspections = [
         Inspection(trained.model, passage) for passage in trained.recipe.look(trained.model)

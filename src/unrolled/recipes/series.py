@@ -200,6 +200,8 @@ class Recipe(Data):
 
     def result(self, model: Forecaster) -> dict[str, Any]:
         """The errors on the test part, and those of the rivals: same origins, own units."""
+        if not self.judged:
+            return {"missing": self.panel.missing()[0], "origins": 0}
         found = {"": self._forecasts(model)}
         if self.data is None:
             found["_before"] = self._forecasts(self._untrained())
@@ -207,11 +209,13 @@ class Recipe(Data):
 
     def summary(self, model: Forecaster) -> str:
         """The table of rivals, who won, and what comes next."""
-        forecasts = self._forecasts(model)
-        if self.data is None:
+        forecasts = self._forecasts(model) if self.judged else None
+        if self.data is None and forecasts is not None:
             untrained = self._forecasts(self._untrained())
             return told.cosine(self.judge, forecasts, untrained)
-        lines = told.summary(self.judge, forecasts, self.quantiles)
+        lines = told.read(self.panel)
+        if forecasts is not None:
+            lines += told.summary(self.judge, forecasts, self.quantiles)
         lines += told.networks(model.heard.tolist(), self.settings)
         steps = future.as_far(self.panel, self.horizon)
         if steps:
@@ -254,12 +258,14 @@ class Recipe(Data):
         """How it learned, what it forecasts, how good that is, and what its gates do."""
         figures = self.result(model)
         published = PUBLISHED[0].value if self.comparable else None
-        pictures = [
-            showing.learning(self.judge, figures, history, folder, published),
-            showing.forecasts(self.judge, self._forecasts(model), self.quantiles, folder),
-            showing.errors(self.judge, figures, folder),
-            showing.gates(model.first, self.panel, self.context, folder),
-        ]
+        pictures = [showing.learning(self.judge, figures, history, folder, published)]
+        if self.judged:
+            found = self._forecasts(model)
+            pictures += [
+                showing.forecasts(self.judge, found, self.quantiles, folder),
+                showing.errors(self.judge, figures, folder),
+            ]
+        pictures += [showing.gates(model.first, self.panel, self.context, folder)]
         steps = future.as_far(self.panel, self.horizon) if self.data is not None else 0
         if steps:
             ahead = predicting.ahead_of(model, self.panel, self.context, steps)

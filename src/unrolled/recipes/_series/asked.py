@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Expected, distinct, each, share
+from unrolled.errors.expected import Expected, distinct, each
 from unrolled.files.tables import Reading
 from unrolled.files.timed import Timing
 
@@ -44,8 +44,9 @@ class Asked(Reading, Timing):
     calendar: bool = False
     """Of a file with dates in --time: tell the network the hour, weekday and month, as far as steps
     have them."""
-    test_share: Annotated[float, share] = 0.2
-    """Of a file: the share of rows, the last ones, that nothing is learnt from, nor chosen by."""
+    test_share: Annotated[float, _PART] = 0.2
+    """Of a file: the share of rows, the last ones, that nothing is learnt from, nor chosen by; 0:
+    none, so that nothing is judged, and the future is forecast from all there is."""
     validation_share: Annotated[float, _PART] = 0.15
     """Of a file: the share of rows before those that chooses the weights and makes the intervals
     honest; 0: none, so that the last weights are kept."""

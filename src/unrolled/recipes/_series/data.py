@@ -117,9 +117,18 @@ class Data(training.Recipe, Asked):
         counts = self.panel.counts
         if self.data is None:
             return np.array([self.test_windows + self.horizon - 1]), 0 * counts
-        tested = np.maximum(np.round(self.test_share * counts), self.horizon).astype(np.int64)
-        chosen = np.round(self.validation_share * counts).astype(np.int64)
-        return tested, np.maximum(chosen, self.horizon) if self.validation_share else 0 * counts
+        return self._share(self.test_share), self._share(self.validation_share)
+
+    def _share(self, share: float) -> Integers:
+        """So many rows of each series, a horizon at the least; a share of 0 is none."""
+        counts = self.panel.counts
+        rows = np.maximum(np.round(share * counts), self.horizon).astype(np.int64)
+        return rows if share else 0 * counts
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a test part to be judged on."""
+        return bool(len(self.parts.test_origins))
 
     @cached_property
     def parts(self) -> Parts:
@@ -128,9 +137,12 @@ class Data(training.Recipe, Asked):
 
     @cached_property
     def split(self) -> Split:
-        """The first series alone, cut where the test part begins."""
+        """The first series alone, cut where the test part begins; or a fifth, if there is none."""
+        values = self.panel.series(0)
         border = int(self.parts.test[0] - self.panel.starts[0])
-        return Split(self.panel.series(0), border, self.read, self.horizon)
+        if not self.judged:
+            border = max(len(values) * 4 // 5 - self.horizon, self.read)
+        return Split(values, border, self.read, self.horizon)
 
     @property
     def timeline(self) -> Timeline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from unrolled.files.whole import replace_file
 from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.predicting import Ahead, known_ahead
 
-__all__ = ["as_far", "draw", "table", "write_csv"]
+__all__ = ["as_far", "draw", "frame", "table", "write_csv"]
 
 Levels = tuple[float, ...]
 
@@ -72,6 +73,22 @@ def table(panel: Panel, ahead: Sequence[Ahead], levels: Levels) -> list[str]:
     ]
     left = len(every) - len(shown)
     return [*lines, *([f"and {left:,} more: --out FILE.csv takes all"] if left else [])]
+
+
+def frame(panel: Panel, ahead: Sequence[Ahead], levels: Levels) -> Any:
+    """Every row as a DataFrame, whose index is when, or whose and when."""
+    import pandas as pd
+
+    names = heads(panel, levels)
+    several = len(panel.groups) > 1
+    places = [place for one in ahead for place in one.places]
+    if several:
+        whose = [one.group for one in ahead for _ in one.places]
+        index = pd.MultiIndex.from_arrays([whose, places], names=["group", names[0]])
+    else:
+        index = pd.Index(places, name=names[0])
+    values = [_row(values) for one in ahead for values in one.values]
+    return pd.DataFrame(values, index, columns=names[1 + several :])
 
 
 def write_csv(panel: Panel, ahead: Sequence[Ahead], levels: Levels, path: Path) -> None:

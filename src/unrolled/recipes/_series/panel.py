@@ -156,7 +156,8 @@ def parts_of(panel: Panel, window: int, horizon: int, tested: Integers, chosen: 
         learnt[start : start + first_chosen] = True
         training.append(start + np.arange(window - 1, first_chosen - horizon))
         validation.append(start + np.arange(first_chosen - 1, first_test - horizon))
-        test.append(start + np.arange(first_test - 1, count - horizon))
+        if tested[group]:
+            test.append(start + np.arange(first_test - 1, count - horizon))
     ends = panel.starts + panel.counts - tested
     found = [_to_learn(panel, np.concatenate(o), window, horizon) for o in (training, validation)]
     if not len(found[0]):
@@ -165,7 +166,8 @@ def parts_of(panel: Panel, window: int, horizon: int, tested: Integers, chosen: 
             f"it and one in the {horizon} after it: bring more rows, or make steps longer with "
             "--every."
         )
-    judged = _to_learn(panel, np.concatenate(test), window, horizon)
+    last = np.concatenate(test) if test else np.empty(0, np.int64)
+    judged = _to_learn(panel, last, window, horizon)
     return Parts(found[0], found[1], judged, learnt, ends - chosen, ends)
 
 
@@ -184,11 +186,8 @@ def _check_long(
 ) -> None:
     rows = int(panel.counts[group])
     needed = window + horizon + 1  # two windows: one alone has no spread to scale by
-    if (
-        tested >= horizon
-        and rows - tested - chosen >= needed
-        and chosen in (0, *range(horizon, rows))
-    ):
+    enough = all(part == 0 or part >= horizon for part in (tested, chosen))
+    if enough and rows - tested - chosen >= needed:
         return
     name = f"the series {panel.groups[group]!r}" if panel.groups[group] else "the series"
     more = f", beside {chosen} to choose by (--validation-share)" if chosen else ""

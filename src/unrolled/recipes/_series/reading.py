@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,7 +17,15 @@ from unrolled.recipes._series.asked import Asked
 from unrolled.recipes._series.calendar import calendar_features, calendar_names
 from unrolled.recipes._series.panel import Panel, Strand, joined
 
-__all__ = ["cosine", "read_again", "read_panel", "with_ahead"]
+__all__ = [
+    "calendar",
+    "cosine",
+    "lengthened",
+    "read_again",
+    "read_panel",
+    "with_ahead",
+    "with_calendar",
+]
 
 ROOM = 1000  # rows beyond the end for which what is known ahead is kept, at the most
 
@@ -53,7 +62,7 @@ def read_panel(asked: Asked, horizon: int, order: tuple[str, ...] = ()) -> Panel
     _check_even(strands, table.file)
     beyond = max(len(strand.known) - len(strand.values) for strand in strands)
     subject = " and ".join(targets)
-    names = (*asked.future, *(_calendar(asked, strands[0].timeline) if asked.calendar else ()))
+    names = (*asked.future, *(calendar(asked, strands[0].timeline) if asked.calendar else ()))
     said = (_said(table, [timed for _, timed in found], targets, strands),)
     room = max(horizon, min(beyond, ROOM))
     return joined(strands, targets, asked.past, names, room, subject, said)
@@ -80,13 +89,29 @@ def with_ahead(panel: Panel, asked: Asked) -> Panel:
     """The same series with what a second file knows ahead of them."""
     table = _table_ahead(asked)
     assert table is not None, "a second file was given"
+
+    def longer(known: Floats, line: Timeline, group: int) -> Floats:
+        return _continued(known, line, _of_group(table, asked, panel.groups[group]), asked)
+
+    return _beyond(panel, asked, longer)
+
+
+def lengthened(panel: Panel, ahead: Sequence[Floats], asked: Asked) -> Panel:
+    """The same series with what is known of their next steps: [steps, columns] of each."""
+
+    def longer(known: Floats, line: Timeline, group: int) -> Floats:
+        return np.concatenate((known[: int(panel.counts[group])], ahead[group]))
+
+    return _beyond(panel, asked, longer)
+
+
+def _beyond(panel: Panel, asked: Asked, longer: Callable[[Floats, Timeline, int], Floats]) -> Panel:
     own = len(asked.future)
     strands = []
     for group, (name, line) in enumerate(zip(panel.groups, panel.timelines, strict=True)):
         start, count = int(panel.starts[group]), int(panel.counts[group])
         after = [*panel.starts.tolist(), len(panel.values)][group + 1]
-        known = panel.known[start:after, :own]
-        known = _continued(known, line, _of_group(table, asked, name), asked)
+        known = longer(panel.known[start:after, :own], line, group)
         blank = np.flatnonzero(np.isnan(known[count:]).any(1))
         known = known[: count + int(blank[0])] if len(blank) else known
         if asked.calendar:
@@ -133,7 +158,7 @@ def _strand(
         known = _continued(known, line, _of_group(ahead, asked, name), asked)
     known = _whole(known, asked.future, table, timed, count)
     if asked.calendar:
-        _calendar(asked, line)
+        calendar(asked, line)
         known = _with_calendar(known, line, count, alone=not asked.future)
     return Strand(name, line, values[:count], known), timed
 
@@ -226,13 +251,28 @@ def _spacing(line: Timeline) -> Spacing:
     return Spacing(1, "number") if found is None else found
 
 
-def _calendar(asked: Asked, line: Timeline) -> tuple[str, ...]:
+def calendar(asked: Asked, line: Timeline) -> tuple[str, ...]:
+    """The names of what the calendar tells of each step.
+
+    Raises
+    ------
+    ValueError
+        If it tells nothing of such steps.
+    """
     names = calendar_names(_spacing(line))
     if not names:
         raise InvalidValueError(
             f"calendar = True tells nothing of steps that are {_spacing(line).name}: leave it out."
         )
     return names
+
+
+def with_calendar(strand: Strand, asked: Asked, known: bool) -> Strand:
+    """The same series, told the hour, weekday and month of each step."""
+    calendar(asked, strand.timeline)
+    count = len(strand.values)
+    features = _with_calendar(strand.known, strand.timeline, count, alone=not known)
+    return dataclasses.replace(strand, known=features)
 
 
 def _with_calendar(known: Floats, line: Timeline, count: int, alone: bool) -> Floats:

@@ -12,7 +12,7 @@ from unrolled.recipes._series.judging import Judge
 from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.settings import Setting, described
 
-__all__ = ["attempt", "cosine", "errors", "networks", "result", "summary"]
+__all__ = ["attempt", "cosine", "errors", "networks", "read", "result", "summary"]
 
 Levels = tuple[float, ...]
 
@@ -72,8 +72,8 @@ def cosine(judge: Judge, forecasts: Floats, untrained: Floats) -> str:
 
 
 def summary(judge: Judge, forecasts: Floats, levels: Levels) -> list[str]:
-    """How the file was read, what is missing, the rivals of each column, and who won."""
-    lines = [*judge.panel.said, *_missing(judge.panel)]
+    """The rivals of each column, and who won."""
+    lines: list[str] = []
     values = middle(forecasts)
     for column, target in enumerate(judge.panel.targets):
         lines += _rivals(judge, values[..., column], target, column)
@@ -90,6 +90,11 @@ def networks(heard: Sequence[bool], settings: Sequence[Setting]) -> list[str]:
     chosen = [described(s) for s, is_heard in zip(settings, heard, strict=True) if is_heard]
     many = f"{len(chosen)} of {len(settings)} networks are averaged"
     return [f"{many}, the best on the validation part: {'; '.join(chosen)}."]
+
+
+def read(panel: Panel) -> list[str]:
+    """How the file was read, and what is missing of it."""
+    return [*panel.said, *_missing(panel)]
 
 
 def _missing(panel: Panel) -> list[str]:

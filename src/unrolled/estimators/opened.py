@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unrolled.recipes._series.predicting import Ahead
     from unrolled.recipes.series import Recipe as Series
 
-__all__ = ["OpenedForecaster", "OpenedRun", "open_forecaster", "open_run"]
+__all__ = ["OpenedForecaster", "OpenedRun", "open_forecaster", "open_trained"]
 
 
 class OpenedRun(NamedTuple):
@@ -35,7 +35,7 @@ class OpenedRun(NamedTuple):
         return _named(self.recipe)
 
 
-def open_run(folder: Path, trust: bool = False) -> OpenedRun:
+def open_trained(folder: Path, trust: bool = False) -> OpenedRun:
     """Read a run's folder; the model is in ``eval()``.
 
     A run may come from a stranger, and names its recipe: code of our own is run to read it, and
