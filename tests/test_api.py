@@ -22,6 +22,7 @@ PUBLIC = (
     "unrolled.engines",
     "unrolled.errors",
     "unrolled.equations",
+    "unrolled.estimators",
     "unrolled.explorer",
     "unrolled.faults",
     "unrolled.recipes",
