@@ -297,7 +297,9 @@ def test_a_search_tries_a_season_and_a_bent_scale() -> None:
     first = Setting(10, 16, 0.002)
     found = settings_of(first, 8, 7, 1000, positive=True)
     assert len(set(found)) == 8
-    assert {(s.season, s.bent) for s in found} == {(7, False), (7, True), (0, False), (0, True)}
+    kinds = {(s.season, s.bent, s.level) for s in found}
+    bent = {(7, False, False), (7, True, False), (0, False, False), (0, True, False)}
+    assert kinds == {*bent, (0, False, True)}
     assert {s.bent for s in settings_of(first, 8, 7, 1000, positive=False)} == {False}
     assert {s.season for s in settings_of(first, 8, 0, 1000, positive=True)} == {0}
     assert {s.season for s in settings_of(first, 8, 3600, 10_000, positive=True)} == {0}
@@ -305,12 +307,13 @@ def test_a_search_tries_a_season_and_a_bent_scale() -> None:
 
 
 @pytest.mark.parametrize("bent", [False, True])
-@pytest.mark.parametrize("season", [0, 7])
+@pytest.mark.parametrize("counted", ["last", "season", "mean"])
 def test_a_member_that_says_nothing_forecasts_what_it_counts_from(
-    tmp_path: Path, season: int, bent: bool
+    tmp_path: Path, counted: str, bent: bool
 ) -> None:
     recipe = small(written(tmp_path / "x.csv", waves(120)), horizon=9)
-    setting = Setting(10, 8, 0.002, season, bent)
+    season, level = 7 * (counted == "season"), counted == "mean"
+    setting = Setting(10, 8, 0.002, season, bent, level)
     model = recipe.model_of(recipe.panel, [setting], recipe.parts)
     torch.nn.init.zeros_(model.first.readout.weight)
     torch.nn.init.zeros_(model.first.readout.bias)
@@ -319,6 +322,11 @@ def test_a_member_that_says_nothing_forecasts_what_it_counts_from(
     found = model(recipe.panel.window(origins, setting.context)).detach().numpy()
     steps = np.arange(9)[:, None]
     base = values[origins - 6 + steps % 7] if season else values[origins + 0 * steps]
+    if level:
+        window = values[origins + np.arange(-9, 1)[:, None]]
+        bend = values[:84].min() / 4 if bent else 1
+        mean = np.arcsinh(window / bend).mean(0) if bent else window.mean(0)
+        base = np.tile(np.sinh(mean) * bend if bent else mean, (9, 1))
     assert found == pytest.approx(base, rel=1e-12)
 
 

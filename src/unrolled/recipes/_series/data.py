@@ -72,8 +72,8 @@ class Data(training.Recipe, Asked):
     """Scale by the spread found in the training part, or else, as document 003, not at all."""
     search: Annotated[int, at_least(0)] = 0
     """Of a file: networks that are tried, of other windows, sizes, rates and first weights; they
-    count from the last value or from that a season before. 0: as many as take some seconds, 10 at
-    the most."""
+    count from the last value, that a season before, or the window's mean. 0: as many as take some
+    seconds, 10 at the most."""
     ensemble: Count = 5
     """Of a file: networks whose forecasts are averaged, the best of the search."""
     minutes: Annotated[float, at_least(0)] = 0.0

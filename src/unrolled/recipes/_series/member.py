@@ -118,6 +118,8 @@ class Member(nn.Module):
 
     def _base(self, filled: Tensor, groups: Tensor | None) -> Tensor:
         """What the targets that are read are counted from [B or 1, targets]."""
+        if self.setting.level:
+            return filled[-self.setting.window :, :, : self.width].mean(0)
         if self.changes or self.setting.season:
             return filled[-1, :, : self.width]
         mean = self._of_groups(self.mean, groups, (filled.shape[-1],))

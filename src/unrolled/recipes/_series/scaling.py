@@ -121,6 +121,8 @@ def _one(
         read = values[origins + np.arange(1 - setting.window, 1)[:, None]]
         held = _held(values[start:])
         base = held[origins - start] if changes or setting.season else mean
+        if setting.level:
+            base = held[origins - start + np.arange(1 - setting.window, 1)[:, None]].mean(0)
         scale = size(read - base) or float(np.nanstd(learnt[:, column])) or 1.0
         scales.scale[group, column] = scale
         if setting.season:

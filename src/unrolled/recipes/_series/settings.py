@@ -1,8 +1,8 @@
 """How one network of a forecaster reads its series, and which settings a search tries.
 
 The first is what was asked for.  The others differ from it in what their forecasts are counted from
-(the last value, or the value a season before), in whether they see values on a bent scale, and in
-how far they look back, how large they are and how fast they learn.
+(the last value, the value a season before, or the window's mean), in whether they see values on a
+bent scale, and in how far they look back, how large they are and how fast they learn.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Setting:
     season
         Steps: forecasts are counted from the value so long before, and changes over a season are
         read beside the values; 0: they are counted from the last value, or the mean.
+    level
+        Forecasts and what is read are counted from the window's mean.
     bent
         Values are seen on a scale on which equal ratios are nearly equal distances.
     """
@@ -41,6 +43,7 @@ class Setting:
     learning_rate: float
     season: int = 0
     bent: bool = False
+    level: bool = False
 
     @property
     def context(self) -> int:
@@ -73,22 +76,26 @@ def settings_of(
 
 
 def _around(first: Setting, season: int, positive: bool) -> Iterator[Setting]:
-    seasons = (season, 0) if season else (0,)
-    scales = (False, True) if positive else (False,)
+    kinds = [(season, False)] if season else []
+    kinds += [(0, False), (0, True)]
     for window, hidden, rate in _VARIED:
-        for of, bent in itertools.product(seasons, scales):
+        for (of, level), bent in itertools.product(kinds, (False, True)):
+            if bent and (level or not positive):
+                continue
             yield Setting(
                 round(first.window * window),
                 max(round(first.hidden * hidden), 1),
                 first.learning_rate * rate,
                 of,
                 bent,
+                level,
             )
 
 
 def described(setting: Setting) -> str:
     """A setting in words."""
     of = f", counted from {setting.season} steps before" if setting.season else ""
+    of = ", counted from its mean" if setting.level else of
     bent = ", as ratios" if setting.bent else ""
     return f"window {setting.window}, {setting.hidden} units{of}{bent}"
 
@@ -104,4 +111,5 @@ def revived(tree: Mapping[str, Any]) -> Setting:
     window, hidden, season = (int(tree[name]) for name in ("window", "hidden", "season"))
     if min(window, hidden, season + 1) < 1:
         raise ValueError("a network's sizes are below 1")
-    return Setting(window, hidden, float(tree["learning_rate"]), season, bool(tree["bent"]))
+    bent, level = bool(tree["bent"]), bool(tree["level"])
+    return Setting(window, hidden, float(tree["learning_rate"]), season, bent, level)
