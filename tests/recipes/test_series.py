@@ -314,3 +314,9 @@ def test_a_run_goes_on_with_its_own_data_alone(tmp_path: Path) -> None:
     other = replace(recipe, steps=4)
     with pytest.raises(ValueError, match="its data is not what it was when the run began"):
         next(training.train(other, tmp_path / "run", resume=True))
+
+
+def test_a_time_that_is_no_column_is_named_before_the_column_to_forecast(tmp_path: Path) -> None:
+    path = write_years(tmp_path / "data.csv", range(1900, 1960))
+    with pytest.raises(ValueError, match="has no column 'when': its columns are year, n"):
+        Recipe(data=path, time="when").check()

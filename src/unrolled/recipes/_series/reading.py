@@ -50,9 +50,9 @@ def read_panel(asked: Asked, horizon: int, order: tuple[str, ...] = ()) -> Panel
     assert asked.data is not None, "a panel is of a file"
     table = read_table(asked.data, asked).where(asked.where)
     roles = (asked.time, asked.group, *asked.past, *asked.future)
-    targets = tuple(dict.fromkeys(table.find(name, besides=roles) for name in asked.columns))
-    for name in (*asked.past, *asked.future):
+    for name in filter(None, roles):
         table.find(name)
+    targets = tuple(dict.fromkeys(table.find(name, besides=roles) for name in asked.columns))
     parts = table.split(table.find(asked.group)) if asked.group else {"": table}
     if order:
         parts = _in_order(parts, order, asked)
