@@ -29,7 +29,7 @@ QUICK := $(addprefix tests/,test_architecture.py test_equations.py engines layer
 QUICK_CELL := "not conforms and not hand_written or coupled-peephole-tanh"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo reproduce test quick bench mutants fuzz sanitize check screenshots lint docs wheel moved
+.PHONY: help install demo reproduce test quick bench mutants fuzz sanitize check screenshots lint docs wheel ecosystem moved
 
 help:  ## Say what there is
 	@echo "make TARGET, where TARGET is one of:"
@@ -74,6 +74,11 @@ check: $(READY)  ## Look for what is wrong in the source, without running it
 
 screenshots: $(READY)  ## Take the explorer's pictures for the docs, in Chromium
 	@.venv/bin/python tests/screenshots.py "$(RUNS)"
+
+ecosystem: $(READY)  ## Install what tests of the adapters need on top: sktime
+	@if ! cmp -s requirements-ecosystem.lock .venv/.ecosystem; then \
+	  $(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c requirements.lock \
+	    -r requirements-ecosystem.lock && cp requirements-ecosystem.lock .venv/.ecosystem || exit 1; fi
 
 # Not with --quiet, which hides warnings from --strict too.
 docs: $(READY)  ## Write the documentation as a site; every warning is an error

@@ -273,6 +273,11 @@ class Forecaster:
         """The names of the series."""
         return self._known()[0].kept.groups
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether `fit` had an X, so that `predict` wants one."""
+        return bool(self._known()[0].recipe.future)
+
     # --- to disk and back ---
 
     def save(self, folder: str | Path) -> None:

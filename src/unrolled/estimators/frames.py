@@ -68,7 +68,13 @@ def strands_of(y: Any, X: Any, groups: Any) -> tuple[list[Strand], Shape, tuple[
         line, places, style = _line(own, len(rows), name)
         strands.append(Strand(str(name), line, *_on_steps(places, values[rows], known[rows])))
     several = groups is not None or _levels(y) > 1
-    return strands, Shape(kind, style, tuple(targets), several), tuple(names)
+    shape = Shape(kind, style, tuple(targets), several)
+    return strands, shape, _besides(targets or ("y",), names)
+
+
+def _besides(targets: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """X's names, each told from y's."""
+    return tuple(f"X {name}" if name in targets else name for name in names)
 
 
 def _numbered(name: str, values: Floats) -> tuple[str, ...]:
