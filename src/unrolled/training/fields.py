@@ -1,4 +1,4 @@
-"""What stands beside a recipe's fields, as ``Annotated[int, at_least(1)]``; and fields come late."""
+"""What stands beside a recipe's fields, as ``Annotated[int, …]``; and fields that came later."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -21,6 +22,7 @@ from torch.optim.lr_scheduler import (
     OneCycleLR,
 )
 
+from unrolled.engines.watching import mark_stepped
 from unrolled.errors import InvalidValueError
 
 __all__ = ["CONSTANT", "NAMES", "Schedule", "check_schedule"]
@@ -74,9 +76,14 @@ class Schedule:
     """
 
     def __init__(self, name: str, optimizer: Optimizer, steps: int) -> None:
-        (self._group,) = optimizer.param_groups
+        self._optimizer = optimizer
         self._coming = None if name == CONSTANT else _rates(name, self._group["lr"], steps)
         self._rates = array("d")  # as far as they have been asked for
+
+    @property
+    def _group(self) -> dict[str, Any]:
+        (group,) = self._optimizer.param_groups  # others, each time that a state was loaded
+        return group
 
     def rate(self, step: int) -> float:
         """The rate of the update that is made after ``step`` others."""
@@ -101,12 +108,13 @@ class Schedule:
 
     @contextmanager
     def _given(self, rate: float) -> Generator[None]:
-        own = self._group["lr"]
-        self._group["lr"] = rate
+        group = self._group
+        own = group["lr"]
+        group["lr"] = rate
         try:
             yield
         finally:
-            self._group["lr"] = own
+            group["lr"] = own
 
 
 def _rates(name: str, rate: float, steps: int) -> Iterator[float]:
@@ -116,8 +124,7 @@ def _rates(name: str, rate: float, steps: int) -> Iterator[float]:
     """
     driven = torch.optim.SGD([torch.zeros(0, device="cpu")], lr=rate)
     schedule = _MADE[name](driven, steps)
-    # torch warns where no update came before; one would call the hooks on every optimiser.
-    driven._opt_called = True  # type: ignore[attr-defined]
+    mark_stepped(driven)  # an update of its own would call anybody's hooks on every optimiser
     while True:
         yield driven.param_groups[0]["lr"]
         schedule.step()
