@@ -173,9 +173,10 @@ def test_between_updates_the_optimiser_is_as_it_was_made(plain: bool) -> None:
 @pytest.mark.parametrize("plain", [False, True])
 def test_an_update_that_fails_leaves_the_optimiser_its_rate(plain: bool) -> None:
     session = Session(recipe("linear", spoil_at=3), plain)
+    session.advance_many(1)
+    session.advance_many(1)
     with pytest.raises(training.TrainingError, match="step 3"):
-        for _ in range(3):
-            session.advance_many(1)
+        session.advance_many(1)
     assert session.optimizer.param_groups[0]["lr"] == 0.05
 
 
@@ -253,7 +254,7 @@ def test_killed_before_more_steps_are_saved_it_goes_on_with_them(
 
 def test_another_schedule_is_another_run(tmp_path: Path) -> None:
     finish(recipe("cosine"), out=tmp_path)
-    with pytest.raises(RunError, match="--schedule linear contradicts .* which has cosine"):
+    with pytest.raises(RunError, match=r"--schedule linear contradicts .* which has cosine"):
         train(recipe("linear"), tmp_path, resume=True)
 
 
@@ -286,7 +287,7 @@ def test_a_run_from_before_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     finish(recipe("constant"), out=tmp_path / "straight")
     finish(recipe("constant", steps=9), out=tmp_path / "old")
     forget(tmp_path / "old")
-    with pytest.raises(RunError, match="--schedule cosine contradicts .* which has constant"):
+    with pytest.raises(RunError, match=r"--schedule cosine contradicts .* which has constant"):
         train(recipe("cosine"), tmp_path / "old", resume=True)
     finish(recipe("constant"), out=tmp_path / "old", resume=True)
     assert weights(tmp_path / "old") == weights(tmp_path / "straight")
