@@ -120,7 +120,7 @@ class Schedule:
 def _rates(name: str, rate: float, steps: int) -> Iterator[float]:
     """Rate after rate, of an optimiser of nothing that one of torch's schedules drives.
 
-    The schedule would leave a mark on the optimiser that learns, which the kernel then declines.
+    Driven itself, the optimiser that learns would have more settings, and save them: initial_lr.
     """
     driven = torch.optim.SGD([torch.zeros(0, device="cpu")], lr=rate)
     schedule = _MADE[name](driven, steps)
