@@ -81,6 +81,30 @@ def test_two_steps_change_every_weight_that_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_follows_a_schedule_and_goes_on_with_the_same_bits(name: str) -> None:
+    recipe = small(name, steps=4, schedule="one-cycle")
+    straight, stopped, constant = (
+        Session(given)
+        for given in (recipe, recipe, dataclasses.replace(recipe, schedule="constant"))
+    )
+    made = advanced(straight, 4)
+    before = advanced(stopped, 2)
+    on = Session(recipe)
+    on.restore(stopped.snapshot())
+    assert before + advanced(on, 4) == made != advanced(constant, 4)
+    ours, theirs = (session.model.state_dict() for session in (on, straight))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def advanced(session: Session, until: int) -> list[float]:
+    """The losses of the updates up to that one."""
+    losses: list[float] = []
+    while session.step < until:
+        losses += session.advance_many(until - session.step)
+    return losses
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_run_of_two_steps_has_figures_and_pictures(name: str, tmp_path: Path) -> None:
     recipe = small(name, steps=2)
     last = list(training.train(recipe, tmp_path))[-1]

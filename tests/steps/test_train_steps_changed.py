@@ -180,6 +180,17 @@ def slower(network: Any, optimizer: torch.optim.Optimizer) -> None:
     optimizer.param_groups[0]["lr"] *= 0.1
 
 
+def slower_and_flatter(network: Any, optimizer: torch.optim.Optimizer) -> None:
+    group = optimizer.param_groups[0]
+    group["lr"] *= 0.5
+    group["weight_decay"] = 0.3
+
+
+def slower_and_frozen(network: Any, optimizer: torch.optim.Optimizer) -> None:
+    slower(network, optimizer)
+    frozen(network, optimizer)
+
+
 def frozen(network: Any, optimizer: torch.optim.Optimizer) -> None:
     network.head.weight.requires_grad_(False)
 
@@ -189,7 +200,9 @@ def cleared(network: Any, optimizer: torch.optim.Optimizer) -> None:
 
 
 @pytest.mark.parametrize("make", ["Adam", "SGD dampened", "RMSprop"])
-@pytest.mark.parametrize("between", [reload, slower, frozen, cleared])
+@pytest.mark.parametrize(
+    "between", [reload, slower, slower_and_flatter, slower_and_frozen, frozen, cleared]
+)
 def test_what_is_changed_between_two_blocks_is_honoured(make: str, between: Any) -> None:
     both(MAKERS[make], in_two_halves(between))
 
@@ -202,6 +215,32 @@ def test_what_cannot_be_done_any_more_is_refused_in_one_sentence() -> None:
     optimizer.param_groups[0]["maximize"] = True
     with pytest.raises(RuntimeError, match="no Adam with maximize"):
         program.run(places(part(5, 10), False), losses, 0, 5)
+
+
+def test_another_rate_is_all_that_is_told_where_it_is_all_that_changed() -> None:
+    network, optimizer = twin(TASK, adam)
+    program = Program(network, optimizer, Loss(), 0.0, None, 1)
+    losses = torch.empty(1, dtype=torch.float64)
+    program.run(places(part(0, 1), False), losses, 0, 1)
+    trainers = []
+    for k, change in enumerate((lambda *_: None, slower, slower, slower_and_flatter), 1):
+        change(network, optimizer)
+        program.run(places(part(k, k + 1), False), losses, 0, 1)
+        trainers.append(program._trainer)
+    assert trainers[0] is trainers[1] is trainers[2] is not trainers[3]
+
+
+def test_two_rates_are_refused_also_where_they_are_all_that_changed() -> None:
+    network, _ = twin(TASK, adam)
+    optimizer = torch.optim.Adam([{"params": [p]} for p in network.parameters()], lr=0.01)
+    program = Program(network, optimizer, Loss(), 0.0, None, 1)
+    losses = torch.empty(5, dtype=torch.float64)
+    program.run(places(part(0, 5), False), losses, 0, 5)
+    for number in (-1, 0):
+        optimizer.param_groups[number]["lr"] = 0.001
+        with pytest.raises(RuntimeError, match="groups of parameters differ"):
+            program.run(places(part(5, 10), False), losses, 0, 5)
+        optimizer.param_groups[number]["lr"] = 0.01
 
 
 def test_adam_with_decoupled_decay_is_adamw() -> None:

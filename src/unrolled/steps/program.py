@@ -10,6 +10,7 @@ from torch import Tensor, optim
 from torch.autograd.graph import increment_version
 
 from unrolled.engines import cpu
+from unrolled.engines.calls import Rule
 from unrolled.engines.watching import mark_stepped, parameters_of
 from unrolled.errors import InvalidStateError, UnrolledError
 from unrolled.layer.elman import Elman
@@ -63,6 +64,13 @@ class Native(NamedTuple):
     read: Callable[[tuple[Tensor, ...]], Batches] = lambda block: Batches(*block)
 
 
+class _Seen(NamedTuple):
+    """What the kernel was told: the optimiser's settings, and where all that it writes to lies."""
+
+    settings: list[tuple[Rule, list[bool]]]
+    places: list[object]
+
+
 class Program:
     """Trains a network in C++, and tells the native engine anew whenever something has changed.
 
@@ -94,20 +102,21 @@ class Program:
         self._work = 3.0 * recurrent.hidden_size * network.outputs  # multiplications a row and step
         for weight in recurrent.parameters():
             self._work += 3.0 * weight.numel() if weight.dim() == 2 else 0
-        self._told: object = None  # what the addresses and numbers of the trainer hold for
+        self._told: _Seen | None = None  # what the trainer's addresses and numbers hold for
 
     def _shapes(self) -> list[tuple[torch.Size, torch.dtype]]:
         return [(p.shape, p.dtype) for p in self.network.parameters()]
 
-    def _now(self) -> object:
+    def _now(self) -> _Seen:
         """All that the kernel was told and that anybody may change between two calls."""
-        seen: list[object] = [updates.settings(self.optimizer)]
+        settings = updates.settings(self.optimizer)
+        seen: list[object] = []
         for p in self.network.parameters():
             seen.append((id(p), p.requires_grad, p.is_neg(), *_place(p)))
             for name, t in list(self.optimizer.state.get(p, {}).items()):
                 seen.append((name, id(t), *(_place(t) if isinstance(t, Tensor) else ())))
         seen.extend(map(_place, _parts(self._state)))
-        return seen
+        return _Seen(settings, seen)
 
     def _look(self) -> None:
         """Tell the kernel, if it does not know yet how things are now.
@@ -117,7 +126,7 @@ class Program:
         RuntimeError
             If they have become what it cannot do, in one sentence.
         """
-        if self._told is not None and self._told == self._now():
+        if self._told is not None and self._follows(self._told, self._now()):
             return
         if self._shapes() != self._sizes:
             raise InvalidStateError(
@@ -136,6 +145,25 @@ class Program:
             self._settle(False)
             self._told = None
             raise InvalidStateError(_MEANWHILE)
+
+    def _follows(self, told: _Seen, now: _Seen) -> bool:
+        """Whether the kernel knows how things are now; of the rate, if it alone is new, it is told.
+
+        A schedule changes that from step to step, and to tell all takes ten times as long.
+        """
+        if told == now:
+            return True
+        rule = now.settings[0][0]
+        settings = [(one._replace(rate=rule.rate), flags) for one, flags in told.settings]
+        if now != (settings, told.places):
+            return False
+        self._set_rule(rule)
+        self._told = now
+        return True
+
+    def _set_rule(self, rule: Rule) -> None:
+        rule = rule._replace(method=cpu.number("Method", rule.method))
+        self._trainer.set_rule(rule, self._clip)
 
     def _tell(self) -> None:
         # Their memory must last as long as the kernel writes to it, whatever takes its place.
@@ -159,9 +187,7 @@ class Program:
             quantiles.data_ptr(),
             len(quantiles),
         )
-        rule = updates.rule_of(optimizer)
-        rule = rule._replace(method=cpu.number("Method", rule.method))
-        self._trainer.set_rule(rule, self._clip)
+        self._set_rule(updates.rule_of(optimizer))
         self._changed = [*_parts(self._state)]
         self._created: list[tuple[int, Tensor, dict[str, Any] | None, updates.State, Any]] = []
         for k, p in enumerate(p for p in network.parameters() if p.requires_grad):

@@ -21,6 +21,7 @@ from unrolled.errors import InvalidValueError
 from unrolled.files.whole import check_place, is_full
 from unrolled.steps.program import TrainingError
 from unrolled.training import checkpoint, documents, runs
+from unrolled.training.fields import completed
 from unrolled.training.recipe import Recipe, check
 from unrolled.training.session import Randomness, Session
 
@@ -128,8 +129,9 @@ def _compare(recipe: Recipe, out: Path) -> None:
     ours = runs.encode_fields(recipe)
     if config.recipe != _origin(recipe):
         raise runs.RunError(f"{out} is a run of {config.recipe}, not of {_origin(recipe)}.")
-    for name in ours.keys() | config.fields.keys():
-        value, stored = ours.get(name), config.fields.get(name)
+    theirs = completed(type(recipe), config.fields)
+    for name in ours.keys() | theirs.keys():
+        value, stored = ours.get(name), theirs.get(name)
         if name == "steps" and isinstance(stored, int) and recipe.steps >= stored:
             continue
         if value != stored:

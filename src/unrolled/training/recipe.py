@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import typing
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.errors.expected import Expected, at_least, between, check_field, one_of, positive
 from unrolled.inside.passage import Passage
 from unrolled.steps.program import Native
+from unrolled.training.fields import Before, beside
 from unrolled.training.optimizers import optimizer_named
 from unrolled.training.returned import checked
+from unrolled.training.schedules import CONSTANT, NAMES, check_schedule
 
 if TYPE_CHECKING:
     from unrolled.explorer import Explorable
@@ -50,6 +51,11 @@ class Recipe(ABC):
     """Makes the updates: any class of torch.optim by name."""
     learning_rate: Annotated[float, positive] = 0.01
     """How far an update goes: what the optimiser is given as its rate."""
+    schedule: Annotated[str, one_of(NAMES), Before(CONSTANT)] = CONSTANT
+    """How the rate goes over the steps, as torch has it: constant; linear and cosine fall to 0;
+    exponential falls to a hundredth; one-cycle rises to learning_rate, then falls; warmup rises for
+    a twentieth of the steps, then stays. With more steps a run goes on as one that had them all
+    along."""
     clip: Annotated[float, at_least(0)] = 1.0
     """Largest norm that the gradient may have, or it is scaled down to it; 0 is no limit."""
     steps_per_update: Annotated[int, at_least(0)] = 0
@@ -181,14 +187,7 @@ def missing(recipe: type[Recipe]) -> list[str]:
 @functools.cache
 def _expected(recipe: type[Recipe]) -> list[tuple[str, Expected]]:
     """What is expected of each field, by the recipe's class and by those that it comes from."""
-    return [
-        (name, given)
-        for owner in reversed(recipe.__mro__)
-        for name, hint in typing.get_type_hints(owner, include_extras=True).items()
-        if name in vars(owner).get("__annotations__", ())
-        for given in typing.get_args(hint)
-        if isinstance(given, Expected)
-    ]
+    return [(name, given) for name, given in beside(recipe) if isinstance(given, Expected)]
 
 
 def check(recipe: Recipe) -> None:
@@ -208,4 +207,5 @@ def check(recipe: Recipe) -> None:
     for name, expected in _expected(type(recipe)):
         check_field(name, getattr(recipe, name), expected)
     optimizer_named(recipe.optimizer)
+    check_schedule(recipe.schedule, recipe.optimizer)
     recipe.check()

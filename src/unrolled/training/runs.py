@@ -41,6 +41,7 @@ from unrolled.training.documents import (
     RunError,
     finite,
 )
+from unrolled.training.fields import completed
 from unrolled.training.history import append_metrics, cut_metrics, read_metrics
 
 __all__ = [
@@ -227,13 +228,14 @@ def encode_fields(recipe: Any) -> dict[str, Any]:
 
 
 def decode_fields(cls: type[R], fields: Mapping[str, Any]) -> R:
-    """The recipe that `encode_fields` was given.
+    """The recipe that `encode_fields` was given, if need be before it had all of its fields.
 
     Raises
     ------
     RunError
         If a field is missing, unknown, or not of its type.
     """
+    fields = completed(cls, fields)
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for name in names:

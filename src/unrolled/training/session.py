@@ -20,6 +20,7 @@ from unrolled.training import checkpoint
 from unrolled.training.declared import DICTIONARY, held
 from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import Recipe
+from unrolled.training.schedules import Schedule
 from unrolled.training.state import declared_best, declared_session
 
 __all__ = ["Randomness", "Session"]
@@ -75,6 +76,7 @@ class Session:
             self.model = recipe.model()
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = self._make_optimizer(self.parameters)
+        self._schedule = Schedule(recipe.schedule, self.optimizer, recipe.steps)
         self._block: tuple[Tensor, ...] = ()  # batches drawn at once, [K, T, B, …]
         self._batches = 0  # K
         self._places: Places | None = None  # where they lie, for the kernel
@@ -152,8 +154,10 @@ class Session:
             self._places = places(self._checked(self._native), carried=False)
         first = self._window
         most = min(most, self._batches - first, self._program.at_once(self._places))
+        most = self._schedule.alike(self.step, most)
         losses = torch.empty(most, dtype=self._program.dtype, device="cpu")
-        made = self._program.run(self._places, losses, first, first + most)
+        with self._schedule.during(self.step):
+            made = self._program.run(self._places, losses, first, first + most)
         self.step += made
         self._window += made
         if made and save is not None and before is not None:
@@ -178,7 +182,8 @@ class Session:
                 self._clip()
             if save is not None and before is not None:
                 save(before)
-            self.optimizer.step()
+            with self._schedule.during(self.step):
+                self.optimizer.step()
         self.state = _detach(state)
         self.step += 1
         self._window += 1

@@ -1,0 +1,35 @@
+"""What stands beside a recipe's fields, as ``Annotated[int, …]``; and fields that came later."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Before", "beside", "completed"]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What holds for a run that was made before the field was: the metadata of a later field.
+
+    It is not the field's default: that may be another one, now or in a subclass, and a run goes on
+    as it was begun.
+    """
+
+    value: Any
+
+
+def beside(cls: type) -> Iterator[tuple[str, Any]]:
+    """Each field's metadata, by its class and by those that it comes from, theirs first."""
+    for owner in reversed(cls.__mro__):
+        for name, hint in typing.get_type_hints(owner, include_extras=True).items():
+            if name in vars(owner).get("__annotations__", ()):
+                yield from ((name, given) for given in typing.get_args(hint))
+
+
+def completed(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's fields as they were stored, and what holds for those that came after it."""
+    later = {name: given.value for name, given in beside(cls) if isinstance(given, Before)}
+    return later | dict(fields)
