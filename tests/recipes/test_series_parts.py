@@ -330,6 +330,15 @@ def test_a_member_that_says_nothing_forecasts_what_it_counts_from(
     assert found == pytest.approx(base, rel=1e-12)
 
 
+def test_the_others_follow_a_schedule_too(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(120)), search=3, ensemble=2, steps=200)
+    one, other = (
+        trained(replace(recipe, schedule=schedule))[0].each for schedule in ("constant", "cosine")
+    )
+    for constant, falling in zip(one, other, strict=True):
+        assert not torch.equal(constant.lstm.weight_hh_l0, falling.lstm.weight_hh_l0)
+
+
 def test_nothing_after_the_validation_part_is_learnt_when_it_learns_anew(tmp_path: Path) -> None:
     """What a refit learns from ends where the test part begins."""
     fields = {"search": 2, "ensemble": 2, "refit": True, "steps": 100}

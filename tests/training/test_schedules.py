@@ -18,8 +18,8 @@ from echo import Recipe as Echo
 from echo import Small, bits, equal, finish, weights
 from stopped import Killed
 from unrolled import training
-from unrolled.cli.opened import open_run
 from unrolled.errors.expected import one_of
+from unrolled.estimators.opened import open_trained
 from unrolled.recipes import find
 from unrolled.training import checkpoint, runs, train
 from unrolled.training.fields import Before, completed
@@ -297,7 +297,7 @@ def test_a_run_from_before_goes_on_with_the_same_bits(tmp_path: Path) -> None:
 def test_a_run_from_before_is_opened(tmp_path: Path) -> None:
     finish(find("adder").recipe(steps=2, hidden=2), out=tmp_path)
     forget(tmp_path)
-    assert open_run(tmp_path).recipe.schedule == "constant"
+    assert open_trained(tmp_path).recipe.schedule == "constant"
 
 
 @dataclass(frozen=True)

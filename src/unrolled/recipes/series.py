@@ -185,6 +185,7 @@ class Recipe(Data):
             batch_size=self.batch_size,
             clip=self.clip,
             seed=self.seed,
+            schedule=self.schedule,
             minutes=self.minutes,
         )
 

@@ -59,13 +59,19 @@ class Calibration:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, quantiles: Floats, truth: Floats, levels: Levels) -> Calibration:
+    def fit(
+        cls, quantiles: Floats, truth: Floats, levels: Levels, *, overlapping: bool = False
+    ) -> Calibration:
         """Learn from quantiles [horizon, origins, levels] of the validation part and its truth.
 
         Each step ahead is corrected by its own origins.  Where fewer truths are known than its
         level needs (19 for 95 %: the ⌈(n + 1)·p⌉-th smallest of n has to be there), all steps'
         distances serve it together; where those are too few also, the largest does.  Both are
         said in ``notes``.  A truth that is NaN counts nowhere.
+
+        Errors k steps ahead from neighbouring origins share k − 1 steps of what came: n of them
+        tell no more than n / k that share none.  With ``overlapping`` they count as so many, and
+        the intervals are as wide as so few ask for.
         """
         _check(levels, quantiles, truth)
         ordered = np.sort(quantiles, axis=-1)
@@ -75,7 +81,7 @@ class Calibration:
             share = 1 - 2 * levels[place]
             lower, upper = ordered[..., place], ordered[..., -1 - place]
             beyond = np.maximum(lower - truth, truth - upper)
-            corrections[:, place], said = _by_step(beyond, share)
+            corrections[:, place], said = _by_step(beyond, share, overlapping)
             notes += said
         return cls(levels, corrections, tuple(notes))
 
@@ -121,28 +127,35 @@ def _middle(ordered: Floats) -> tuple[Floats, Floats]:
     return np.full(ordered.shape[:-1], np.inf), np.full(ordered.shape[:-1], -np.inf)
 
 
-def _rank(count: int, share: float) -> int:
-    """Which of the sorted distances it is, counted from 1: the + 1 is the value to come."""
-    return math.ceil(round((count + 1) * share, 9))
+def _rank(count: int, share: float, overlap: float = 1.0) -> int:
+    """Which of the sorted distances it is, counted from 1: the + 1 is the value to come.
+
+    Of so many that only one in ``overlap`` tells something new.
+    """
+    telling = max(count / overlap, 1.0)
+    return max(math.ceil(round(count * (telling + 1) / telling * share, 9)), 1)
 
 
-def _by_step(beyond: Floats, share: float) -> tuple[Floats, list[str]]:
+def _by_step(beyond: Floats, share: float, overlapping: bool) -> tuple[Floats, list[str]]:
     """The correction of each step ahead for one interval, and what has to be said of them."""
     steps = [np.sort(row[~np.isnan(row)]) for row in beyond]
-    few = [step for step, row in enumerate(steps) if _rank(len(row), share) > len(row)]
+    ranks = [
+        _rank(len(row), share, step + 1 if overlapping else 1) for step, row in enumerate(steps)
+    ]
+    few = [step for step, row in enumerate(steps) if ranks[step] > len(row)]
     pooled = np.sort(np.concatenate(steps)) if steps else np.empty(0)
-    together = _of_all(pooled, share)
+    together = _of_all(pooled, share, len(steps) * (len(steps) + 1) / 2 if overlapping else 1)
     corrections = np.full(len(steps), together)
     for step in set(range(len(steps))) - set(few):
-        corrections[step] = steps[step][_rank(len(steps[step]), share) - 1]
+        corrections[step] = steps[step][ranks[step] - 1]
     return corrections, _said(few, len(steps), len(pooled), share)
 
 
-def _of_all(pooled: Floats, share: float) -> float:
+def _of_all(pooled: Floats, share: float, overlap: float) -> float:
     """The correction by all steps together; the largest distance where that is too few also."""
     if not len(pooled):
         return 0.0
-    return float(pooled[min(_rank(len(pooled), share), len(pooled)) - 1])
+    return float(pooled[min(_rank(len(pooled), share, overlap), len(pooled)) - 1])
 
 
 def _said(few: list[int], steps: int, pooled: int, share: float) -> list[str]:

@@ -35,6 +35,6 @@ def calibrate(model: Forecaster, panel: Panel, parts: Parts, context: int) -> No
             of = width[..., column]
             ends = np.stack([end[..., column] / of for end in (low, middle, high)], -1)
             ahead = truth[..., column] / of
-            fitted = Calibration.fit(ends, ahead, (level, 0.5, 1 - level))
+            fitted = Calibration.fit(ends, ahead, (level, 0.5, 1 - level), overlapping=True)
             widening = torch.from_numpy(fitted.corrections[:, 0].copy())
             model.widening[place, :, column] = widening

@@ -8,10 +8,12 @@ validation part together, for as many updates as were best.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +25,7 @@ from unrolled.recipes._series.member import Member, blocks
 from unrolled.steps.batches import Batches
 from unrolled.steps.many import Job, train_many
 from unrolled.steps.program import TrainingError
+from unrolled.training.schedules import CONSTANT, Schedule
 
 __all__ = ["AT_ONCE", "PER_ROUND", "Search", "off", "refit", "search"]
 
@@ -50,6 +53,7 @@ class Search(NamedTuple):
     batch_size: int
     clip: float
     seed: int
+    schedule: str = CONSTANT
     minutes: float = 0.0
 
 
@@ -100,6 +104,7 @@ class _Pupil:
         rate = member.setting.learning_rate
         self._optimizer = plan.make(list(self._network.parameters()), rate)
         self._source = _Source(member, plan, origins, number)
+        self._schedule = Schedule(plan.schedule, self._optimizer, steps)
         self.failed = False
         self.made = 0
         self.best: dict[str, Tensor] = {}
@@ -113,6 +118,10 @@ class _Pupil:
         batches = self._source.blocks(count)
         loss = self.member.criterion
         return Job(self._network, self._optimizer, loss, batches, self._plan.clip)
+
+    def rate(self) -> AbstractContextManager[None]:
+        """Have the rate that the schedule gives the middle of the next round, for all of it."""
+        return self._schedule.during(min(self.made + PER_ROUND // 2, self.due - 1))
 
     def fail(self) -> None:
         """Learn no more: a loss was not finite, and nor are the weights."""
@@ -174,8 +183,10 @@ def search(model: Forecaster, plan: Search, ensemble: int, first: int) -> list[i
 
 def _round(pupils: Sequence[_Pupil]) -> list[_Pupil]:
     """Train each for a round; gives those whose losses were finite."""
-    jobs: list[Any] = [pupil.job() for pupil in pupils]
-    with torch.enable_grad():
+    with contextlib.ExitStack() as rates, torch.enable_grad():
+        for pupil in pupils:
+            rates.enter_context(pupil.rate())
+        jobs: list[Any] = [pupil.job() for pupil in pupils]
         ended = train_many(jobs, progress=False)
     for pupil, trained in zip(pupils, ended, strict=True):
         if trained.error is not None and not isinstance(trained.error, TrainingError):
