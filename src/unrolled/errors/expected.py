@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ __all__ = [
     "each",
     "ending",
     "finite",
+    "flagged",
     "one_of",
     "only",
     "positive",
@@ -99,6 +101,11 @@ def ending(word: str, known: Iterable[str], most: int = 1) -> str:
 
 
 # --- what is expected ---
+
+
+def flagged(flag: str, value: str) -> str:
+    """A flag and its value as they are typed into a shell: what is advised works as it stands."""
+    return f"{flag} {shlex.quote(value)}"
 
 
 def at_least(least: float) -> Expected:

@@ -8,6 +8,7 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
+from unrolled.files.parts import AND, with_time
 from unrolled.files.spacing import Spacing
 from unrolled.files.tables import Table, read_table
 from unrolled.files.timed import Timed, Timing, in_rows, on_time
@@ -39,8 +40,8 @@ def read_panel(asked: Asked, horizon: int, order: tuple[str, ...] = ()) -> Panel
         In one sentence, where the file does not have it.
     """
     assert asked.data is not None, "a panel is of a file"
-    table = read_table(asked.data, asked).where(asked.where)
-    roles = (asked.time, asked.group, *asked.past, *asked.future)
+    table = with_time(read_table(asked.data, asked), asked.time).where(asked.where)
+    roles = (asked.time, *asked.time.split(AND), asked.group, *asked.past, *asked.future)
     targets = tuple(dict.fromkeys(table.find(name, besides=roles) for name in asked.columns))
     for name in (*asked.past, *asked.future):
         table.find(name)
@@ -177,7 +178,7 @@ def _whole(known: Floats, names: tuple[str, ...], table: Table, timed: Timed, co
 def _table_ahead(asked: Asked) -> Table | None:
     if asked.data_future is None:
         return None
-    table = read_table(asked.data_future, asked)
+    table = with_time(read_table(asked.data_future, asked), asked.time)
     conditions = [one for one in asked.where if one.partition("=")[0] in table.columns]
     for name in (*asked.future, asked.time):
         table.find(name)
