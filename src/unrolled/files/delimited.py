@@ -46,9 +46,7 @@ class TextTable(NamedTuple):
     said: list[str]
 
 
-def read_text_table(
-    text: str, file: str, separator: str = "", top: Top | None = None
-) -> TextTable:
+def read_text_table(text: str, file: str, separator: str = "", top: Top | None = None) -> TextTable:
     """Divide text into a table.
 
     Parameters

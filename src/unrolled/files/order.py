@@ -93,7 +93,11 @@ def _likely_group(table: Table, time: str, read: Moments) -> str:
     """A column of words within each of which time runs in one direction."""
     different = len(np.unique(read.values)) / len(table)
     for name, cells in table.columns.items():
-        if name in (time, *table.repeated) or name.casefold() in PARTS_OF_TIMES or cells.dtype.kind == "M":
+        if (
+            name in (time, *table.repeated)
+            or name.casefold() in PARTS_OF_TIMES
+            or cells.dtype.kind == "M"
+        ):
             continue
         words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
         if not 2 <= len(words) <= min(LIKELY_GROUPS, len(table) // 2):

@@ -56,9 +56,11 @@ class Spacing:
     @property
     def name(self) -> str:
         """As a sentence says it: hourly, business days, every 30 s."""
-        count = self.count if self.unit == "us" and self.count % 1 else int(self.count)
+        count = int(self.count)
         if self.unit == "number":
             return f"every {self.count:.10g}"
+        if self.unit == "us" and count > LENGTHS["ms"] and self.count % LENGTHS["ms"]:
+            return f"every {self.count / LENGTHS['ms']:.6g} ms"
         if self.unit == "business day":
             return "business days" if count == 1 else f"every {count} business days"
         if self.unit == "month":
@@ -66,10 +68,8 @@ class Spacing:
             return f"{name}, at its end" if self.anchor == 31 else name
         if count in USUAL:
             return USUAL[count]
-        unit = next((u for u in reversed(LENGTHS) if count % LENGTHS[u] == 0), "us")
-        if unit == "us" and count > LENGTHS["ms"]:
-            return f"every {count / LENGTHS['ms']:.6g} ms"
-        many = int(count // LENGTHS[unit])
+        unit = next(u for u in reversed(LENGTHS) if count % LENGTHS[u] == 0)
+        many = count // LENGTHS[unit]
         return f"every {many} {unit}" + ("s" if unit in ("day", "week") and many > 1 else "")
 
     def steps(self, times: Any, start: Any) -> Floats:
@@ -199,6 +199,7 @@ def _of_rounded(times: Any, last_digit: float, second: float) -> float:
     usual = float(np.median(apart))
     if not 0 < last_digit <= usual / 3:
         return 0
+    usual = float(apart[np.round(apart / usual) == 1].mean())  # the next gap may be long
     counts = np.round(apart / usual)
     places = np.concatenate(([0], np.cumsum(counts)))
     mean = float(times[-1] - times[0]) / places[-1]

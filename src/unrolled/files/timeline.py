@@ -60,7 +60,7 @@ class Clock(NamedTuple):
     def _unit(self) -> Any:
         """The finest unit that any step has: days where all begin at midnight."""
         if self.spacing is None or self.spacing.unit != "us":
-            length = 86400 * 10**6
+            length = 86400e6
         else:
             length = self.spacing.count
         since = int((self.start - self.start.astype("datetime64[D]")).astype(np.int64))
