@@ -118,3 +118,12 @@ def test_what_is_advised_can_be_typed(tmp_path: Path) -> None:
     table = read(tmp_path, ",KSI\n1969-01-01,1687\n1969-02-01,1508\n1969-03-01,1507\n")
     said = in_rows(table).said[-1]
     assert shlex.split(said)[-2:] == ["--time", "column 1"]
+
+
+def test_a_column_without_a_name_is_refused_with_a_flag_that_works(tmp_path: Path) -> None:
+    text = '"Weight","Feed","Time"\n' + "".join(f'"{n}",{n}.5,NA,{n}\n' for n in range(1, 9))
+    with pytest.raises(ValueError, match=r"row 2 of .* 4 cells, .* 3: .* say --header no"):
+        read(tmp_path, text)
+    table = read(tmp_path, text, header="no")
+    assert table.numbers("column 2").tolist() == [n + 0.5 for n in range(1, 9)]
+    assert table.said[-2] == "above the names 'Weight, Feed, Time'"

@@ -267,7 +267,10 @@ def _wide(row: int, seen: int, width: int, mark: str, file: str) -> Exception:
     if seen < width:
         end = "it is cut short; complete it, with nothing between two marks where a cell is blank."
     else:
-        end = f"put a cell that holds a {mark!r} in quotes, or save with another separator."
+        end = (
+            f"put a cell that holds a {mark!r} in quotes, or save with another separator; where "
+            "that row is no header, say with --skip how many lines lie above the table's."
+        )
     return InvalidValueError(f"row {row} of {file} has {cells}, but the header has {width}: {end}")
 
 

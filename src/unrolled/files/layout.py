@@ -192,7 +192,9 @@ def _no_header(records: Sequence[Record], begin: int, width: int, file: str) -> 
         return InvalidValueError(
             f"row {begin + 1} of {file} has {_count(width, 'cell')}, but the header above it has "
             f"{len(above)}: where a number holds the mark that divides the cells, put it in quotes "
-            "or save the file with semicolons or tabs between cells."
+            "or save the file with semicolons or tabs between cells; where a column lacks a name, "
+            "as R writes it, say --header no, and the columns are column 1, column 2, …; where "
+            "that row is no header, say with --skip how many lines lie above the table's."
         )
     cells = [cell.strip() for cell in records[begin]] if records else []
     times = [cell for cell in cells if re.fullmatch(r"(?:1[5-9]|20|21)\d\d(?:\D.*)?", cell)]
