@@ -24,7 +24,7 @@ __all__ = [
     "rows_below",
 ]
 
-COMMENTS = ("#", "%", "//", "**")
+COMMENTS = ("#", "%", "//")
 RULE = re.compile(r"\s*([-=*_~+])\1{3}[-=*_~+|\s]*")
 
 MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
