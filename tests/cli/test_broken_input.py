@@ -151,8 +151,8 @@ BROKEN: dict[str, tuple[tuple[str, ...], str, bytes, str]] = {
     "series fewer rows than the window": (
         SERIES,
         "a.csv",
-        table(rows=9),
-        "the series has 9 rows, of which 2 are for testing: a window of 10",
+        table(rows=4),
+        "the series has 4 rows, of which 1 are for testing: a window of 2",
     ),
 }
 

@@ -206,3 +206,38 @@ def test_a_figure_for_each_step_ahead_is_shown_as_figures_are() -> None:
     from unrolled.cli.report import _number
 
     assert _number([18.715331495703715, None, 7]) == "18.715 not finite 7"
+
+
+def quarters(count: int) -> str:
+    """A time in two columns, in a file whose lines end with a mark that its names lack."""
+    rows = [f"{1959 + n // 4},{n % 4 + 1},{2700 + 10 * n + n % 7}," for n in range(count)]
+    return "year,quarter,gdp\n" + "\n".join(rows) + "\n"
+
+
+def test_a_time_in_two_columns_goes_on_from_the_file_and_from_a_new_one(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    data, out = tmp_path / "macro.csv", tmp_path / "run"
+    data.write_text(quarters(80))
+    words = ["--time", "year+quarter", "--horizon", "3", "--steps", "20", "--search", "1"]
+    assert main(["train", "series", "--data", str(data), *words, "--out", str(out)]) == 0
+    assert "80 rows, quarterly" in capsys.readouterr().out
+    data.unlink()
+    assert [line.split()[0] for line in asked(capsys, out)] == [
+        *("year+quarter", "1979Q1", "1979Q2", "1979Q3")
+    ]
+    data.write_text(quarters(83))
+    assert asked(capsys, out, "--data", data)[-1].split()[0] == "1980Q2"
+
+
+def test_a_file_without_names_goes_on(tmp_path: Path, capsys: Captured) -> None:
+    data, out = tmp_path / "sunspots.dat", tmp_path / "run"
+    data.write_text("".join(f"{1700 + n}   {n % 11}.5\n" for n in range(90)))
+    train = ["train", "series", "--data", str(data), "--steps", "20", "--search", "1"]
+    assert main([*train, "--out", str(out)]) != 0
+    err = capsys.readouterr().err
+    assert err.endswith("where it holds the names, say --header yes.\n")
+    columns = ["--header", "no", "--time", "column 1", "--column", "column 2"]
+    assert main([*train, *columns, "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert asked(capsys, out)[1].split()[0] == "1790"

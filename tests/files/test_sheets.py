@@ -109,3 +109,14 @@ def test_objects_become_columns() -> None:
     mixed = of_objects([1, "x", 20.038, float("nan"), datetime.datetime(2020, 1, 1, 5)])
     assert mixed.tolist() == ["1", "x", "20.0380", "", "2020-01-01 05:00:00"]
     assert text_of(True) == "True"
+
+
+def test_a_sheet_without_names(tmp_path: Path) -> None:
+    path = sheet(tmp_path / "a.xlsx", *([n, n + 0.5] for n in range(1, 9)))
+    with pytest.raises(ValueError, match=r"no header .* say --header no"):
+        read_table(path)
+    table = read_table(path, Reading(header="no"))
+    assert table.numbers("column 2").tolist() == [n + 0.5 for n in range(1, 9)]
+    assert table.rows[0] == 1
+    named = read_table(path, Reading(header="yes"))
+    assert named.names == ["1", "1.5"]

@@ -237,3 +237,29 @@ def test_the_line_that_says_how_a_file_was_read(tmp_path: Path) -> None:
         "read as: semicolons, decimal comma, cp1252; "
         "118 rows, daily, 2 gaps, the first after 2020-03-04"
     )
+
+
+@pytest.mark.parametrize("rate", [60, 64, 128, 300])
+@pytest.mark.parametrize("rounded", [np.round, np.floor])
+def test_times_that_were_rounded_are_as_even_as_they_were(
+    tmp_path: Path, rate: int, rounded: Any
+) -> None:
+    exact = np.arange(3000) * 1000 / rate
+    kept = np.delete(rounded(exact).astype(np.int64), slice(1000, 1200))
+    begin = np.datetime64("2020-01-01T00:04:40", "ms")
+    found = timed(tmp_path, begin + kept.astype("timedelta64[ms]"))
+    assert found.said[1] == f"every {1000 / rate:.6g} ms"
+    assert len(found) == 3000
+    assert found.said[2] == "200 gaps, the first after " + found.timeline.labels[999]
+    off = found.timeline.places - begin - exact * np.timedelta64(1000, "us")
+    assert np.abs(off.astype(np.int64)).max() <= 1
+    numbers = timed(tmp_path, [f"{n / 1000:.3f}" for n in kept])
+    assert len(numbers) == 3000
+    assert numbers.timeline.places[-1] == pytest.approx(2999 / rate)
+
+
+def test_days_that_are_missing_are_no_rounding() -> None:
+    days = DAYS[np.tile([True, True, False], 40)[: len(DAYS)]].astype("datetime64[us]")
+    found = spacing_of(days)
+    assert found is not None
+    assert found.name == "daily"

@@ -193,3 +193,45 @@ def test_a_time_that_cannot_be_read_is_an_error(words: list[str], sentence: str)
     with pytest.raises(ValueError, match=sentence) as refusal:
         moments(column(*words))
     assert "\n" not in str(refusal.value)
+
+
+# --- years of two digits, quarters of one ---
+
+
+@pytest.mark.parametrize(
+    ("words", "days"),
+    [
+        (["580329", "991225", "000101"], ["1958-03-29", "1999-12-25", "2000-01-01"]),
+        (["Jan-67", "Jan-68", "Jan-69"], ["1967-01-01", "1968-01-01", "1969-01-01"]),
+        (["1-Feb-01", "1-Jan-01", "5-Mar-58"], ["2001-02-01", "2001-01-01", "1958-03-05"]),
+        (["29/11/58", "29/12/58", "30/01/99"], ["1958-11-29", "1958-12-29", "1999-01-30"]),
+        (["Jan-01", "Jan-58", "Jan-59"], ["2001-01-01", "2058-01-01", "2059-01-01"]),
+        (["1/31/2058", "1/31/2059", "1/31/2001"], ["2058-01-31", "2059-01-31", "2001-01-31"]),
+    ],
+)
+def test_years_of_two_digits_are_of_the_century_that_runs_one_way(
+    words: list[str], days: list[str]
+) -> None:
+    assert moments(column(*words)).values.astype("datetime64[D]").astype(str).tolist() == days
+
+
+@pytest.mark.parametrize("mark", [":", "-", "/", " "])
+def test_numbers_up_to_four_behind_a_year_are_quarters(mark: str) -> None:
+    words = [f"{year}{mark}{n}" for year in (1950, 1951, 1952) for n in (1, 2, 3, 4)]
+    read = moments(column(*words[1:-1]))
+    assert read.style == "quarter"
+    assert read.said == ["quarters, since no number is above 4"]
+    assert read.values.astype("datetime64[M]").astype(str).tolist()[:4] == [
+        "1950-04",
+        "1950-07",
+        "1950-10",
+        "1951-01",
+    ]
+
+
+@pytest.mark.parametrize("mark", [":", "-"])
+def test_numbers_behind_a_year_are_months_elsewhere(mark: str) -> None:
+    year = [f"1950{mark}{n}" for n in range(1, 13)]
+    assert moments(column(*year)).values.astype("datetime64[M]").astype(str)[-1] == "1950-12"
+    few = [f"{year}{mark}{n}" for year in (1950, 1951, 1952) for n in (1, 2, 3)]
+    assert moments(column(*few)).style == "month"

@@ -222,9 +222,30 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
     (
         "the conformal level without the + 1 for the value to come",
         "recipes/_series/calibration.py",
-        "math.ceil(round((count + 1) * share, 9))",
-        "math.ceil(round(count * share, 9))",
+        "round(count * (telling + 1) / telling * share, 9)",
+        "round(count * share, 9)",
         ["test_calibration.py"],
+    ),
+    (
+        "a season's base that is a step late",
+        "recipes/_series/member.py",
+        "% season - season, :",
+        "% season - season + 1, :",
+        ["test_series_parts.py"],
+    ),
+    (
+        "a refit that learns from the test part too",
+        "recipes/series.py",
+        "origins = [self.parts.training_origins, self.parts.validation_origins]",
+        "origins = [self.parts.training_origins, self.parts.test_origins]",
+        ["test_series_parts.py"],
+    ),
+    (
+        "a search that hears the worst",
+        "recipes/_series/search.py",
+        "key=lambda number: (values[number], number)",
+        "key=lambda number: (-values[number], number)",
+        ["test_series_parts.py"],
     ),
     (
         "a forecast that is missing is left out of its score",

@@ -139,7 +139,7 @@ def test_errors_that_overlap_count_as_fewer() -> None:
     """Of 40 errors 4 steps ahead only 10 tell something new: the ⌈40 · 11/10 · 0.8⌉-th smallest."""
     random = np.random.default_rng(0)
     truth = random.normal(size=(4, 40))
-    quantiles = np.zeros((4, 40, 3)) + [-0.1, 0.0, 0.1]
+    quantiles = np.tile([-0.1, 0.0, 0.1], (4, 40, 1))
     fitted = Calibration.fit(quantiles, truth, (0.1, 0.5, 0.9), overlapping=True)
     beyond = np.sort(np.abs(truth), axis=1) - 0.1
     assert fitted.corrections[0, 0] == pytest.approx(beyond[0, 33 - 1])

@@ -241,7 +241,7 @@ def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
         ({"window": -1}, "window = -1 makes no sense: expected 0 or more"),
         ({"window": 1}, "window = 1 has no value but its last"),
         ({"hidden": 0}, "hidden = 0 makes no sense"),
-        ({"test_share": 1.0}, "test_share = 1.0 makes no sense: expected a share between 0 and 1"),
+        ({"test_share": 1.0}, "test_share = 1.0 makes no sense: expected a share of 0 or more"),
         ({"spacing": 0.0}, "spacing = 0.0 makes no sense"),
         (
             {"cell": "vanila"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 from unrolled.errors import InvalidValueError
 
 __all__ = [
+    "Before",
     "Count",
     "Expected",
     "Layers",
@@ -29,6 +31,7 @@ __all__ = [
     "each",
     "ending",
     "finite",
+    "flagged",
     "one_of",
     "only",
     "positive",
@@ -69,6 +72,17 @@ class Expected:
         return None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What holds for a run that was made before the field was: the metadata of a later field.
+
+    It is not the field's default: that may be another one, now or in a subclass, and a run goes on
+    as it was begun.
+    """
+
+    value: Any
+
+
 def check_field(name: str, value: Any, expected: Expected) -> None:
     """Raise ValueError where a recipe's field is not what is expected of it."""
     _check(lambda one: f"{name} = {one!r}", value, expected)
@@ -99,6 +113,11 @@ def ending(word: str, known: Iterable[str], most: int = 1) -> str:
 
 
 # --- what is expected ---
+
+
+def flagged(flag: str, value: str) -> str:
+    """A flag and its value as they are typed into a shell: what is advised works as it stands."""
+    return f"{flag} {shlex.quote(value)}"
 
 
 def at_least(least: float) -> Expected:

@@ -18,7 +18,15 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Cells, Integers
-from unrolled.files.layout import Layout, find_table, is_comment, is_value, is_word, rows_below
+from unrolled.files.layout import (
+    Layout,
+    Top,
+    find_table,
+    is_comment,
+    is_value,
+    is_word,
+    rows_below,
+)
 
 __all__ = ["SEPARATORS", "TextTable", "read_text_table"]
 
@@ -38,9 +46,7 @@ class TextTable(NamedTuple):
     said: list[str]
 
 
-def read_text_table(
-    text: str, file: str, separator: str = "", skip: int | None = None
-) -> TextTable:
+def read_text_table(text: str, file: str, separator: str = "", top: Top | None = None) -> TextTable:
     """Divide text into a table.
 
     Parameters
@@ -52,12 +58,13 @@ def read_text_table(
     separator
         What divides cells, where it was said; "tab" and "space" are words for two that are hard to
         type.
-    skip
-        How many lines lie above the row of names, where it was said.
+    top
+        What was said of its first lines.
     """
+    top = Top() if top is None else top
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    first, above = 0, skip or 0
+    first, above = 0, top.skip or 0
     for _ in range(above):
         first = text.find("\n", first) + 1 or len(text)
     lines = _lines(text[first:], LOOKED_AT)
@@ -67,7 +74,7 @@ def read_text_table(
     mark = NAMED.get(separator, separator) or _separator(lines, last)
     records, ends, comments = _records(lines, mark)
     width = _width([*records, *_divided(last, mark)])
-    layout = _layout(records, comments, mark, width, file, skipped=skip is not None)
+    layout = _layout(records, comments, mark, width, file, top)
     begin = ends[layout.begin - 1] if layout.begin else len(comments)
     body, below = _without_notes(_after(text[first:], begin), mark, layout.readable)
     if not body.strip():
@@ -99,7 +106,7 @@ def _separator(first: list[str], last: list[str]) -> str:
             continue
         everywhere = [r for r in [*records, *_divided(last, mark)] if any(r)]
         counts = Counter(len(r) for r in everywhere if len(r) > 1)
-        if counts and (mark != " " or not scores):
+        if counts and (mark != " " or max(scores.values(), default=0.0) < 0.5):
             width = max(counts, key=lambda width: counts[width])
             share = counts[width] / len(everywhere)
             # A mark that divides words or numbers in two leaves cells that say nothing.
@@ -170,17 +177,16 @@ def _layout(
     mark: str,
     width: int,
     file: str,
-    *,
-    skipped: bool,
+    top: Top,
 ) -> Layout:
     """Find the names; where none stand above the numbers, in the last comment."""
     try:
-        return find_table(records, width, file, skipped=skipped)
+        return find_table(records, width, file, top)
     except InvalidValueError:
         named = _divided([re.sub(r"^\s*(?:#+|%+|//)\s*", "", c) for c in comments[-1:]], mark)
         if not named or len(named[0]) != width or any(map(is_value, named[0])):
             raise
-        layout = find_table([named[0], *records], width, file, skipped=True)
+        layout = find_table([named[0], *records], width, file, Top(0))
         return layout._replace(begin=layout.begin - 1, said=["names from the comment"])
 
 
@@ -261,7 +267,10 @@ def _wide(row: int, seen: int, width: int, mark: str, file: str) -> Exception:
     if seen < width:
         end = "it is cut short; complete it, with nothing between two marks where a cell is blank."
     else:
-        end = f"put a cell that holds a {mark!r} in quotes, or save with another separator."
+        end = (
+            f"put a cell that holds a {mark!r} in quotes, or save with another separator; where "
+            "that row is no header, say with --skip how many lines lie above the table's."
+        )
     return InvalidValueError(f"row {row} of {file} has {cells}, but the header has {width}: {end}")
 
 

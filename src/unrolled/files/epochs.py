@@ -9,7 +9,7 @@ import numpy as np
 
 from unrolled.files.columns import Cells, Floats, Integers
 
-__all__ = ["of_numbers"]
+__all__ = ["in_a_century", "of_numbers"]
 
 Read = tuple[Any, str, list[str]]  # values, style, said
 YEARS = (1500, 2200)  # what four digits are taken for a year
@@ -26,6 +26,8 @@ def of_numbers(words: Cells, numbers: Floats) -> Read:
             compact = _compact(words, COMPACT[longest])
             if compact is not None:
                 return compact, "month" if longest == 6 else "date", []
+            if longest == 6 and (compact := _compact(words, "%y%m%d")) is not None:
+                return in_a_century(compact), "date", []
         if same and longest == 4 and YEARS[0] <= numbers.min() <= numbers.max() <= YEARS[1]:
             return _years(numbers.astype(np.int64)), "year", []
         if longest in UNITS:
@@ -46,6 +48,23 @@ def _compact(words: Cells, form: str) -> Any:
         return None
     years = read.dt.year
     return read.to_numpy().astype("datetime64[us]") if years.between(*YEARS).all() else None
+
+
+def in_a_century(times: Any) -> Any:
+    """Times of years with two digits, of which 58 is 2058 to a computer: 1958 where 01 follows it.
+
+    Times that run one way are left as they are.
+    """
+    steps = np.diff(times).astype(np.int64)
+    if len(times) < 3 or (steps >= 0).all() or (steps <= 0).all():
+        return times
+    first = times[0] if times[0] > times[-1] else times[-1]
+    before = times >= first.astype("datetime64[Y]")
+    months = times.astype("datetime64[M]")
+    earlier = (months - 1200).astype("datetime64[us]") + (times - months)
+    changed = np.where(before, earlier, times)
+    steps = np.diff(changed).astype(np.int64)
+    return changed if (steps > 0).all() or (steps < 0).all() else times
 
 
 def _years(years: Integers) -> Any:

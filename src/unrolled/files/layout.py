@@ -16,6 +16,7 @@ __all__ = [
     "COMMENTS",
     "Layout",
     "Record",
+    "Top",
     "find_table",
     "is_comment",
     "is_value",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 COMMENTS = ("#", "%", "//")
+RULE = re.compile(r"\s*([-=*_~+])\1{3}[-=*_~+|\s]*")
 
 MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 DAYS = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?"
@@ -51,6 +53,13 @@ SUMS = re.compile(
 Record = Sequence[str]
 
 
+class Top(NamedTuple):
+    """What was said of a file's first lines: how many to leave out, whether names follow them."""
+
+    skip: int | None = None
+    header: str = ""  # yes, no, or "": to be found
+
+
 class Layout(NamedTuple):
     """What the first records are: names, units where there are some, and where data begin."""
 
@@ -62,8 +71,8 @@ class Layout(NamedTuple):
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line above a table is a comment."""
-    return line.lstrip().startswith(COMMENTS)
+    """Whether a line above a table is a comment, or a rule such as ==== between its parts."""
+    return line.lstrip().startswith(COMMENTS) or RULE.fullmatch(line) is not None
 
 
 def is_value(cell: str) -> bool:
@@ -76,7 +85,7 @@ def is_word(cell: str) -> bool:
     return cell.strip().casefold() not in MISSING and not is_value(cell)
 
 
-def find_table(records: Sequence[Record], width: int, file: str, *, skipped: bool) -> Layout:
+def find_table(records: Sequence[Record], width: int, file: str, top: Top) -> Layout:
     """Find names and units above the data.
 
     Parameters
@@ -87,13 +96,19 @@ def find_table(records: Sequence[Record], width: int, file: str, *, skipped: boo
         How many cells a row has.
     file
         Its name, for the sentence.
-    skipped
-        Whether it was said where the table begins: then the first record holds the names.
+    top
+        What was said: where lines are skipped, the next record holds the names, unless none does.
     """
+    records = _evened(records, width)
+    skipped = top.skip is not None
     begin = _first(records, width, skipped)
     rows = [record for record in records[begin:] if len(record) == width]
     below = rows[1:] if len(rows) < 9 else rows[4:]
     readable = [_mostly_values([row[n] for row in below]) for n in range(width)]
+    if top.header == "no":
+        said = [*_said(records, begin, []), "no names above the data"]
+        return Layout([""] * width, [], begin, readable, said)
+    skipped = skipped or top.header == "yes"
     heads = _word_rows(records[begin:], readable, width)
     if skipped or not any(readable):
         heads = max(heads, 1) if skipped else 1  # of words alone, no row can be told from the names
@@ -103,7 +118,27 @@ def find_table(records: Sequence[Record], width: int, file: str, *, skipped: boo
         raise _many_heads(records, begin, heads, file)
     names = [cell.strip() for cell in records[begin]]
     units = [cell.strip() for cell in records[begin + 1]] if heads == 2 else []
-    return Layout(names, units, begin + heads, readable, _said(records, begin, units))
+    end = begin + heads
+    while end < len(records) and not records[end]:  # a rule, a comment or nothing below the names
+        end += 1
+    return Layout(names, units, end, readable, _said(records, begin, units))
+
+
+def _evened(records: Sequence[Record], width: int) -> list[Record]:
+    """Records without, or with, the blank cells that marks at the ends of some lines make."""
+    rows = [record for record in records if len(record) == width]
+    least = width
+    while least > 1 and not any(row[least - 1].strip() for row in rows):
+        least -= 1
+    evened: list[Record] = []
+    for record in records:
+        if len(record) > width and not any(cell.strip() for cell in record[width:]):
+            evened.append(record[:width])
+        elif least <= len(record) < width:
+            evened.append([*record, *[""] * (width - len(record))])
+        else:
+            evened.append(record)
+    return evened
 
 
 def _said(records: Sequence[Record], begin: int, units: list[str]) -> list[str]:
@@ -157,13 +192,22 @@ def _no_header(records: Sequence[Record], begin: int, width: int, file: str) -> 
         return InvalidValueError(
             f"row {begin + 1} of {file} has {_count(width, 'cell')}, but the header above it has "
             f"{len(above)}: where a number holds the mark that divides the cells, put it in quotes "
-            "or save the file with semicolons or tabs between cells."
+            "or save the file with semicolons or tabs between cells; where a column lacks a name, "
+            "as R writes it, say --header no, and the columns are column 1, column 2, …; where "
+            "that row is no header, say with --skip how many lines lie above the table's."
         )
-    first = ", ".join(records[begin])[:60] if records else ""
+    cells = [cell.strip() for cell in records[begin]] if records else []
+    times = [cell for cell in cells if re.fullmatch(r"(?:1[5-9]|20|21)\d\d(?:\D.*)?", cell)]
+    if len(set(times)) >= 4 and len(times) >= len(cells) / 2:
+        return InvalidValueError(
+            f"{file} has times side by side ({', '.join(times[:3])}, …), so each of its rows is a "
+            "series: turn it, so that times run down a column, or take each time as a column of "
+            "numbers with --header yes."
+        )
     return InvalidValueError(
-        f"{file} has no header that differs from its numbers, its first row is {first}: add a "
-        f"first row with the names of the columns, or take that one as the names with --skip "
-        f"{begin}."
+        f"{file} has no header that differs from its numbers, its first row is "
+        f"{', '.join(cells)[:60]}: where that row is data, say --header no, and the columns are "
+        "column 1, column 2, …; where it holds the names, say --header yes."
     )
 
 

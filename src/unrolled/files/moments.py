@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Bools, Cells
-from unrolled.files.epochs import of_numbers
+from unrolled.files.epochs import in_a_century, of_numbers
 from unrolled.files.numerals import MISSING
 
 __all__ = ["Moments", "moments"]
@@ -76,6 +76,8 @@ def moments(column: Column) -> Moments:
             if np.isnat(values[0]):
                 continue
             _check_all_read(column, np.isnat(values))
+            if not re.search(r"\d{4}", words[0]):
+                values = in_a_century(values)
             return Moments(values, style, said)
     raise InvalidValueError(
         f"row {column.row(0)} of column {column.name!r} is {words[0]!r}, not a time that is read: "
@@ -218,7 +220,7 @@ def _month(words: Cells, column: Column) -> tuple[Times, list[str]]:
     """2020-05, 2020/5, 2020M05, 2020-M05, 05/2020, May 2020, May-20, 2020 May."""
     words = _changed(
         words,
-        (r"^(\d{4})[-\s]?M?[-/]?(\d{1,2})$|^(\d{4})年(\d{1,2})月$", r"\1\3-\2\4"),
+        (r"^(\d{4})[-\s]?M?[-/:]?(\d{1,2})$|^(\d{4})年(\d{1,2})月$", r"\1\3-\2\4"),
         (r"^(\d{1,2})[-/.](\d{4})$", r"\2-\1"),
         (rf"^({MONTH})[a-z]*\.?[-\s/,']+", r"\1 "),
         (rf"^(\d{{4}})[-\s/]?({MONTH})[a-z]*$", r"\2 \1"),
@@ -291,15 +293,27 @@ def _is_even(values: Times) -> bool:
     )
 
 
+def _quarter_of_digit(words: Cells, column: Column) -> tuple[Times, list[str]]:
+    """1950:1 or 1950-1 is a quarter where no number is above 4, and each year between has four."""
+    found = [re.fullmatch(r"(\d{4})[-:/\s]([1-4])", word) for word in words]
+    years = [match[1] for match in found if match]
+    inner = {year for year in years if year not in (years[0], years[-1])}
+    if len(years) < len(words) or not inner or any(years.count(year) != 4 for year in inner):
+        return np.full(len(words), NEVER), []
+    quarters = np.array([f"{match[1]}Q{match[2]}" for match in found if match], dtype=object)
+    return _quarter(quarters, column)[0], ["quarters, since no number is above 4"]
+
+
 Reader = tuple[str, str, Callable[[Cells, Column], tuple[Times, list[str]]]]
 
 READERS: tuple[Reader, ...] = (
     (r"\d{4}[-\s/]?Q\d|Q\d[-\s/]?\d{4}$", "quarter", _quarter),
+    (r"\d{4}[-:/\s]\d$", "quarter", _quarter_of_digit),
     (r"\d{4}[-\s]?W\d|W\d{1,2}[-\s/]\d{4}$", "week", _week),
     (r"\d{4}[-/.年] ?\d{1,2}[-/.月] ?\d", "date", _year_first),
     (r"\d{1,2}[-/.] ?\d{1,2}[-/.] ?\d", "date", _either_first),
     (
-        rf"\d{{4}}[-\s]?M?[-/]?\d{{1,2}}$|\d{{4}}年\d{{1,2}}月$|\d{{1,2}}[-/.]\d{{4}}$"
+        rf"\d{{4}}[-\s]?M?[-/:]?\d{{1,2}}$|\d{{4}}年\d{{1,2}}月$|\d{{1,2}}[-/.]\d{{4}}$"
         rf"|{MONTH}[a-z]*\.?[-\s/,']+(?:\d{{4}}|\d\d)$|\d{{4}}[-\s/]?{MONTH}[a-z]*$",
         "month",
         _month,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import numpy as np
 
 from unrolled.errors import InvalidValueError
+from unrolled.errors.expected import flagged
 from unrolled.files.columns import Integers
 from unrolled.files.moments import Moments
+from unrolled.files.parts import PARTS_OF_TIMES, divided_time
 from unrolled.files.tables import Table
 from unrolled.files.timeline import Clock
 
 __all__ = ["disorder", "in_order", "usual_step", "words_of"]
 
-PARTS_OF_TIMES = frozenset(
-    ["year", "quarter", "month", "week", "day", "weekday", "hour", "minute", "second"]
-)
 LIKELY_GROUPS = 1000  # different words in a column that may name groups, at the most
 
 
@@ -61,13 +59,20 @@ def disorder(table: Table, name: str, read: Moments, at: int) -> Exception:
         steps = read.values[1:] < read.values[:-1]
         at = int(np.flatnonzero(~steps)[0]) + 1
     where = f"row {table.rows[at]} of {table.file}: {name} is {words(at)} after {words(at - 1)}"
+    divided = divided_time(table, name)
+    if divided:
+        return InvalidValueError(
+            f"{where}, since {name} says only a part of when it was: take all of it with "
+            f"{flagged('--time', divided)}."
+        )
     group = _likely_group(table, name, read)
     if group:
         values = list(dict.fromkeys(table.words(group)))
         several = f"there are {len(values)} series, one for each {group}"
         return InvalidValueError(
-            f"{where}, since {several}: take one with --where "
-            f"{shlex.quote(f'{group}={values[0]}')}, or all with --group {shlex.quote(group)}."
+            f"{where}, since {several}: take one with "
+            f"{flagged('--where', f'{group}={values[0]}')}, or all with "
+            f"{flagged('--group', group)}."
         )
     if read.values[at] == read.values[at - 1]:
         return InvalidValueError(
@@ -88,7 +93,11 @@ def _likely_group(table: Table, time: str, read: Moments) -> str:
     """A column of words within each of which time runs in one direction."""
     different = len(np.unique(read.values)) / len(table)
     for name, cells in table.columns.items():
-        if name == time or name.casefold() in PARTS_OF_TIMES or cells.dtype.kind == "M":
+        if (
+            name in (time, *table.repeated)
+            or name.casefold() in PARTS_OF_TIMES
+            or cells.dtype.kind == "M"
+        ):
             continue
         words, codes = np.unique(np.array(table.words(name)), return_inverse=True)
         if not 2 <= len(words) <= min(LIKELY_GROUPS, len(table) // 2):

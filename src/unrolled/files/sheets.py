@@ -16,7 +16,7 @@ import numpy as np
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import ending
 from unrolled.files.columns import AnyColumn, Integers
-from unrolled.files.layout import find_table, rows_below
+from unrolled.files.layout import Top, find_table, rows_below
 
 __all__ = ["TypedTable", "read_parquet", "read_sheet", "text_of"]
 
@@ -68,7 +68,7 @@ def _typed(column: Any) -> AnyColumn:
     return of_objects(list(column))
 
 
-def read_sheet(data: bytes, file: str, sheet: str = "", skip: int | None = None) -> TypedTable:
+def read_sheet(data: bytes, file: str, sheet: str = "", top: Top | None = None) -> TypedTable:
     """Read a sheet of an Excel file, the first unless one is named."""
     import pandas as pd
 
@@ -91,7 +91,7 @@ def read_sheet(data: bytes, file: str, sheet: str = "", skip: int | None = None)
         ) from None
     more = len(book.sheet_names) > 1
     said = [f"sheet {name!r} of {len(book.sheet_names)}"] if more else []
-    return _table_of(frame, f"sheet {name!r} of {file}", said, skip)
+    return _table_of(frame, f"sheet {name!r} of {file}", said, Top() if top is None else top)
 
 
 def _sheet_named(asked: str, names: Sequence[Any], file: str) -> str:
@@ -104,15 +104,15 @@ def _sheet_named(asked: str, names: Sequence[Any], file: str) -> str:
     return asked or known[0]
 
 
-def _table_of(frame: Any, file: str, said: list[str], skip: int | None) -> TypedTable:
-    cells = frame.iloc[skip or 0 :].to_numpy(dtype=object)
-    rows = np.arange(1, len(frame) + 1)[skip or 0 :]
+def _table_of(frame: Any, file: str, said: list[str], top: Top) -> TypedTable:
+    cells = frame.iloc[top.skip or 0 :].to_numpy(dtype=object)
+    rows = np.arange(1, len(frame) + 1)[top.skip or 0 :]
     filled = np.array([[text_of(cell).strip() != "" for cell in row] for row in cells])
     if not filled.any():
         raise InvalidValueError(f"{file} is empty: expected a row of column names, then numbers.")
     cells, rows = cells[filled.any(1)][:, filled.any(0)], rows[filled.any(1)]
     begin = [[text_of(cell) for cell in row] for row in cells[:LOOKED_AT]]
-    layout = find_table(begin, cells.shape[1], file, skipped=skip is not None)
+    layout = find_table(begin, cells.shape[1], file, top)
     body = cells[layout.begin :]
     last = [[text_of(cell) for cell in row] for row in body[-LOOKED_AT:]]
     below = rows_below(last, layout.readable)

@@ -56,9 +56,11 @@ class Spacing:
     @property
     def name(self) -> str:
         """As a sentence says it: hourly, business days, every 30 s."""
-        count = int(self.count) if self.unit != "number" else 0
+        count = int(self.count)
         if self.unit == "number":
             return f"every {self.count:.10g}"
+        if self.unit == "us" and count > LENGTHS["ms"] and self.count % LENGTHS["ms"]:
+            return f"every {self.count / LENGTHS['ms']:.6g} ms"
         if self.unit == "business day":
             return "business days" if count == 1 else f"every {count} business days"
         if self.unit == "month":
@@ -76,8 +78,8 @@ class Spacing:
         Months and business days have no parts: what lies off the grid is half a step beyond it.
         """
         if self.unit in ("number", "us"):
-            length = np.timedelta64(int(self.count), "us") if self.unit == "us" else self.count
-            exact = (times - start) / length
+            since = times - start
+            exact = (since.astype(np.int64) if self.unit == "us" else since) / self.count
             return np.asarray(exact, dtype=np.float64)
         steps: Any
         days, begin = times.astype("datetime64[D]"), start.astype("datetime64[D]")
@@ -94,7 +96,9 @@ class Spacing:
         if self.unit == "number":
             return start + steps * self.count
         if self.unit == "us":
-            return start + steps * np.timedelta64(int(self.count), "us")
+            whole = self.count == int(self.count)
+            since = steps * int(self.count) if whole else np.round(steps * self.count)
+            return start + since.astype(np.int64).astype("timedelta64[us]")
         day = start.astype("datetime64[D]")
         clock = start - day
         if self.unit == "business day":
@@ -129,14 +133,20 @@ def spacing_of(times: Any) -> Spacing | None:
     clock = times - times.astype("datetime64[D]")
     if (clock == clock[0]).all():
         return _of_months(times) or _of_days(times.astype("datetime64[D]"))
-    return _of_lengths(np.diff(times).astype(np.int64), len(times))
+    since = (times - times[0]).astype(np.int64)
+    found = _of_mode(np.diff(since), len(times))
+    rounded = 0.0 if found else _of_rounded(since, _decimals(since / SECOND) * SECOND, SECOND)
+    return found or (rounded and Spacing(rounded, "us")) or _of_lengths(np.diff(since), len(times))
 
 
 def _of_numbers(times: Floats) -> Spacing | None:
     apart = np.diff(times)
     ratio = apart / apart.min()
     whole = np.round(ratio)
-    if (np.abs(ratio - whole) > 1e-3 * whole).any() or whole.sum() > SPARSEST * len(times):
+    uneven = (np.abs(ratio - whole) > 1e-3 * whole).any()
+    if uneven and (rounded := _of_rounded(times, _decimals(times), 1.0)):
+        return Spacing(rounded, "number")
+    if uneven or whole.sum() > SPARSEST * len(times):
         return None
     return Spacing(float((times[-1] - times[0]) / whole.sum()), "number")
 
@@ -167,10 +177,47 @@ def _of_days(days: Any) -> Spacing | None:
 
 def _of_lengths(apart: Integers, rows: int) -> Spacing | None:
     """The most frequent step, if every other is a multiple of it; or else what divides them all."""
-    for length in (_mode(apart), int(np.gcd.reduce(apart))):
-        if (apart % length == 0).all() and apart.sum() // length <= SPARSEST * rows:
-            return Spacing(length, "us")
+    return _of_mode(apart, rows) or _of_length(int(np.gcd.reduce(apart)), apart, rows)
+
+
+def _of_mode(apart: Integers, rows: int) -> Spacing | None:
+    return _of_length(_mode(apart), apart, rows)
+
+
+def _of_length(length: int, apart: Integers, rows: int) -> Spacing | None:
+    if (apart % length == 0).all() and apart.sum() // length <= SPARSEST * rows:
+        return Spacing(length, "us")
     return None
+
+
+def _of_rounded(times: Any, last_digit: float, second: float) -> float:
+    """The step of times that were rounded to so much, as 15.625 ms become 15 and 16; 0: of none.
+
+    So many to the second are preferred to the mean step, which rounding makes a bit longer or not.
+    """
+    apart = np.diff(times)
+    usual = float(np.median(apart))
+    if not 0 < last_digit <= usual / 3:
+        return 0
+    usual = float(apart[np.round(apart / usual) == 1].mean())  # the next gap may be long
+    counts = np.round(apart / usual)
+    places = np.concatenate(([0], np.cumsum(counts)))
+    mean = float(times[-1] - times[0]) / places[-1]
+    for step in (second / round(second / mean) if mean < second else mean, mean):
+        off = np.abs(times - times[0] - places * step).max()
+        if counts.min() > 0 and off <= last_digit * 1.001:
+            return float(step)
+    return 0
+
+
+def _decimals(times: Floats) -> float:
+    """What the last digit of numbers that have decimals counts; 0 where they are whole."""
+    for digits in range(1, 7):
+        scaled = times * 10**digits
+        if (np.abs(scaled - np.round(scaled)) < 1e-6 * np.maximum(1, np.abs(scaled) * 1e-6)).all():
+            whole = (times == np.round(times)).all()
+            return 0.0 if whole else 10.0**-digits
+    return 0.0
 
 
 def _mode(values: Integers) -> int:

@@ -14,10 +14,11 @@ from typing import Annotated
 import numpy as np
 
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Expected, ending
+from unrolled.errors.expected import Before, Expected, ending, flagged, one_of
 from unrolled.files.columns import AnyColumn, Bools, Floats, Integers
 from unrolled.files.delimited import SEPARATORS, read_text_table
 from unrolled.files.encodings import decode
+from unrolled.files.layout import Top
 from unrolled.files.numerals import MISSING, Column, Style, numbers, styles_of
 from unrolled.files.sheets import read_parquet, read_sheet, text_of
 from unrolled.files.unpacking import Unpacked, unpack
@@ -52,6 +53,9 @@ class Reading:
     """Of a file: how its letters are written, such as utf-8, cp1252, gb18030 (empty: found)."""
     skip: Annotated[int | None, Expected("0 or more", lambda n: n is None or n >= 0)] = None
     """Of a file: lines above the row of names (not given: found)."""
+    header: Annotated[str, one_of(("", "yes", "no")), Before("")] = ""
+    """Of a file: whether a row of names stands above the data; no: the columns are column 1, column
+    2, … (empty: found)."""
     sheet: str = ""
     """Of an Excel file: the sheet (empty: the first)."""
 
@@ -116,8 +120,8 @@ class Table:
             return cells, []
         if cells.dtype.kind == "M":
             raise InvalidValueError(
-                f"column {name!r} of {self.file} holds times, not numbers: --time {name} takes it "
-                "as when each row was."
+                f"column {name!r} of {self.file} holds times, not numbers: "
+                f"{flagged('--time', name)} takes it as when each row was."
             )
         return numbers(self._column(name))
 
@@ -248,7 +252,8 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
     if unpacked.kind == "text":
         return _of_text(unpacked, path.name, asked)
     if unpacked.kind == "excel":
-        names, columns, rows, said = read_sheet(unpacked.data, path.name, asked.sheet, asked.skip)
+        top = Top(asked.skip, asked.header)
+        names, columns, rows, said = read_sheet(unpacked.data, path.name, asked.sheet, top)
         kind = "Excel"
     else:
         names, columns, rows, said = read_parquet(unpacked.data, path.name)
@@ -258,7 +263,8 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
 
 def _of_text(unpacked: Unpacked, file: str, asked: Reading) -> Table:
     text, encoding = decode(unpacked.data, file, asked.encoding)
-    names, columns, rows, mark, said = read_text_table(text, file, asked.separator, asked.skip)
+    top = Top(asked.skip, asked.header)
+    names, columns, rows, mark, said = read_text_table(text, file, asked.separator, top)
     how = [SEPARATORS.get(mark, "one column" if len(names) == 1 else repr(mark)), encoding]
     packed = [unpacked.packed] if unpacked.packed else []
     return _table(file, names, columns, rows, [*how, *packed, *said], asked, mark)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import one_of
+from unrolled.errors.expected import flagged, one_of
 from unrolled.files.columns import Floats, Integers
 from unrolled.files.moments import Column, Moments, moments
 from unrolled.files.order import disorder, in_order, usual_step, words_of
@@ -78,7 +78,7 @@ def in_rows(table: Table) -> Timed:
     """Take the rows as they lie, as evenly spaced; their numbers are their times."""
     timeline = Timeline.of_rows(table.rows)
     times = next((name for name in table.columns if _may_be_times(table, name)), "")
-    lie = f"as they lie, for want of --time {times}" if times else "as they lie"
+    lie = f"as they lie, for want of {flagged('--time', times)}" if times else "as they lie"
     return Timed(table, timeline, np.arange(len(table)), (_rows(len(table)), lie))
 
 

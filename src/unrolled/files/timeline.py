@@ -60,9 +60,9 @@ class Clock(NamedTuple):
     def _unit(self) -> Any:
         """The finest unit that any step has: days where all begin at midnight."""
         if self.spacing is None or self.spacing.unit != "us":
-            length = 86400 * 10**6
+            length = 86400e6
         else:
-            length = int(self.spacing.count)
+            length = self.spacing.count
         since = int((self.start - self.start.astype("datetime64[D]")).astype(np.int64))
         for unit, micro in (("D", 86400 * 10**6), ("m", 60 * 10**6), ("s", 10**6), ("ms", 1000)):
             if length % micro == 0 and since % micro == 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from unrolled.errors import InvalidValueError
+from unrolled.files.foreign import refuse_foreign
 from unrolled.files.text import MOST
 
 __all__ = ["Unpacked", "unpack"]
@@ -97,9 +98,5 @@ def _kind(data: bytes, path: Path) -> str:
         return "parquet"
     if data.startswith(b"PK\x03\x04"):
         return "excel"
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise InvalidValueError(
-            f"{path.name} is a file of old Excel (.xls), which is not read: save it as .xlsx or "
-            "CSV."
-        )
+    refuse_foreign(data, path.name)
     return "text"

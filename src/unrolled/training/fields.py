@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from unrolled.errors.expected import Before
+
 __all__ = ["Before", "beside", "completed"]
-
-
-@dataclass(frozen=True)
-class Before:
-    """What holds for a run that was made before the field was: the metadata of a later field.
-
-    It is not the field's default: that may be another one, now or in a subclass, and a run goes on
-    as it was begun.
-    """
-
-    value: Any
 
 
 def beside(cls: type) -> Iterator[tuple[str, Any]]:

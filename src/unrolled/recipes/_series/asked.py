@@ -28,7 +28,7 @@ class Asked(Reading, Timing):
     """The column to forecast, or several."""
     time: str = ""
     """The column that says when (dates, quarters, years, …): rows are put in their places in time,
-    and the future has dates; empty: the rows as they lie."""
+    and the future has dates; year+quarter where two columns say it; empty: the rows as they lie."""
     where: tuple[str, ...] = ()
     """Of a file: the rows to take, as COLUMN=VALUE, such as shop=Bergen."""
     group: str = ""

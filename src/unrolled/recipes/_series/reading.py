@@ -9,6 +9,7 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.files.columns import Floats
+from unrolled.files.parts import AND, with_time
 from unrolled.files.spacing import Spacing
 from unrolled.files.tables import Table, read_table
 from unrolled.files.timed import Timed, Timing, in_rows, on_time
@@ -48,9 +49,9 @@ def read_panel(asked: Asked, horizon: int, order: tuple[str, ...] = ()) -> Panel
         In one sentence, where the file does not have it.
     """
     assert asked.data is not None, "a panel is of a file"
-    table = read_table(asked.data, asked).where(asked.where)
-    roles = (asked.time, asked.group, *asked.past, *asked.future)
-    for name in filter(None, roles):
+    table = with_time(read_table(asked.data, asked), asked.time).where(asked.where)
+    roles = (asked.time, *asked.time.split(AND), asked.group, *asked.past, *asked.future)
+    for name in filter(None, (asked.time, asked.group, *asked.past, *asked.future)):
         table.find(name)
     targets = tuple(dict.fromkeys(table.find(name, besides=roles) for name in asked.columns))
     parts = table.split(table.find(asked.group)) if asked.group else {"": table}
@@ -202,7 +203,7 @@ def _whole(known: Floats, names: tuple[str, ...], table: Table, timed: Timed, co
 def _table_ahead(asked: Asked) -> Table | None:
     if asked.data_future is None:
         return None
-    table = read_table(asked.data_future, asked)
+    table = with_time(read_table(asked.data_future, asked), asked.time)
     conditions = [one for one in asked.where if one.partition("=")[0] in table.columns]
     for name in (*asked.future, asked.time):
         table.find(name)
