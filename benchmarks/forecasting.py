@@ -1,6 +1,6 @@
 """How good forecasts are, and how long they take: ours by default beside others', on real series.
 
-    python benchmarks/forecasting.py [--only NAME ...] [--without-networks]
+    python benchmarks/forecasting.py [--only NAME ...] [--without-networks [NAME ...]]
 
 Everybody is trained once on what lies before a series' test part, its last fifth, forecasts from
 every origin in it, and is held against what came by one scale (MASE).  All run on one core and one
@@ -29,7 +29,7 @@ from unrolled.recipes.series import Recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import other_networks
+from other_networks import NETWORKS, Task, get_ready
 from series_data import SERIES, Sample, write
 
 OURS = "unrolled"
@@ -69,7 +69,7 @@ def measure(sample: Sample, folder: Path, networks: Sequence[str]) -> Outcome:
     _plain(recipe, outcome)
     _ours(recipe, outcome)
     for name in networks:
-        forecast = other_networks.NETWORKS[name][1]
+        forecast = NETWORKS[name]
         with outcome.timed(name):
             found = forecast(_task(recipe))
         outcome.mase[name] = recipe.judge.judge(found).mase.overall
@@ -105,10 +105,10 @@ def _trained(recipe: Recipe) -> Any:
     return last.model.eval()
 
 
-def _task(recipe: Recipe) -> other_networks.Task:
+def _task(recipe: Recipe) -> Task:
     border = recipe.split.border
     origins = recipe.parts.test_origins
-    return other_networks.Task(recipe.panel.series(0), border, origins, recipe.read, recipe.horizon)
+    return Task(recipe.panel.series(0), border, origins, recipe.read, recipe.horizon)
 
 
 # --- what is said ---
@@ -177,15 +177,17 @@ def _asked(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--without-networks",
-        action="store_true",
-        help="leave out the LSTMs of neuralforecast and darts",
+        nargs="*",
+        choices=list(NETWORKS),
+        metavar="NAME",
+        help=f"leave out these networks, of {', '.join(NETWORKS)}; no name: all of them",
     )
     return parser.parse_args(words)
 
 
 def _check_there(samples: Sequence[Sample], networks: Sequence[str]) -> None:
     needed = [sample.package for sample in samples]
-    needed += [other_networks.NETWORKS[name][0] for name in networks]
+    needed += networks
     missing = sorted({name for name in needed if importlib.util.find_spec(name) is None})
     if missing:
         raise SystemExit(
@@ -204,12 +206,13 @@ def _on_one_core() -> None:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure the series that were asked for, and sum up."""
     asked = _asked(words)
-    networks = [] if asked.without_networks else list(other_networks.NETWORKS)
+    left_out = asked.without_networks
+    networks = [] if left_out == [] else [name for name in NETWORKS if name not in (left_out or ())]
     samples = [sample for sample in SERIES if sample.name in asked.only]
     _check_there(samples, networks)
     _on_one_core()
     if networks:
-        other_networks.get_ready()
+        get_ready()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = [measure(sample, Path(folder), networks) for sample in samples]
     apart = {"Series that nothing was developed on": False, "Series of the development": True}

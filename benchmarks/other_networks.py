@@ -116,7 +116,8 @@ def darts_lstm(task: Task) -> np.ndarray:
     return _in_order({origin: one.values().ravel() for origin, one in found.items()}, task)
 
 
-NETWORKS: dict[str, tuple[str, Callable[[Task], np.ndarray]]] = {
-    "neuralforecast LSTM": ("neuralforecast", neuralforecast_lstm),
-    "darts LSTM": ("darts", darts_lstm),
+NETWORKS: dict[str, Callable[[Task], np.ndarray]] = {
+    "neuralforecast": neuralforecast_lstm,
+    "darts": darts_lstm,
 }
+"""By the name of the package that each comes from."""
