@@ -145,6 +145,7 @@ def _daily(column: str) -> Callable[[], Table]:
 
 
 def _hourly() -> Table:
+    """Hourly means of many years, and so smoother than any one year was."""
     quarter_of_a_year = _vega("sf_temps").iloc[: 24 * 90]
     return _dated(quarter_of_a_year, "date", "temp", "%Y-%m-%d %H:%M")
 
