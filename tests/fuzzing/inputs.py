@@ -66,7 +66,7 @@ def samples(runs: Path) -> list[Sample]:
         Sample(("explore", adder, "--out", "page.html"), none, 2),
         Sample(("audit", "pass.py"), {"pass.py": (EXAMPLES / "my_lstm_wrong.py").read_bytes()}, 1),
         Sample(("audit", "--template", "t.py"), none, 2),
-        Sample(("reproduce", "nothing"), none, 1),
+        Sample(("reproduce", "nothing", "nothing"), none, 1),
         Sample(("bench", "--only", "nothing"), none, 1),
     ]
 

@@ -169,15 +169,18 @@ class Recipe(Data):
             return
         plan = self._plan()
         made = searching.search(model, plan, self.ensemble, step)
-        honest.calibrate(model, self.panel, self.parts, self.context)
+        interval = honest.Intervals(model, self.panel, self.parts, self.context)
+        interval.calibrate()
         if self.refit and self.chosen_by:
             origins = [self.parts.training_origins, self.parts.validation_origins]
             searching.refit(model, self._untrained(), plan, np.concatenate(origins), made)
+            interval.keep_width()
 
     def _plan(self) -> searching.Search:
         origins = self._some(self.parts.validation_origins)
         return searching.Search(
             at=self.at,
+            depth=self.panel.depth,
             origins=self.parts.training_origins,
             judge=self.at(origins) if len(origins) else None,
             make=lambda p, rate: make_optimizer(self.optimizer, p, rate, self.optimizer_options()),
@@ -217,7 +220,7 @@ class Recipe(Data):
         lines = told.read(self.panel)
         if forecasts is not None:
             lines += told.summary(self.judge, forecasts, self.quantiles)
-        lines += told.networks(model.heard.tolist(), self.settings)
+        lines += [*told.networks(model.heard.tolist(), self.settings), *model.notes]
         steps = future.as_far(self.panel, self.horizon)
         if steps:
             ahead = predicting.ahead_of(model, self.panel, self.context, steps)

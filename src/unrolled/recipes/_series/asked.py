@@ -68,6 +68,11 @@ class Asked(Reading, Timing):
 
     def check_file(self) -> None:
         """Raise ValueError where what is asked needs a file, or a time, that was not given."""
+        if self.column == ():
+            raise InvalidValueError(
+                "column = () names nothing: give --column a name, or leave it out where the file "
+                "has one column beside the time."
+            )
         names = ("column", "time", "where", "group", "past", "future", "data_future", "calendar")
         for name in names:
             if self.data is None and (value := getattr(self, name)):

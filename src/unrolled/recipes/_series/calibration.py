@@ -148,7 +148,7 @@ def _by_step(beyond: Floats, share: float, overlapping: bool) -> tuple[Floats, l
     corrections = np.full(len(steps), together)
     for step in set(range(len(steps))) - set(few):
         corrections[step] = steps[step][ranks[step] - 1]
-    return corrections, _said(few, len(steps), len(pooled), share)
+    return corrections, _said(few, len(steps), len(pooled), share, overlapping)
 
 
 def _of_all(pooled: Floats, share: float, overlap: float) -> float:
@@ -158,7 +158,9 @@ def _of_all(pooled: Floats, share: float, overlap: float) -> float:
     return float(pooled[min(_rank(len(pooled), share, overlap), len(pooled)) - 1])
 
 
-def _said(few: list[int], steps: int, pooled: int, share: float) -> list[str]:
+def _said(
+    few: list[int], steps: int, pooled: int, share: float, overlapping: bool
+) -> list[str]:
     if not few:
         return []
     interval = f"the {100 * share:g} % interval"
@@ -169,4 +171,5 @@ def _said(few: list[int], steps: int, pooled: int, share: float) -> list[str]:
     if steps == 1 or _rank(pooled, share) > pooled:
         said = f"{interval} is corrected by the largest of {pooled} errors for {which}"
     needed = math.ceil(round(share / (1 - share), 9))
-    return [f"{said}: fewer than {needed} validation values are known there"]
+    alone = " that do not overlap" if overlapping and steps > 1 else ""
+    return [f"{said}: fewer than {needed} validation values{alone} are known there"]

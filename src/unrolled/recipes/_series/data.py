@@ -133,7 +133,7 @@ class Data(training.Recipe, Asked):
     @cached_property
     def parts(self) -> Parts:
         """The series, cut in time."""
-        return parts_of(self.panel, self.context, self.horizon, *self._cuts)
+        return parts_of(self.panel, self.read, self.horizon, *self._cuts)
 
     @cached_property
     def split(self) -> Split:

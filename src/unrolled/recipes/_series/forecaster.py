@@ -34,6 +34,7 @@ class Forecaster(nn.Module):
         self.width, self.groups, self.horizon = first.width, first.groups, first.horizon
         self.quantiles, self.reads_on = first.quantiles, first.reads_on
         self.members = nn.ModuleList(members)
+        self.notes: list[str] = []  # what has to be said of its intervals, once it is trained
         for member in members[1:]:
             member.requires_grad_(False)  # it learns nothing while the first one does
         heard = torch.zeros(len(members), dtype=torch.bool)

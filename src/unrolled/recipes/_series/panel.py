@@ -75,9 +75,18 @@ class Panel:
                     first = timeline.labels[int(gaps[0])]
         return count, first
 
+    def depth(self, origins: Integers) -> Integers:
+        """How many values each origin has, itself among them."""
+        depth: Integers = origins - self.starts[self.group_of[origins]] + 1
+        return depth
+
     def window(self, origins: Integers, length: int) -> Tensor:
-        """The values up to each origin, oldest first: [length, origins, C]."""
-        return torch.from_numpy(self.values[origins + np.arange(1 - length, 1)[:, None]])
+        """Give the values up to each origin, NaN before the first: [length, origins, C]."""
+        steps = np.arange(1 - length, 1)[:, None]
+        depth = self.depth(origins)
+        values = self.values[origins + np.maximum(steps, 1 - depth)]
+        values[steps < 1 - depth] = np.nan
+        return torch.from_numpy(values)
 
     def following(self, origins: Integers, horizon: int) -> Tensor:
         """What came after each origin: [horizon, origins, targets]."""
@@ -85,8 +94,12 @@ class Panel:
         return torch.from_numpy(self.values[rows, : self.width])
 
     def beside(self, origins: Integers, length: int, horizon: int) -> Tensor:
-        """What is known ahead, along each window and beyond: [length + horizon, origins, K]."""
-        return torch.from_numpy(self.known[origins + np.arange(1 - length, horizon + 1)[:, None]])
+        """What is known ahead, along each window and beyond: [length + horizon, origins, K].
+
+        Before the first value it is what it was there.
+        """
+        steps = np.maximum(np.arange(1 - length, horizon + 1)[:, None], 1 - self.depth(origins))
+        return torch.from_numpy(self.known[origins + steps])
 
 
 def joined(

@@ -33,6 +33,7 @@ AT_ONCE = 32  # batches that are drawn in one go
 BLOCKS = 3  # of so many batches, after which a network is judged
 PER_ROUND = AT_ONCE * BLOCKS
 PATIENCE = 5  # rounds without anything better, after which a network learns no more
+AS_GOOD = 1.5  # times the best loss on the validation part: one that is worse is not heard
 KEPT_READ = 4_000_000  # numbers of windows that are read once and kept, instead of at every draw
 
 Batch = tuple[Tensor, ...]
@@ -41,11 +42,13 @@ Batch = tuple[Tensor, ...]
 class Search(NamedTuple):
     """How the networks learn.
 
-    ``at`` gives the windows at some origins and what followed them; ``judge`` is a batch that
+    ``at`` gives the windows at some origins and what followed them, ``depth`` how many values there
+    are up to each: a network learns from those that fill its window.  ``judge`` is a batch that
     chooses, or None: the first of the networks are kept, with their last weights.
     """
 
     at: Callable[[Integers], Batch]
+    depth: Callable[[Integers], Integers]
     origins: Integers
     judge: Batch | None
     make: Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
@@ -103,7 +106,8 @@ class _Pupil:
         self._network = member.network.requires_grad_(True)
         rate = member.setting.learning_rate
         self._optimizer = plan.make(list(self._network.parameters()), rate)
-        self._source = _Source(member, plan, origins, number)
+        deep = origins[plan.depth(origins) >= member.setting.context]
+        self._source = _Source(member, plan, deep, number)
         self._schedule = Schedule(plan.schedule, self._optimizer, steps)
         self.failed = False
         self.made = 0
@@ -198,9 +202,10 @@ def _round(pupils: Sequence[_Pupil]) -> list[_Pupil]:
 
 def _hear(model: Forecaster, values: Sequence[float], ensemble: int) -> None:
     order = sorted(range(len(values)), key=lambda number: (values[number], number))
-    finite = [number for number in order if values[number] < math.inf] or [0]
+    most = AS_GOOD * values[order[0]]
+    good = [number for number in order if values[number] <= most < math.inf] or [0]
     model.heard.fill_(False)
-    model.heard[finite[:ensemble]] = True
+    model.heard[good[:ensemble]] = True
 
 
 @torch.no_grad()

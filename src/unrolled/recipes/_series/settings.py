@@ -7,6 +7,7 @@ bent scale, and in how far they look back, how large they are and how fast they 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ __all__ = ["Setting", "described", "revived", "settings_of"]
 
 LONGEST_SEASON = 400
 """Steps of a season that forecasts are counted from; beyond it a window is too long to be quick."""
+
+FEWEST = 30
+"""Origins that a network with a season learns from, at the least."""
+SHORTEST = 5
+"""Steps of its window, at the least: the changes over the last season tell most."""
 
 # Windows, units and rates as multiples of what was asked for, in the order in which they are tried.
 _VARIED = ((1.0, 1.0, 1.0), (2.0, 1.0, 1.0), (1.0, 2.0, 2.0), (1.0, 0.5, 2.0), (2.0, 2.0, 0.5))
@@ -61,8 +67,8 @@ def settings_of(
     season
         Steps of the series' season; 0: it has none.
     rows
-        Of the shortest training part: a setting that would leave less than half of them to begin
-        windows at is not tried.
+        Of the shortest training part: a setting that would leave too few of them to learn from is
+        tried with a shorter window, or not at all.
     positive
         Whether nothing that is learnt from is below 0, so that ratios make sense.
     """
@@ -70,9 +76,18 @@ def settings_of(
     for setting in _around(first, season if season <= LONGEST_SEASON else 0, positive):
         if len(found) == count:
             break
-        if setting not in found and 2 * setting.context <= rows:
-            found.append(setting)
+        fitting = _fitting(setting, rows)
+        if fitting is not None and fitting not in found:
+            found.append(fitting)
     return found
+
+
+def _fitting(setting: Setting, rows: int) -> Setting | None:
+    """The setting, or with a season one of a window short enough that 30 origins are left."""
+    if not setting.season:
+        return setting if 2 * setting.window <= rows else None
+    window = min(setting.window, rows - setting.season - FEWEST)
+    return dataclasses.replace(setting, window=window) if window >= SHORTEST else None
 
 
 def _around(first: Setting, season: int, positive: bool) -> Iterator[Setting]:
