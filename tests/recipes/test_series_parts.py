@@ -281,16 +281,16 @@ def test_the_best_of_a_search_are_heard_and_their_mean_is_forecast(tmp_path: Pat
     model, said = trained(recipe, tmp_path / "run")
     batch = recipe.at(recipe.parts.validation_origins)
     off = [searching.off(model, member.spread, batch) for member in model.each]
-    assert sorted(range(5), key=off.__getitem__)[:3] == sorted(
-        model.heard.nonzero().flatten().tolist(), key=off.__getitem__
-    )
+    best = [n for n in sorted(range(5), key=off.__getitem__) if off[n] <= 1.5 * min(off)][:3]
+    assert sorted(best) == model.heard.nonzero().flatten().tolist()
+    assert len(best) < 5
     untrained = training.build(recipe).eval()
     before = [searching.off(model, member.spread, batch) for member in untrained.each]
     assert all(a < b for a, b in zip(off, before, strict=True))
     model.widening.zero_()
     found = torch.stack([member.spread(batch[0]) for member in model.speaking]).mean(0)
     torch.testing.assert_close(model(batch[0]), found[:, :, 0, 2])
-    assert "3 of 5 networks" in said
+    assert f"{len(best)} of 5 networks" in said
 
 
 def test_a_search_tries_a_season_and_a_bent_scale() -> None:
@@ -303,7 +303,9 @@ def test_a_search_tries_a_season_and_a_bent_scale() -> None:
     assert {s.bent for s in settings_of(first, 8, 7, 1000, positive=False)} == {False}
     assert {s.season for s in settings_of(first, 8, 0, 1000, positive=True)} == {0}
     assert {s.season for s in settings_of(first, 8, 3600, 10_000, positive=True)} == {0}
-    assert all(2 * s.context <= 40 for s in settings_of(first, 8, 7, 40, positive=True))
+    short = settings_of(first, 8, 7, 44, positive=True)
+    assert {s.window for s in short if s.season} == {7}  # 44 - 7 less 30 origins
+    assert all(2 * s.window <= 44 for s in short)
 
 
 @pytest.mark.parametrize("bent", [False, True])
@@ -330,6 +332,25 @@ def test_a_member_that_says_nothing_forecasts_what_it_counts_from(
     assert found == pytest.approx(base, rel=1e-12)
 
 
+def test_a_refit_leaves_the_intervals_as_wide_as_they_were(tmp_path: Path) -> None:
+    recipe = small(written(tmp_path / "x.csv", waves(150)), search=2, ensemble=2, steps=200)
+    origins = recipe.parts.validation_origins
+    wide = []
+    for refit in (False, True):
+        model, _ = trained(replace(recipe, refit=refit))
+        found = predict(model, recipe.panel, origins, recipe.context)
+        wide.append((found[..., -1] - found[..., 0]).mean(1))
+    assert wide[0] == pytest.approx(wide[1], rel=0.02)
+
+
+def test_a_window_that_begins_before_the_series_is_blank_there(tmp_path: Path) -> None:
+    panel = small(written(tmp_path / "x.csv", waves(50))).panel
+    window = panel.window(np.array([2, 9]), 5)[..., 0].numpy()
+    assert np.isnan(window[:2, 0]).all()
+    assert window[2:, 0].tolist() == panel.series(0)[:3].tolist()
+    assert window[:, 1].tolist() == panel.series(0)[5:10].tolist()
+
+
 def test_the_others_follow_a_schedule_too(tmp_path: Path) -> None:
     recipe = small(written(tmp_path / "x.csv", waves(120)), search=3, ensemble=2, steps=200)
     one, other = (
@@ -350,7 +371,8 @@ def test_nothing_after_the_validation_part_is_learnt_when_it_learns_anew(tmp_pat
     for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
         assert torch.equal(one, other)
     unlike = trained(small(tmp_path / "a.csv", **{**fields, "refit": False}))[0]
-    assert not torch.equal(models[0].lstm.weight_hh_l0, unlike.lstm.weight_hh_l0)
+    one, other = models[0].speaking[0], unlike.speaking[0]
+    assert not torch.equal(one.lstm.weight_hh_l0, other.lstm.weight_hh_l0)
 
 
 def test_an_ensemble_gives_the_same_bits_again(tmp_path: Path) -> None:
