@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.estimators.opened import open_trained
 from unrolled.equations import Gates, step
+from unrolled.estimators.opened import open_trained
 from unrolled.inside import intervention, units
 from unrolled.inside.ablation import ablate
 from unrolled.inside.inspection import Inspection

@@ -158,9 +158,7 @@ def _of_all(pooled: Floats, share: float, overlap: float) -> float:
     return float(pooled[min(_rank(len(pooled), share, overlap), len(pooled)) - 1])
 
 
-def _said(
-    few: list[int], steps: int, pooled: int, share: float, overlapping: bool
-) -> list[str]:
+def _said(few: list[int], steps: int, pooled: int, share: float, overlapping: bool) -> list[str]:
     if not few:
         return []
     interval = f"the {100 * share:g} % interval"
