@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from processes import one_sentence
 from unrolled import LSTM
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+from inside_other_forecasters import in_place_of, with_darts, with_neuralforecast
 from opacus_lstm import Model, per_sample_gradients
 
 
@@ -43,3 +46,24 @@ def test_each_samples_gradient_is_the_one_that_it_has_alone(generator: torch.Gen
             right: Tensor | None = p.grad
             assert right is not None
             torch.testing.assert_close(found[p][k], right, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
+def test_a_layer_in_torchs_place_gives_what_it_gave(
+    generator: torch.Generator, options: dict[str, int]
+) -> None:
+    old = nn.LSTM(3, 5, batch_first=True, dtype=torch.float64, **options)
+    new = in_place_of(old.float())
+    x = normal(generator, 2, 7, 3).float()
+    torch.testing.assert_close(new(x)[0], old(x)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("library", "forecast"), [("darts", with_darts), ("neuralforecast", with_neuralforecast)]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_other_forecasters_train_with_our_layer_inside(
+    library: str, forecast: Callable[[], Any]
+) -> None:
+    pytest.importorskip(library, reason="pip install '.[ecosystem]' brings it")
+    assert len(forecast()) == 12
