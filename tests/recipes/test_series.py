@@ -251,6 +251,7 @@ def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
         ({"accumulator": -1.0}, "accumulator = -1.0 makes no sense"),
         ({"steps_per_update": 5}, "steps_per_update = 5 makes no sense: expected 0, since each"),
         ({"column": "x"}, "column = 'x' names a column of no file: add --data FILE"),
+        ({"data": SUNSPOTS.data, "column": ()}, "column = .* names nothing: give --column a name"),
         ({"data": Path("none.csv")}, "there is no file none.csv"),
         ({"data": SUNSPOTS.data, "column": "sun"}, "no column 'sun': its columns are year"),
         ({"data": SUNSPOTS.data, "column": "year", "time": "month"}, "no column 'month'"),
