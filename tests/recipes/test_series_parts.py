@@ -351,6 +351,21 @@ def test_a_window_that_begins_before_the_series_is_blank_there(tmp_path: Path) -
     assert window[:, 1].tolist() == panel.series(0)[5:10].tolist()
 
 
+def test_very_many_origins_are_thinned_evenly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "x.csv", waves(400))
+    parts = small(path).parts
+    assert small(path).thinned == []
+    monkeypatch.setattr("unrolled.recipes._series.data.MOST_JUDGED", 20)
+    assert small(path).thinned == ["It is judged at 20 of 78 origins, evenly spread."]
+    assert len(parts.test_origins) == 78
+    thin = parts.thinned(20)
+    assert thin.test_origins.tolist() == parts.test_origins[::4].tolist()
+    assert len(thin.validation_origins) <= 20
+    assert thin.training_origins is parts.training_origins
+
+
 def test_the_others_follow_a_schedule_too(tmp_path: Path) -> None:
     recipe = small(written(tmp_path / "x.csv", waves(120)), search=3, ensemble=2, steps=200)
     one, other = (

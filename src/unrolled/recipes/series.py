@@ -171,7 +171,7 @@ class Recipe(Data):
         made = searching.search(model, plan, self.ensemble, step)
         interval = honest.Intervals(model, self.panel, self.parts, self.context)
         interval.calibrate()
-        if self.refit and self.chosen_by:
+        if self.refit and self.chosen_by and len(self.parts.training_origins) < ENOUGH:
             origins = [self.parts.training_origins, self.parts.validation_origins]
             searching.refit(model, self._untrained(), plan, np.concatenate(origins), made)
             interval.keep_width()
@@ -217,7 +217,7 @@ class Recipe(Data):
         if self.data is None and forecasts is not None:
             untrained = self._forecasts(self._untrained())
             return told.cosine(self.judge, forecasts, untrained)
-        lines = told.read(self.panel)
+        lines = [*told.read(self.panel), *self.thinned]
         if forecasts is not None:
             lines += told.summary(self.judge, forecasts, self.quantiles)
         lines += [*told.networks(model.heard.tolist(), self.settings), *model.notes]
@@ -303,6 +303,7 @@ class Recipe(Data):
 
 LOOKED_AT = 100_000  # steps of the validation part's windows that a report looks at
 FEWEST = 250  # windows of it, at the least
+ENOUGH = 10_000  # windows to learn from, to which the validation part adds nothing that tells
 
 
 def _count(arguments: list[str], horizon: int) -> int:

@@ -81,7 +81,7 @@ class Data(training.Recipe, Asked):
     same on every machine; 0: when it is over."""
     refit: bool = True
     """Of a file: once the networks and their numbers of updates are chosen, train them anew from
-    the training and the validation part together."""
+    the training and the validation part together, where there are fewer than 10,000 windows."""
     batch_size: Count = 32
     """Windows in one update; more make an update steadier, and slower."""
     accumulator: Annotated[float, at_least(0)] = 0.0
@@ -133,7 +133,16 @@ class Data(training.Recipe, Asked):
     @cached_property
     def parts(self) -> Parts:
         """The series, cut in time."""
-        return parts_of(self.panel, self.read, self.horizon, *self._cuts)
+        return parts_of(self.panel, self.read, self.horizon, *self._cuts).thinned(MOST_JUDGED)
+
+    @property
+    def thinned(self) -> list[str]:
+        """What has to be said where not every origin of the test part is looked at."""
+        every = int((self._cuts[0] - self.horizon + 1).clip(0).sum())
+        looked = len(self.parts.test_origins)
+        if every <= MOST_JUDGED:
+            return []
+        return [f"It is judged at {looked:,} of {every:,} origins, evenly spread."]
 
     @cached_property
     def split(self) -> Split:
@@ -237,5 +246,6 @@ class Data(training.Recipe, Asked):
 
 
 MOST = 10  # networks that are tried, if nothing is asked
+MOST_JUDGED = 20_000  # origins of the validation and of the test part, evenly spread
 AFFORDED = 2e10  # multiplications of all their forward passes together
 OVERHEAD = 8  # of a gate beside its products, in multiplications

@@ -8,7 +8,7 @@ many rows as something is known ahead; there the values are NaN, as they are at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -149,6 +149,14 @@ class Parts:
     learnt: Bools  # [R]: the rows that scaling is learnt from
     validation: Integers  # [G]
     test: Integers  # [G]
+
+    def thinned(self, most: int) -> Parts:
+        """The same, chosen by and judged at no more than so many origins, evenly spread."""
+        chosen, judged = (
+            origins[:: -(-len(origins) // most) or 1]
+            for origins in (self.validation_origins, self.test_origins)
+        )
+        return replace(self, validation_origins=chosen, test_origins=judged)
 
 
 def parts_of(panel: Panel, window: int, horizon: int, tested: Integers, chosen: Integers) -> Parts:
