@@ -127,3 +127,23 @@ def test_a_column_without_a_name_is_refused_with_a_flag_that_works(tmp_path: Pat
     table = read(tmp_path, text, header="no")
     assert table.numbers("column 2").tolist() == [n + 0.5 for n in range(1, 9)]
     assert table.said[-2] == "above the names 'Weight, Feed, Time'"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "Verkaufsbericht;;;\n;;;\n",
+        ";;;\n",
+        "Verkaufsbericht\n;;;\nErstellt am 03.01.2024;;;\n;;;\n",
+    ],
+)
+def test_an_empty_row_of_a_spreadsheet_above_the_names_is_nothing(
+    tmp_path: Path, above: str
+) -> None:
+    rows = "".join(f"{day:02}.08.2022;Bergen;1.{day:03},50 €;0\n" for day in range(1, 21))
+    path = tmp_path / "export.csv"
+    path.write_bytes(f"{above}Datum;Filiale;Umsatz;Aktion\n{rows}".encode("cp1252"))
+    table = read_table(path, Reading())
+    assert table.names == ["Datum", "Filiale", "Umsatz", "Aktion"]
+    assert table.numbers("Umsatz")[:2].tolist() == [1001.5, 1002.5]
+    assert len(table) == 20

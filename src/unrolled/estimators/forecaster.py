@@ -7,6 +7,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unrolled import training
 from unrolled.errors import InvalidStateError, InvalidTypeError, InvalidValueError
 from unrolled.errors.expected import at_least, check_argument
@@ -251,7 +253,8 @@ class Forecaster:
             rows = frames.ahead_of(X, panel.groups, recipe.future, whose, count)
             panel = reading.lengthened(panel, rows, recipe)
         elif X is not None:
-            raise InvalidValueError("X was given, and fit had none: leave it out.")
+            steps_meant = f"; for so many steps say predict(steps={X!r})" if np.ndim(X) == 0 else ""
+            raise InvalidValueError(f"X was given, and fit had none: leave it out{steps_meant}.")
         return opened.ahead(panel, count), recipe.quantiles
 
     def _known(self) -> tuple[OpenedForecaster, Any, frames.Shape]:

@@ -153,7 +153,16 @@ def _line(index: Any, count: int, group: Any) -> tuple[Timeline, Any, str]:
         at = int(back[0]) + 1
         raise InvalidValueError(
             f"y{of} has {index[at]} after {index[at - 1]}: expected a later time in each row; "
-            "sort it with y.sort_index(), and give each time one row."
+            "sort it with y.sort_index(), and give each time one row, or say with groups= whose "
+            "each row is."
+        )
+    apart = np.diff(times)
+    if style == "number" and (apart != apart[:1]).any():
+        at = int((apart != apart[0]).argmax()) + 1
+        raise InvalidValueError(
+            f"the index of y{of} jumps from {index[at - 1]} to {index[at]}, as after rows were "
+            "left out: give y an index of times, or, if its rows lie one step after the other, "
+            "y.reset_index(drop=True)."
         )
     spacing = known or (spacing_of(times) if len(times) > 1 else Spacing(1.0, "number"))
     if spacing is None:
@@ -182,8 +191,9 @@ def _times(index: Any) -> tuple[str, Any, Spacing | None]:
         return "number", np.array(index, dtype=np.float64), None
     except (TypeError, ValueError) as error:
         raise InvalidTypeError(
-            f"the index of y is a {name} of {index.dtype}: expected times, periods or numbers; "
-            "y.reset_index(drop=True) takes the rows as they lie."
+            f"the index of y holds {index.dtype}, such as {index[0]!r}: expected times, periods or "
+            "numbers, in an index of several levels the times last; pandas.to_datetime(y.index, "
+            "dayfirst=True) reads times such as 31.12.2020."
         ) from error
 
 
@@ -215,6 +225,10 @@ def ahead_of(
     ValueError
         If it is not a row for each step.
     """
+    if np.ndim(X) == 0:
+        raise InvalidTypeError(
+            f"X = {X!r} is no row for each step to come: for so many say predict(steps={X!r})."
+        )
     values, _, _ = _columns("X", X)
     if values.shape[1] != len(names):
         raise InvalidValueError(

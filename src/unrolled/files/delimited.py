@@ -141,7 +141,9 @@ def _divided(lines: Iterable[str], mark: str) -> list[list[str]]:
 def _records(lines: list[str], mark: str) -> tuple[list[list[str]], list[int], list[str]]:
     """Divide the first lines; the number of lines up to each record's end; the comments above."""
     comments = 0
-    while comments < len(lines) and (is_comment(lines[comments]) or not lines[comments].strip()):
+    while comments < len(lines) and (
+        is_comment(lines[comments]) or not lines[comments].strip(f"{mark} \t")
+    ):
         comments += 1
     if comments == len(lines):
         comments = 0
@@ -154,7 +156,9 @@ def _records(lines: list[str], mark: str) -> tuple[list[list[str]], list[int], l
     ends: list[int] = []
     try:
         for record in reader:
-            if is_comment(record[0] if record else "") and len(records) < 20:
+            # An empty row of a spreadsheet is saved as nothing but marks.
+            blank = not any(cell.strip() for cell in record)
+            if len(records) < 20 and (blank or is_comment(record[0])):
                 record = []
             records.append(record)
             ends.append(comments + reader.line_num)

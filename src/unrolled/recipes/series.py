@@ -222,7 +222,12 @@ class Recipe(Data):
             lines += told.summary(self.judge, forecasts, self.quantiles)
         lines += [*told.networks(model.heard.tolist(), self.settings), *model.notes]
         steps = future.as_far(self.panel, self.horizon)
-        if steps:
+        if not steps:
+            lines += [
+                f"What comes next is not forecast here: {' and '.join(self.future)} would have to "
+                "be known beyond the last value; give unrolled forecast --data-future FILE."
+            ]
+        else:
             ahead = predicting.ahead_of(model, self.panel, self.context, steps)
             lines += ["", *future.table(self.panel, ahead, self.quantiles)]
         return "\n".join(lines)

@@ -70,8 +70,8 @@ class Calibration:
         said in ``notes``.  A truth that is NaN counts nowhere.
 
         Errors k steps ahead from neighbouring origins share k − 1 steps of what came: n of them
-        tell no more than n / k that share none.  With ``overlapping`` they count as so many, and
-        the intervals are as wide as so few ask for.
+        tell no more than n / k that share none.  With ``overlapping`` they count as so many, with
+        the mean k for every step, and the intervals are as wide as so few ask for.
         """
         _check(levels, quantiles, truth)
         ordered = np.sort(quantiles, axis=-1)
@@ -139,12 +139,11 @@ def _rank(count: int, share: float, overlap: float = 1.0) -> int:
 def _by_step(beyond: Floats, share: float, overlapping: bool) -> tuple[Floats, list[str]]:
     """The correction of each step ahead for one interval, and what has to be said of them."""
     steps = [np.sort(row[~np.isnan(row)]) for row in beyond]
-    ranks = [
-        _rank(len(row), share, step + 1 if overlapping else 1) for step, row in enumerate(steps)
-    ]
+    overlap = (len(steps) + 1) / 2 if overlapping else 1.0
+    ranks = [_rank(len(row), share, overlap) for row in steps]
     few = [step for step, row in enumerate(steps) if ranks[step] > len(row)]
     pooled = np.sort(np.concatenate(steps)) if steps else np.empty(0)
-    together = _of_all(pooled, share, len(steps) * (len(steps) + 1) / 2 if overlapping else 1)
+    together = _of_all(pooled, share, overlap * len(steps) if overlapping else 1)
     corrections = np.full(len(steps), together)
     for step in set(range(len(steps))) - set(few):
         corrections[step] = steps[step][ranks[step] - 1]

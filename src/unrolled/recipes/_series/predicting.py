@@ -86,10 +86,11 @@ def _check_known(panel: Panel, steps: int) -> None:
     if known is None or steps <= known:
         return
     names = " and ".join(panel.ahead)
+    fewer = ", or ask for fewer with --steps" if known else ""
     raise InvalidValueError(
         f"{steps} steps were asked for, and {names} {'is' if len(panel.ahead) == 1 else 'are'} "
-        f"known for {known} beyond the last value: add rows to the file, give --data-future, or "
-        "ask for fewer with --steps."
+        f"known for {known} beyond the last value: say what they will be with --data-future FILE, "
+        f"or with further rows of a new file as --data{fewer}."
     )
 
 
