@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_a_method_that_returns_another_kind_is_named(name: str, tmp_path: Path) 
     with pytest.raises(TypeError, match=words) as caught:
         list(training.train(recipe, tmp_path / "run"))
     assert f"mine.py, line {line}: {method} returned " in one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("method", ["loss", "metrics", "model"])
+def test_a_method_that_takes_something_else_is_named(method: str, tmp_path: Path) -> None:
+    lines = FILE.splitlines()
+    line = next(n for n, code in enumerate(lines) if f"def {method}(" in code)
+    lines[line] = re.sub(r"\(self.*?\)", "(self, one, two, three, four)", lines[line], count=1)
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    recipe = recipes.find(str(tmp_path / "mine.py")).recipe()
+    with pytest.raises(TypeError, match=rf"what unrolled.training.Recipe.{method} takes") as caught:
+        list(training.train(recipe, tmp_path / "run"))
+    assert f"mine.py, line {line + 1}: " in one_sentence(caught.value)
 
 
 def test_what_is_right_passes_through() -> None:

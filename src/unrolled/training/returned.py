@@ -1,4 +1,4 @@
-"""What a recipe's methods return is looked at where it is returned: the mistake lies there."""
+"""What a recipe's methods take and return is looked at where they are: the mistake lies there."""
 
 from __future__ import annotations
 
@@ -68,12 +68,19 @@ def checked(recipe: type) -> None:
 
 def _held(method: Callable[..., Any], returned: _Returned) -> Callable[..., Any]:
     code = inspect.unwrap(method).__code__
+    place = Place(code.co_filename, code.co_firstlineno)
 
     @functools.wraps(method)
     def held(*given: Any, **named: Any) -> Any:
-        value = method(*given, **named)
+        try:
+            value = method(*given, **named)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # it is from within the method
+            raise InvalidTypeError(
+                f"{place}: {error}: expected what unrolled.training.Recipe.{method.__name__} takes."
+            ) from error
         if not returned.holds(value):
-            place = Place(code.co_filename, code.co_firstlineno)
             raise InvalidTypeError(
                 f"{place}: {method.__name__} returned {_told(value)}: expected {returned.words}."
             )
