@@ -301,6 +301,7 @@ def test_a_loss_that_is_not_finite_is_a_sentence(capsys: Captured) -> None:
         ("train adder --resume", "no run of adder"),
         ("train adder --resume --out nowhere", "does not exist"),
         ("train adder --resume --out .", "is not a run"),
+        ("train adder --resume --out empty", "begun again with its flags"),
         ("train adder --resume --out run --hidden 4", "--hidden 4 contradicts"),
         ("train adder --resume --out run --steps 3", "--steps 3 contradicts"),
         ("train adder --resume --out run --published", "contradicts"),
@@ -319,6 +320,7 @@ def test_a_loss_that_is_not_finite_is_a_sentence(capsys: Captured) -> None:
 )
 def test_bad_input(capsys: Captured, trained: Path, words: str, message: str) -> None:
     Path("file").touch()
+    Path("empty").mkdir()
     before = sorted(Path().rglob("*"))
     assert message in refused(capsys, *words.split())
     assert sorted(path for path in Path().rglob("*") if path.name != "runs") == before

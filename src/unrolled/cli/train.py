@@ -125,13 +125,18 @@ def _options(file: RecipeFile, name: str, flags: list[str]) -> Any:
         if options.out is None:
             raise Refusal(f"there is no run of {name} in {RUNS}/ to resume: name one with --out.")
         out = options.out
-        if not (out.is_dir() and runs.is_empty(out)):
-            stored = runs.read_config(out)
-            _same_recipe(stored, name, out)
-            options = read(runs.decode_fields(file.recipe, stored.fields))
-            options.out = out
-            if options.threads is None:
-                threads = stored.threads
+        if out.is_dir() and runs.is_empty(out):
+            # What it was to learn is not on record; the recipe's own settings would be a guess.
+            raise Refusal(
+                f"{out} is empty, so there is nothing to go on with: a run that was killed in its "
+                f"first moment is begun again with its flags, without --resume."
+            )
+        stored = runs.read_config(out)
+        _same_recipe(stored, name, out)
+        options = read(runs.decode_fields(file.recipe, stored.fields))
+        options.out = out
+        if options.threads is None:
+            threads = stored.threads
     if options.published:
         out = options.out
         options = read(options.recipe.published())
