@@ -11,7 +11,7 @@ from stopped import moments
 from unrolled import cli
 from unrolled.training import checkpoint, runs
 
-TRAIN = "train adder --hidden 4 --steps 3 --report-every 2".split()
+TRAIN = ["train", "adder", "--hidden", "4", "--steps", "3", "--report-every", "2"]
 
 
 def test_whenever_it_is_killed_resume_takes_the_settings_that_were_asked_for(
