@@ -92,9 +92,8 @@ def watched() -> bool:
     )
 
 
-def watched_above() -> bool:
-    """Whether a function mode changes what `torch.empty` makes, as a default device does."""
-    return _functions is None or bool(_functions())
+watched_above: Callable[[], int] = _functions or (lambda: 1)
+"""How many function modes change what `torch.empty` makes, as a default device does."""
 
 
 def traced() -> bool:

@@ -34,6 +34,8 @@ State = tuple[Tensor, Tensor]
 
 # Bound once: an attribute of a module costs as much as the question.
 _default_dtype = torch.get_default_dtype
+_records = torch.is_grad_enabled
+_strided = torch.strided
 
 
 def _plain(t: Any, dtype: torch.dtype) -> bool:
@@ -42,7 +44,7 @@ def _plain(t: Any, dtype: torch.dtype) -> bool:
         t.__class__ is Tensor
         and t.dtype is dtype
         and t.is_cpu
-        and t.layout is torch.strided
+        and t.layout is _strided
         and t.is_contiguous()
         and not t.is_neg()
     )
@@ -52,8 +54,8 @@ def _whole(t: Tensor) -> bool:
     """Whether a plain tensor has its memory: as `holds_all`, in as few questions as it takes."""
     if not t.data_ptr():
         return False
-    held = t.untyped_storage().nbytes() - t.nbytes
-    return held >= 0 and held >= t.storage_offset() * t.element_size()
+    more = t.untyped_storage().nbytes() - t.nbytes
+    return more >= t.storage_offset() * t.itemsize
 
 
 def run(
@@ -86,7 +88,7 @@ def run(
         x = x.transpose(0, 1)
     (width, hidden), layers = plan.sizes, plan.layers
     shape = x.shape
-    if not _plain(x, dtype) or len(shape) != 3 or shape[2] != width or not _whole(x):
+    if len(shape) != 3 or shape[2] != width or not (_plain(x, dtype) and _whole(x)):
         return None
     if hx is not None and not _plain_state(hx, dtype, plan, (shape[1], hidden)):
         return None
@@ -130,7 +132,7 @@ def _one(
     layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, seen: list[Forward] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer: y [T, B, H], and h_n and c_n shaped like h_0 and c_0."""
-    if torch.is_grad_enabled():
+    if _records():
         weights = layer.weights
         for t in (x, h_0, c_0, *weights):
             if t is not None and t.requires_grad:
@@ -138,39 +140,28 @@ def _one(
                 if seen is not None:
                     seen.append(Forward(*out))
                 return out[:3]  # type: ignore[no-any-return]
-    if seen is None:
-        return _forward(layer, x, h_0, c_0, None, None)
-    saved = _saved(x, layer.sizes[1])
-    seen.append(Forward(*_forward(layer, x, h_0, c_0, *saved), *saved))
-    return seen[-1][:3]
-
-
-def _maker(x: Tensor) -> Any:
-    """`torch.empty`, a third of the time of x.new_empty, unless what it makes was changed."""
-    return torch.empty if x.dtype is _default_dtype() and not watched_above() else x.new_empty
-
-
-def _saved(x: Tensor, hidden: int) -> tuple[Tensor, Tensor]:
-    """Room for the gates and for c."""
-    steps, rows, _ = x.shape
-    empty = _maker(x)
-    return empty(steps, rows, 4, hidden), empty(steps, rows, hidden)
+    out = _forward(layer, x, h_0, c_0, seen is not None)
+    if seen is not None:
+        seen.append(Forward(*out))
+    return out[:3]  # type: ignore[return-value]
 
 
 def _forward(
-    layer: Layer,
-    x: Tensor,
-    h_0: Tensor | None,
-    c_0: Tensor | None,
-    gates: Tensor | None,
-    c: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
+    layer: Layer, x: Tensor, h_0: Tensor | None, c_0: Tensor | None, keep: bool
+) -> tuple[Tensor, ...]:
+    """Y, h_n and c_n; with ``keep`` the gates and c of every step, too."""
     steps, rows, _ = x.shape
     hidden, lead = layer.sizes[1], layer.lead
-    empty = _maker(x)
+    # A third of the time of x.new_empty, unless what it makes was changed.
+    usual = layer.dtype is _default_dtype() and not watched_above()
+    empty: Any = torch.empty if usual else x.new_empty
     y, h_n, c_n = empty(steps, rows, hidden), empty(*lead, rows, hidden), empty(*lead, rows, hidden)
+    if not keep:
+        layer.forward(steps, rows, x, h_0, c_0, y, h_n, c_n, None, None)
+        return y, h_n, c_n
+    gates, c = empty(steps, rows, 4, hidden), empty(steps, rows, hidden)
     layer.forward(steps, rows, x, h_0, c_0, y, h_n, c_n, gates, c)
-    return y, h_n, c_n
+    return y, h_n, c_n, gates, c
 
 
 class _Direct(torch.autograd.Function):
@@ -186,43 +177,44 @@ class _Direct(torch.autograd.Function):
         c_0: Tensor | None,
         *weights: Tensor,
     ) -> tuple[Tensor, ...]:
-        gates, c = _saved(x, layer.sizes[1])
-        out = _forward(layer, x, h_0, c_0, gates, c)
+        out = y, _, _, gates, c = _forward(layer, x, h_0, c_0, True)
         ctx.layer = layer
-        ctx.known = _memory((x, out[0], gates, c, h_0, c_0))
-        ctx.save_for_backward(x, out[0], gates, c, h_0, c_0, *weights)
+        ctx.known = _memory((x, y, gates, c, h_0, c_0))
+        ctx.save_for_backward(x, y, gates, c, h_0, c_0, *weights)
         ctx.set_materialize_grads(False)
-        return (*out, gates, c) if trace else out
+        return out if trace else out[:3]
 
     @staticmethod
     def backward(ctx: Any, *d: Tensor | None) -> tuple[Tensor | None, ...]:
         layer = ctx.layer
         needs = ctx.needs_input_grad[2:]
-        x, y, _, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
-        if torch.is_grad_enabled() or _operations_wanted(d):
+        x, _, _, _, h_0, c_0, *weights = tensors = ctx.saved_tensors
+        if _records() or _operations_wanted(d):
             with torch.enable_grad():
                 return None, None, *_differentiable(layer, (x, h_0, c_0, *weights), d, needs)
         own, calls = _memory(tensors[:6]), layer.calls
         if own != ctx.known or _memory(weights) != layer.present:
-            x, y, _, _, h_0, c_0, *weights = tensors = _restored(layer, tensors)
+            x, _, _, _, _, _, *weights = tensors = _restored(layer, tensors)
             own = _memory(tensors[:6])
             calls = layer.calls_with(layer.spread([cpu.address(w) for w in weights]))
         upstream = [0, 0, 0, 0, 0]
         kept: list[Tensor] = []
         for k, g in enumerate(d):
             if g is not None:
-                ready = _plain(g, x.dtype) and _whole(g)
+                ready = _plain(g, layer.dtype) and _whole(g)
                 # It lives until the kernel has read it.
                 kept.append(g if ready else dense("a gradient", g))
                 upstream[k] = kept[-1].data_ptr()
+        steps, rows, _ = x.shape
         d_x = torch.empty_like(x) if needs[0] else None
         d_h_0 = d_c_0 = None
         if needs[1] or needs[2]:
-            d_h_0, d_c_0 = (x.new_empty(*layer.lead, *y.shape[1:]) for _ in range(2))
+            d_h_0, d_c_0 = (x.new_empty(*layer.lead, rows, layer.sizes[1]) for _ in range(2))
         d_weights = [torch.empty_like(w) for w in weights]
         at_x, at_y, at_gates, at_c, at_h_0, at_c_0 = own[:6]
         calls.backward(
-            *x.shape[:2],
+            steps,
+            rows,
             (at_x, at_h_0, at_c_0),
             (at_y, 0, 0, at_gates, at_c),
             upstream,
