@@ -93,10 +93,9 @@ def test_a_pipe_or_a_device_is_no_data(capsys: Captured, made: Make, words: list
 
 
 def test_whose_data_a_page_holds_is_said(capsys: Captured, made: Make) -> None:
-    rows = "\n".join(str(n % 7) for n in range(200))
-    Path("private.csv").write_text(f"n\n{rows}\n")
-    made("series", "--data", "private.csv")
-    told = f"data from {Path('private.csv').resolve()}\n"
+    Path("private.txt").write_text("abc, abd. " * 200)
+    made("text", "--data", "private.txt", "--learning-on", "0")
+    told = f"data from {Path('private.txt').resolve()}\n"
     _, out, err = run(capsys, "explore", "run")
     assert told in err
     assert told not in out
@@ -106,6 +105,22 @@ def test_whose_data_a_page_holds_is_said(capsys: Captured, made: Make) -> None:
     assert told in err
     assert told in run(capsys, "show", "run", "--plots")[1]
     assert told not in "".join(run(capsys, "explore", "run", "--trust")[1:])
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_finished_forecast_reads_no_file_whatever_it_names(
+    capsys: Captured, made: Make, words: list[str]
+) -> None:
+    rows = "\n".join(str(n % 7) for n in range(200))
+    Path("own.csv").write_text(f"n\n{rows}\n")
+    made("series", "--data", "own.csv")
+    Path("own.csv").unlink()
+    for claimed in (None, "/dev/zero"):
+        if claimed is not None:
+            claim(Path("run"), data=claimed)
+        status, *said = run(capsys, *words)
+        assert status == 0
+        assert "data from" not in "".join(said)
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from unrolled import training
-from unrolled.recipes._series.forecaster import forecast
+from unrolled.recipes._series.predicting import predict
 from unrolled.recipes.series import Recipe
 
 SUNSPOTS = Recipe(
@@ -98,7 +98,7 @@ def test_a_batch_is_windows_and_what_followed_them(generator: torch.Generator) -
     windows, ahead = recipe.batch(0, generator)
     assert windows.shape == (7, 5, 1)
     assert ahead.shape == (11, 5)
-    series = recipe.split.values[:247].tolist()
+    series = recipe.panel.series(0)[:247].tolist()
     for column in range(5):
         stretch = [*windows[:, column, 0].tolist(), *ahead[:, column].tolist()]
         assert any(series[n : n + 18] == stretch for n in range(230))
@@ -159,15 +159,16 @@ def test_the_next_values_are_forecast_and_named() -> None:
     assert said[0].split() == ["year", "sunspots"]
     assert said[3].split() == ["2008", "2.9"]
     assert [line.split()[0] for line in said[4:]] == [str(year) for year in range(2009, 2020)]
-    ahead = forecast(model, SUNSPOTS.split, np.array([308]))[:, 0]
+    ahead = predict(model, SUNSPOTS.panel, np.array([308]), SUNSPOTS.context)[:, 0, 0, 2]
     np.testing.assert_allclose([float(line.split()[1]) for line in said[4:]], ahead, rtol=1e-4)
 
 
 def test_beyond_the_horizon_its_own_forecasts_are_read() -> None:
     model = training.build(SUNSPOTS).eval()
     said = [float(line.split()[1]) for line in SUNSPOTS.attempt(model, ["13"]).splitlines()[4:17]]
-    longer = replace(SUNSPOTS.split, values=np.append(SUNSPOTS.split.values, said[:11]))
-    again = forecast(model, longer, np.array([319]))[:2, 0]
+    longer = np.append(SUNSPOTS.panel.series(0), said[:11])[-SUNSPOTS.context :]
+    with torch.no_grad():
+        again = model(torch.from_numpy(longer)[:, None, None])[:2, 0]
     np.testing.assert_allclose(said[11:], again, rtol=1e-4)
 
 
@@ -192,8 +193,8 @@ def test_rows_without_times_go_on_by_their_numbers(tmp_path: Path) -> None:
     rows = [f"{n},{n % 5}" for n in range(30)]
     path.write_text("t,x\n" + "\n".join(rows))
     recipe = replace(SMALL, data=path, column="x")
-    assert recipe.timeline.labels[:2] == ["2", "3"]
-    assert recipe.timeline.ahead(1) == ["32"]
+    assert recipe.panel.timelines[0].labels[:2] == ["2", "3"]
+    assert recipe.panel.timelines[0].ahead(1) == ["32"]
 
 
 EXPORT = "Last in München\n\nTag;Last, MW;Ort\n" + "".join(
@@ -208,7 +209,7 @@ def test_a_spreadsheets_export_is_forecast_with_real_dates(tmp_path: Path) -> No
     path = tmp_path / "data.csv"
     path.write_bytes((EXPORT + "Quelle: Müller\n").encode("cp1252"))
     recipe = replace(SMALL, data=path, column="Last, MW", time="Tag", where=("Ort=Süd",), horizon=7)
-    assert recipe.split.values.tolist() == [1000.5 + n % 7 for n in range(90)]
+    assert recipe.panel.series(0).tolist() == [1000.5 + n % 7 for n in range(90)]
     *_, last = training.train(recipe, tmp_path / "run")
     assert last.report.splitlines()[0] == (
         "read as: semicolons, decimal comma, cp1252, above the names 'Last in München', "
@@ -228,7 +229,7 @@ def test_a_spreadsheets_export_is_forecast_with_real_dates(tmp_path: Path) -> No
 def test_one_column_besides_the_time_needs_no_name(tmp_path: Path) -> None:
     path = write_years(tmp_path / "data.csv", range(1900, 1960))
     recipe = replace(SMALL, data=path, time="year")
-    assert recipe.split.values[0] == 1900**2 % 17
+    assert recipe.panel.series(0)[0] == 1900**2 % 17
 
 
 # --- what it refuses ---
@@ -285,7 +286,7 @@ def test_a_series_that_repeats_exactly_has_a_scale(tmp_path: Path) -> None:
     recipe = replace(SMALL, data=path, horizon=2, window=3)
     model = trained(recipe)
     assert model.first.target_scale.min() > 0
-    assert np.isfinite(forecast(model, recipe.split, np.array([50]))).all()
+    assert np.isfinite(predict(model, recipe.panel, np.array([50]), recipe.context)).all()
 
 
 def write_years(path: Path, years: Iterable[int], shift: int = 0) -> Path:

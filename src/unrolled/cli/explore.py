@@ -68,9 +68,9 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
         If the folder is no run, or its recipe has nothing to explore.
     """
     trained = open_trained(folder, trust)
-    config, recipe, model = trained
+    config, recipe, model, data = trained
     if not trust:
-        for path in trained.data:  # a stranger's run may name any file of the reader's
+        for path in data:  # a stranger's run may name any file of the reader's
             print(f"data from {runs.printable(str(path))}", file=sys.stderr)
     found = recipe.explorer(model)
     if not found:

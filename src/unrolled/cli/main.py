@@ -113,7 +113,7 @@ def attempt(arguments: list[str]) -> int:
     rest = [word for word in arguments if word != "--trust"]  # which may stand anywhere
     found = parser.parse_args(rest)
     need("safetensors")
-    _, recipe, model = opened.open_trained(found.folder, trust=rest != arguments)
+    _, recipe, model, _ = opened.open_trained(found.folder, trust=rest != arguments)
     print(recipe.attempt(model, found.words))
     return 0
 

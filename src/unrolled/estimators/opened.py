@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,23 +23,20 @@ __all__ = ["OpenedForecaster", "OpenedRun", "open_forecaster", "open_trained"]
 
 
 class OpenedRun(NamedTuple):
-    """What a folder holds."""
+    """What a folder holds; ``data``: the files that the run names and reads, wherever they lie."""
 
     config: runs.Config
     recipe: Recipe
     model: nn.Module
-
-    @property
-    def data(self) -> list[Path]:
-        """The files and folders that the run names, wherever they lie."""
-        return _named(self.recipe)
+    data: Sequence[Path]
 
 
 def open_trained(folder: Path, trust: bool = False) -> OpenedRun:
     """Read a run's folder; the model is in ``eval()``.
 
     A run may come from a stranger, and names its recipe: code of our own is run to read it, and
-    a file's only where ``trust`` says so.
+    a file's only where ``trust`` says so.  A finished run of `series` holds the end of its series,
+    and the file itself is not asked for.
 
     Raises
     ------
@@ -48,6 +45,10 @@ def open_trained(folder: Path, trust: bool = False) -> OpenedRun:
         not there, or its weights do not fit.
     """
     config = runs.read_config(folder)
+    if config.recipe == "series" and (folder / runs.DATA).is_file():
+        opened = open_forecaster(folder)
+        settings = [member.setting for member in opened.model.each]
+        return OpenedRun(config, opened.recipe.remembering(opened.kept, settings), opened.model, ())
     if config.recipe not in recipes.names() and config.recipe.endswith(".py") and not trust:
         raise runs.RunError(
             f"{folder} is a run of {runs.printable(config.recipe)}, whose code would be run to "
@@ -72,7 +73,7 @@ def open_trained(folder: Path, trust: bool = False) -> OpenedRun:
         first = str(error).splitlines()[0] if str(error) else "not enough memory"
         raise runs.RunError(f"{folder / runs.CONFIG} asks for too much: {first}.") from error
     fit(folder / runs.WEIGHTS, weights, model)
-    return OpenedRun(config, recipe, model.eval())
+    return OpenedRun(config, recipe, model.eval(), _named(recipe))
 
 
 class OpenedForecaster(NamedTuple):

@@ -1,6 +1,6 @@
 """The explorer: one self-contained page that computes a trained LSTM, and lets one reach in."""
 
-from unrolled.explorer.explorable import Explorable, ExplorableInputs, ExplorerError, Output
+from unrolled.explorer.explorable import Explorable, ExplorableInputs, ExplorerError, Output, Units
 from unrolled.explorer.inputs import Bits, Numbers, Tokens, Window
 from unrolled.explorer.pages import Explorer, explore
 
@@ -13,6 +13,7 @@ __all__ = [
     "Numbers",
     "Output",
     "Tokens",
+    "Units",
     "Window",
     "explore",
 ]

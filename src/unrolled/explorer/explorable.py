@@ -17,7 +17,15 @@ from unrolled.errors import UnrolledError
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.regularisation import Noise
 
-__all__ = ["MOST_STEPS", "Explorable", "ExplorableInputs", "ExplorerError", "Output", "Reading"]
+__all__ = [
+    "MOST_STEPS",
+    "Explorable",
+    "ExplorableInputs",
+    "ExplorerError",
+    "Output",
+    "Reading",
+    "Units",
+]
 
 MOST_STEPS = 400  # what a page draws and computes while one drags
 
@@ -70,12 +78,32 @@ class Output:
         Whether the network speaks at every step or was trained to at the last one alone.
     scale
         What each number is multiplied by to be in the series' own units.
+    interval
+        What the outputs after the first third are: the lower and then the upper ends of such an
+        interval, ``"80 %"``, around those before; empty: there are none.
     """
 
     kind: Literal["linear", "sigmoid", "softmax"]
     names: Sequence[str]
     at: Literal["every", "last"] = "every"
     scale: Sequence[float] | None = None
+    interval: str = ""
+
+
+class Units(NamedTuple):
+    """From where and by how much the head's numbers count, in the series' own units.
+
+    Attributes
+    ----------
+    first
+        The step from which there is an output: before it, the numbers mean nothing.
+    base, scale : [R, O]
+        Of that step and those after it; the last row holds for all that follow.
+    """
+
+    first: int
+    base: Sequence[Sequence[float]]
+    scale: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from unrolled.explorer.explorable import MOST_STEPS, ExplorerError, Reading
+from unrolled.explorer.explorable import MOST_STEPS, ExplorerError, Reading, Units
 
 __all__ = ["Bits", "Numbers", "Tokens", "Window"]
 
@@ -195,6 +195,11 @@ class Numbers:
         Between which the page lets one drag.
     target
         What the network was to say: its first number, or unknown.
+    labels
+        A word for each step of an example, by the example's name; else steps are counted.
+    units
+        By an example's name, what its outputs are in the series' own units; else they are shown
+        as the head gives them.
     """
 
     names: Sequence[str]
@@ -202,6 +207,8 @@ class Numbers:
     low: float = -1.0
     high: float = 1.0
     target: Literal["first"] | None = None
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    units: Mapping[str, Units] = field(default_factory=dict)
     kind: ClassVar[str] = "numbers"
 
     @property
@@ -212,8 +219,8 @@ class Numbers:
     def read(self, text: str) -> Reading:
         """Rows of numbers, with a comma, semicolon or line end between; of one channel, a space."""
         if not text.strip():
-            x = next(iter(self.examples.values()))
-            return Reading(x, [str(t) for t in range(len(x))])
+            name, x = next(iter(self.examples.items()))
+            return Reading(x, list(self.labels.get(name) or map(str, range(len(x)))))
         cut = text.split() if self.size == 1 else re.split(r"[,;\n]", text.strip())
         try:
             rows = [[float(word) for word in row.strip(",;").split()] for row in cut]
@@ -229,7 +236,15 @@ class Numbers:
         """The channels and the examples."""
         return {
             "names": list(self.names),
-            "examples": [{"name": k, "x": v} for k, v in self.examples.items()],
+            "examples": [
+                {
+                    "name": name,
+                    "x": x,
+                    "labels": list(self.labels.get(name, ())) or None,
+                    "units": units._asdict() if (units := self.units.get(name)) else None,
+                }
+                for name, x in self.examples.items()
+            ],
             "low": self.low,
             "high": self.high,
             "target": self.target,

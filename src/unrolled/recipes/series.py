@@ -26,7 +26,16 @@ from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes import Published
 from unrolled.recipes._asked import whole_number
-from unrolled.recipes._series import future, honest, keeping, predicting, reading, showing, told
+from unrolled.recipes._series import (
+    future,
+    honest,
+    inside,
+    keeping,
+    predicting,
+    reading,
+    showing,
+    told,
+)
 from unrolled.recipes._series import search as searching
 from unrolled.recipes._series.data import Data
 from unrolled.recipes._series.forecaster import Forecaster
@@ -248,6 +257,12 @@ class Recipe(Data):
         with torch.random.fork_rng(devices=[]):
             return self.model_of(panel, settings)
 
+    def remembering(self, kept: Panel, settings: Sequence[Setting]) -> Recipe:
+        """The recipe on what a run kept of its series, in place of the file."""
+        found = dataclasses.replace(self)
+        vars(found).update(panel=kept, settings=list(settings))
+        return found
+
     def panel_of(self, kept: Panel, context: int, data: Path | None, beyond: Path | None) -> Panel:
         """What a run kept, or a new file read alike; ``beyond`` has what is known ahead."""
         asked = self._asks(data, beyond, kept.targets)
@@ -283,12 +298,8 @@ class Recipe(Data):
         return pictures
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
-        """What the explorer shows: where the judged part begins, and what comes after."""
-        if not self.plain:
-            raise InvalidValueError(
-                "the explorer shows one series alone, and here are several, or columns beside it."
-            )
-        return [showing.explorable(model.first, self.split, self.timeline, self.panel.subject)]
+        """What the explorer shows: the first network, over the end of the series."""
+        return [inside.explorable(model.first, self.panel)]
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
@@ -296,14 +307,12 @@ class Recipe(Data):
         ahead = predicting.ahead_of(model, self.panel, self.context, count)
         if not self.plain:
             return "\n".join(future.table(self.panel, ahead, self.quantiles))
-        values = [*self.split.values[-3:], *ahead[0].values[:, 0, len(self.quantiles) // 2]]
+        values = [*self.panel.series(0)[-3:], *ahead[0].values[:, 0, len(self.quantiles) // 2]]
         return told.attempt(self.panel, values, ahead[0].labels, self.horizon)
 
     def look(self, model: Forecaster) -> list[Passage]:
-        """The test part's last windows."""
-        if not self.plain:
-            return super().look(model)
-        return [showing.last_windows(model.first, self.split, self.timeline)]
+        """The last windows of the series."""
+        return [inside.passage(model.first, self.panel)]
 
 
 LOOKED_AT = 100_000  # steps of the validation part's windows that a report looks at

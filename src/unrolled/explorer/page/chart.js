@@ -5,7 +5,7 @@ import { el, fill, say, svg } from "./dom.js";
 /**
  * @typedef {object} Plotted
  * @property {number[]} values what is read
- * @property {{ name: string, values: number[], kind: "output" | "before" | "truth" }[]} after what follows, from the last value on
+ * @property {{ name: string | null, values: number[], kind: "output" | "before" | "truth" | "end" }[]} after what follows, from the last value on
  * @property {string[]} labels
  * @property {number} step selected
  * @property {[number, number] | null} range between which one drags; null: as the values say
@@ -95,7 +95,7 @@ export class Chart {
       svg("path", { class: "line read", d: path(shown.values.map((v, t) => [t, v])) }),
       shown.after.map((line) => [
         svg("path", { class: `line ${line.kind}`, d: path([[last, shown.values[last]], ...line.values.map((v, n) => /** @type {[number, number]} */ ([last + 1 + n, v]))]) }),
-        line.values.filter(Number.isFinite).length === line.values.length && line.values.map((v, n) =>
+        line.kind !== "end" && line.values.filter(Number.isFinite).length === line.values.length && line.values.map((v, n) =>
           svg("circle", { class: `point ${line.kind}`, cx: x(last + 1 + n), cy: y(v), r: 3 })),
       ]),
       shown.values.map((v, t) => svg("circle", { class: t === shown.step ? "point read chosen" : "point read", cx: x(t), cy: y(v), r: t === shown.step ? 6 : many ? 2.5 : 4.5 })),
@@ -105,9 +105,9 @@ export class Chart {
       "aria-label": `${this.name}, step ${shown.step}. Left and right choose a step, up and down change its value.`,
       "aria-valuenow": value, "aria-valuemin": low, "aria-valuemax": high, "aria-valuetext": `step ${shown.step}: ${say(value)}`,
     })) picture.setAttribute(name, String(text));
-    const words = { output: "output", before: "untouched", truth: "what followed" };
+    const words = { output: "output", before: "untouched", truth: "what followed", end: "" };
     fill(this.legend, shown.after.length > 0 && el("span", { class: "key read" }, "reads"),
-      shown.after.map((line) => el("span", { class: `key ${line.kind}` }, line.name || words[line.kind])));
+      shown.after.map((line) => line.name !== null && el("span", { class: `key ${line.kind}` }, line.name || words[line.kind])));
   }
 
   /** @param {PointerEvent} event */

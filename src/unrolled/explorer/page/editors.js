@@ -3,8 +3,7 @@
 import { Chart } from "./chart.js";
 import { example } from "./inputs.js";
 import { el, fill, say } from "./dom.js";
-import { inTheEnd, own, outputAt } from "./outputs.js";
-import { outputs } from "./network.js";
+import { forecasts, inTheEnd, own, outputAt } from "./outputs.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./store.js").Seen} Seen */
@@ -136,14 +135,17 @@ function stretch(store, take) {
     update: () => {
       const seen = store.seen();
       const { values, start } = store.state.input;
-      const count = outputs(seen.net);
+      const count = forecasts(seen);
       const last = seen.reading.steps - 1;
       const forecast = (/** @type {import("./network.js").Run} */ run) => Array.from({ length: count }, (_, k) => own(seen, run, last, k));
+      const end = (/** @type {number} */ n) => Array.from({ length: count }, (_, k) => own(seen, seen.run, last, n * count + k));
       const after = [];
       const ahead = seen.reading.ahead.slice(0, count);
       if (ahead.length) after.push({ name: "", values: ahead, kind: /** @type {const} */ ("truth") });
       if (seen.run !== seen.base) after.push({ name: "", values: forecast(seen.base), kind: /** @type {const} */ ("before") });
       after.push({ name: "", values: forecast(seen.run), kind: /** @type {const} */ ("output") });
+      const { interval } = seen.net.output;
+      if (interval) for (const n of [1, 2]) after.push({ name: n === 1 ? `${interval}, as this network has it` : null, values: end(n), kind: /** @type {const} */ ("end") });
       const labels = Array.from({ length: values.length + count }, (_, t) =>
         start === null ? (t <= last ? String(t) : `+${t - last}`) : told.labels[start + t] ?? "");
       chart.show({ values, after, labels, step: store.state.step, range: null });
@@ -179,13 +181,13 @@ function numbers(store, take) {
   const chart = told.names.length > 1 ? null : new Chart(told.names[0], (step, change) => {
     const rows = store.state.input.rows.slice();
     rows[step] = [change(rows[step][0])];
-    store.set({ input: { rows }, step });
+    store.set({ input: { ...store.state.input, rows }, step });
   }, store);
   const picks = told.examples.map((/** @type {{ name: string }} */ { name }, /** @type {number} */ n) =>
-    pick(name, () => store.set({ input: { rows: example(told, n) }, target: null })));
+    pick(name, () => store.set({ input: { rows: example(told, n), of: n }, target: null })));
   const random = () => {
     const draw = () => Number((told.low + Math.random() * (told.high - told.low)).toFixed(2));
-    store.set({ input: { rows: store.state.input.rows.map((/** @type {number[]} */ row) => row.map(draw)) }, target: null });
+    store.set({ input: { ...store.state.input, rows: store.state.input.rows.map((/** @type {number[]} */ row) => row.map(draw)) }, target: null });
   };
   return {
     element: el("div", {}, chart && chart.element, box.element,

@@ -145,8 +145,8 @@ function channels(reader) {
   const drawn = () => given[0].map((/** @type {number[]} */ row) => row.map(() => told.low + draw() * (told.high - told.low)));
   const inputs = told.target ? Array.from({ length: 150 }, drawn) : given;
   const shown = Math.min(size, 8);
-  const samples = inputs.map((/** @type {number[][]} */ rows) => ({
-    input: { rows },
+  const samples = inputs.map((/** @type {number[][]} */ rows, /** @type {number} */ n) => ({
+    input: { rows, of: told.target ? 0 : n },
     values: [
       ...(told.target ? [Float64Array.from(rows, () => rows[0][0])] : []),
       ...Array.from({ length: shown }, (_, k) => Float64Array.from(rows, (row) => row[k])),

@@ -9,7 +9,13 @@ import { unpack } from "./network.js";
  * @property {string[]} labels a word for each step
  * @property {(number | null)[]} truth what would be right at each step, where that is known
  * @property {number} base what a forecast counts from
+ * @property {Units | null} units what the outputs are in their own units, where that hangs on the input
  * @property {number[]} ahead what followed, of a series
+ */
+
+/**
+ * From where and by how much the head's numbers count: from the step `first` on, a row for each.
+ * @typedef {{ first: number, base: number[][], scale: number[][] }} Units
  */
 
 /**
@@ -80,7 +86,7 @@ function bits(told) {
         truth.push(bit(p + q, t));
       }
       const labels = truth.map((_, t) => String(t));
-      return { x, steps, labels, truth, base: 0, ahead: [] };
+      return { x, steps, labels, truth, base: 0, units: null, ahead: [] };
     },
   };
 }
@@ -128,7 +134,7 @@ function tokens(told) {
         if (vectors) x.set(vectors.subarray(id * size, (id + 1) * size), t * size);
         else x[t * size + id] = 1;
       });
-      return { x, steps: ids.length, labels, truth: ids.map((_, t) => ids[t + 1] ?? null), base: 0, ahead: [] };
+      return { x, steps: ids.length, labels, truth: ids.map((_, t) => ids[t + 1] ?? null), base: 0, units: null, ahead: [] };
     },
   };
 }
@@ -178,13 +184,14 @@ function stretch(told) {
       const labels = values.map((/** @type {number} */ _, /** @type {number} */ t) =>
         start === null ? String(t) : told.labels[start + t]);
       const ahead = start === null ? [] : told.values.slice(end);
-      return { x, steps: x.length, labels, truth: labels.map(() => null), base, ahead };
+      return { x, steps: x.length, labels, truth: labels.map(() => null), base, units: null, ahead };
     },
   };
 }
 
 /**
- * An input is {rows}: T rows of I numbers.
+ * An input is {rows, of}: T rows of I numbers, and the example that they are or were before they
+ * were changed.
  * @param {any} told
  * @returns {Reader}
  */
@@ -195,23 +202,26 @@ function numbers(told) {
     size: I,
     channels: told.names,
     told,
-    first: () => ({ rows: example(told, 0) }),
-    parse: (text) => {
-      if (I === 1) return { rows: listed(text).map((v) => [v]) };
+    first: () => ({ rows: example(told, 0), of: 0 }),
+    parse: (text, input) => {
+      const of = Number.isInteger(input?.of) && told.examples[input.of] ? input.of : 0;
+      if (I === 1) return { rows: listed(text).map((v) => [v]), of };
       const rows = text.trim().split(/[,;\n]+/).map((row) => row.trim().split(/\s+/).map(Number));
       if (!rows.every((row) => row.length === I && row.every(Number.isFinite))) {
         throw new Error(`Type ${I} numbers for each step, with a comma between two steps.`);
       }
       if (rows.length > MOST_STEPS) throw new Error(`${rows.length} steps are too many: up to ${MOST_STEPS} can be shown.`);
-      return { rows };
+      return { rows, of };
     },
     print: ({ rows }) => rows.map((/** @type {number[]} */ row) => row.map(printed).join(" ")).join(I === 1 ? " " : ", "),
-    read: ({ rows }) => {
+    read: ({ rows, of }) => {
       const steps = rows.length;
-      const labels = rows.map((/** @type {number[]} */ _, /** @type {number} */ t) => String(t));
+      const { labels: words, units } = told.examples[of] ?? told.examples[0];
+      const named = words?.length === steps;
+      const labels = rows.map((/** @type {number[]} */ _, /** @type {number} */ t) => (named ? words[t] : String(t)));
       const truth = labels.map((/** @type {string} */ _, /** @type {number} */ t) =>
         told.target === "first" && t === steps - 1 ? rows[0][0] : null);
-      return { x: Float64Array.from(rows.flat()), steps, labels, truth, base: 0, ahead: [] };
+      return { x: Float64Array.from(rows.flat()), steps, labels, truth, base: 0, units, ahead: [] };
     },
   };
 }

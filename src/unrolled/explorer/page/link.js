@@ -33,7 +33,7 @@ export function follow(store, text) {
   const state = { ...store.begin(network), tab: typeof told.tab === "string" ? told.tab : "watch" };
   const reader = store.readers[network];
   try {
-    const typed = reader.parse(reader.print(told.input), null); // what cannot be printed and typed is no input
+    const typed = reader.parse(reader.print(told.input), told.input); // what cannot be printed and typed is no input
     const start = told.input.start;
     state.input = reader.kind === "window" && whole(start, reader.told.values.length - typed.values.length + 1)
       && typed.values.every((/** @type {number} */ v, /** @type {number} */ t) => v === reader.told.values[start + t]) ? { ...typed, start } : typed;

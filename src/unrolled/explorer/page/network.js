@@ -15,6 +15,7 @@ import { UNTOUCHED, addProduct, addTransposed, backward, forward, sigmoid } from
  * @property {string[]} names
  * @property {"every" | "last"} at
  * @property {number[] | null} scale
+ * @property {string} interval the ends that the last two thirds of the outputs are, or nothing
  */
 
 /**

@@ -16,7 +16,30 @@ import { say, visible } from "./dom.js";
 export function own(seen, run, step, k) {
   const { output } = seen.net;
   const value = run.values[step * outputs(seen.net) + k];
+  const { units } = seen.reading;
+  if (units) {
+    const row = Math.min(Math.max(step - units.first, 0), units.base.length - 1);
+    return units.base[row][k] + value * units.scale[row][k];
+  }
   return output.scale ? seen.reading.base + value * output.scale[k] : value;
+}
+
+/**
+ * Whether the network was trained to say something at a step.
+ * @param {Seen} seen
+ * @param {number} step
+ */
+export function speaks(seen, step) {
+  const { steps, units } = seen.reading;
+  return seen.net.output.at === "last" ? step === steps - 1 : step >= (units?.first ?? 0);
+}
+
+/**
+ * How many of the outputs are no ends of an interval.
+ * @param {Seen} seen
+ */
+export function forecasts(seen) {
+  return outputs(seen.net) / (seen.net.output.interval ? 3 : 1);
 }
 
 /**
@@ -77,8 +100,8 @@ export function inTheEnd(seen, run) {
     return String(sum);
   }
   if (output.kind === "softmax") return outputAt(seen, run, last).text;
-  return Array.from({ length: Math.min(3, outputs(seen.net)) }, (_, k) => say(own(seen, run, last, k))).join(", ") +
-    (outputs(seen.net) > 3 ? ", …" : "");
+  return Array.from({ length: Math.min(3, forecasts(seen)) }, (_, k) => say(own(seen, run, last, k))).join(", ") +
+    (forecasts(seen) > 3 ? ", …" : "");
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { css, inkOn } from "./color.js";
 import { dress, el, fill, say, visible, write } from "./dom.js";
-import { outputAt } from "./outputs.js";
+import { outputAt, speaks } from "./outputs.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./store.js").Seen} Seen */
@@ -116,7 +116,6 @@ function empty(t, lines) {
  * @param {HTMLElement} option
  */
 function column(store, seen, lines, t, target, dark, option) {
-  const last = seen.reading.steps - 1;
   const here = t === store.state.step;
   const cells = /** @type {HTMLCollectionOf<HTMLElement>} */ (option.children);
   write(cells[0], seen.reader.kind === "tokens" ? String(t) : seen.reading.labels[t]);
@@ -127,7 +126,7 @@ function column(store, seen, lines, t, target, dark, option) {
   lines.forEach((line, n) => {
     const { text, share, wrong, output } = line.at(t);
     const cell = cells[n + 1];
-    const quiet = output && seen.net.output.at === "last" && t < last;
+    const quiet = output && !speaks(seen, t);
     const shaded = share !== null && share !== undefined && !quiet;
     write(cell, text);
     dress(cell, { class: `cell${output ? " output" : ""}${wrong ? " wrong-bit" : ""}${quiet ? " early" : ""}${output && t === target ? " target" : ""}` });

@@ -1,7 +1,7 @@
 // 1. Type and watch: the units at the selected step, sorted and searched; the output there.
 
 import { dress, el, fill, say, segments, write } from "./dom.js";
-import { likeliest, outputName, own } from "./outputs.js";
+import { likeliest, outputName, own, speaks } from "./outputs.js";
 import { outputs } from "./network.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -81,8 +81,9 @@ function outputHere(store) {
     const share = own(seen, seen.run, step, 0);
     return [title, el("p", { class: "reads-out" }, `Probability of a 1: ${say(share, 4)}`)];
   }
-  if (output.at === "last" && step < seen.reading.steps - 1) {
-    return [title, el("p", { class: "quiet" }, "It was trained to speak at the last step alone; what the head makes of the state here is shown pale above.")];
+  if (!speaks(seen, step)) {
+    const when = output.at === "last" ? "at the last step alone" : `from step ${seen.reading.units?.first} on`;
+    return [title, el("p", { class: "quiet" }, `It was trained to speak ${when}; what the head makes of the state here is shown pale above.`)];
   }
   return [title, el("ul", { class: "plain" }, Array.from({ length: Math.min(12, outputs(seen.net)) }, (_, k) =>
     el("li", {}, `${output.names[k]}: ${say(own(seen, seen.run, step, k))}`)))];

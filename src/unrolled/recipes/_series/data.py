@@ -18,7 +18,6 @@ from unrolled.files.spacing import Spacing
 from unrolled.files.timeline import Clock, Timeline
 from unrolled.recipes._series import reading
 from unrolled.recipes._series.asked import Asked
-from unrolled.recipes._series.forecasting import Split
 from unrolled.recipes._series.judging import Judge
 from unrolled.recipes._series.member import blocks
 from unrolled.recipes._series.panel import Panel, Parts, parts_of
@@ -143,20 +142,6 @@ class Data(training.Recipe, Asked):
         if every <= MOST_JUDGED:
             return []
         return [f"It is judged at {looked:,} of {every:,} origins, evenly spread."]
-
-    @cached_property
-    def split(self) -> Split:
-        """The first series alone, cut where the test part begins; or a fifth, if there is none."""
-        values = self.panel.series(0)
-        border = int(self.parts.test[0] - self.panel.starts[0])
-        if not self.judged:
-            border = max(len(values) * 4 // 5 - self.horizon, self.read)
-        return Split(values, border, self.read, self.horizon)
-
-    @property
-    def timeline(self) -> Timeline:
-        """When each value of the first series was."""
-        return self.panel.timelines[0]
 
     @cached_property
     def judge(self) -> Judge:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unrolled.files.columns import Floats
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._series.forecasting import Origins, Split, windows
 from unrolled.recipes._series.member import Member
 
-__all__ = ["LEAST", "Forecaster", "forecast", "window_of"]
+__all__ = ["LEAST", "Forecaster"]
 
 
 class Forecaster(nn.Module):
@@ -110,18 +108,3 @@ class Forecaster(nn.Module):
 
 LEAST = 1e-3
 """Of a change's size: no interval is taken for narrower, when it is widened by its own width."""
-
-
-# --- of a series alone ---
-
-
-def window_of(split: Split, origins: Origins) -> Tensor:
-    """Give the windows that end at the origins: [T, origins, 1]."""
-    return torch.from_numpy(windows(split.values, origins, split.window))[..., None]
-
-
-def forecast(model: Forecaster, split: Split, origins: Origins) -> Floats:
-    """Forecast from each origin of a series alone: [horizon, origins]."""
-    with torch.no_grad():
-        values: Floats = model(window_of(split, origins)).numpy()
-    return values

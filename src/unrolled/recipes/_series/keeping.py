@@ -17,12 +17,12 @@ from unrolled.recipes._series.settings import Setting
 
 __all__ = ["kept", "revived"]
 
-STRETCH = 200  # values that a picture of the future begins with, at the least
+STRETCH = 200  # values beyond the last window: pictures begin with them, and windows end there
 
 
 def kept(panel: Panel, context: int, settings: Sequence[Setting]) -> dict[str, Any]:
     """A tree of tensors and words: the last values of each series, and what the networks are."""
-    rows = max(context, STRETCH)
+    rows = context + STRETCH
     return {
         "targets": list(panel.targets),
         "past": list(panel.past),

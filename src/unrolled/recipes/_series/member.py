@@ -177,14 +177,14 @@ class Member(nn.Module):
     def goals(self, ahead: Tensor, bases: Tensor, groups: Tensor | None, steps: int) -> Tensor:
         """What is to come out: [B, horizon · targets], or [T, B, targets] where it reads on."""
         ahead = self._bent(ahead.reshape(self.horizon, -1, self.width), groups)
-        scaled = (ahead - bases) / self._steps_scale(groups)
+        scaled = (ahead - bases) / self.steps_scale(groups)
         scaled = scaled.to(self.readout.weight.dtype)
         if not self.reads_on:
             return scaled.transpose(0, 1).flatten(1)
         before = scaled.new_full((steps - self.horizon, *scaled.shape[1:]), torch.nan)
         return torch.cat((before, scaled))
 
-    def _steps_scale(self, groups: Tensor | None) -> Tensor:
+    def steps_scale(self, groups: Tensor | None) -> Tensor:
         """The size of a change for each step ahead: [horizon, B or 1, targets]."""
         sizes = (self.horizon, self.width)
         return self._of_groups(self.target_scale, groups, sizes).transpose(0, 1)
@@ -241,7 +241,7 @@ class Member(nn.Module):
             output = output[-self.horizon :].unflatten(-1, sizes)
         else:
             output = output.unflatten(-1, (self.horizon, *sizes)).transpose(0, 1)
-        output = output.double().sort(-1).values * self._steps_scale(groups)[..., None]
+        output = output.double().sort(-1).values * self.steps_scale(groups)[..., None]
         return self._straight(bases[..., None] + output, groups)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Pictures of a trained forecaster, and what the explorer and `show --plots` look at."""
+"""Pictures of a trained forecaster: how it learned, what it forecasts, how good that is."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from unrolled.explorer import Explorable, Output, Window
 from unrolled.files.columns import Floats
-from unrolled.files.timeline import Timeline
-from unrolled.inside.passage import Passage
-from unrolled.recipes._series.forecaster import window_of
-from unrolled.recipes._series.forecasting import Split
 from unrolled.recipes._series.judging import Judge
 from unrolled.recipes._series.member import Member
 from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.predicting import batch_at
 
-__all__ = ["errors", "explorable", "forecasts", "gates", "last_windows", "learning"]
+__all__ = ["errors", "forecasts", "gates", "learning"]
 
 MOST = 1000  # rows of the test part that are drawn: more cannot be told apart
 
@@ -97,67 +90,3 @@ def gates(model: Member, panel: Panel, context: int, folder: Path) -> Path:
         title=f"{panel.subject}: the gates over the last {len(x)} values",
         xlabel=line.name,
     )
-
-
-# --- the explorer, and `show --plots` ---
-
-
-def explorable(model: Member, split: Split, line: Timeline, subject: str) -> Explorable:
-    """Where the judged part begins, and what comes after; of quantiles, the median."""
-    first = split.border - split.window
-    seen = _whole(split.values[first : first + 400], split.window)
-    seen = slice(first + seen.start, first + seen.stop)
-    inputs = Window(
-        split.values[seen].tolist(),
-        list(line.labels[seen]),
-        split.window,
-        None if model.changes else model.mean.item(),
-        model.scale.item(),
-        subject,
-    )
-    ahead = [f"{n} ahead" for n in range(1, split.horizon + 1)]
-    output = Output("linear", ahead, "last", model.target_scale.tolist())
-    return Explorable([model.lstm], median_of(model), inputs, output)
-
-
-def _whole(values: Floats, window: int) -> slice:
-    """The longest stretch without a gap."""
-    gaps = np.flatnonzero(np.isnan(values))
-    edges = np.concatenate(([-1], gaps, [len(values)]))
-    place = int(np.diff(edges).argmax())
-    return slice(int(edges[place]) + 1, int(edges[place + 1]))
-
-
-def median_of(model: Member) -> nn.Linear:
-    """The output's rows that forecast the median."""
-    many = len(model.quantiles)
-    if many < 2:
-        return model.readout
-    rows = slice(many // 2, None, many)
-    head = nn.Linear(model.readout.in_features, model.readout.out_features // many)
-    with torch.no_grad():
-        head.weight.copy_(model.readout.weight[rows])
-        head.bias.copy_(model.readout.bias[rows])
-    return head
-
-
-def last_windows(model: Member, split: Split, line: Timeline, most: int = 200) -> Passage:
-    """Hand over the test part's last windows; behind each step, the value just read, the change."""
-    values = window_of(split, split.test_origins[::-1][:most].copy())
-    with torch.no_grad():
-        read = model.scaled(values)[..., 0]
-        ahead = _said(model, values[:, :1]).item()
-    end = int(split.test_origins[-1]) + 1
-    return Passage(
-        call=lambda: model.spread(values),
-        inputs=line.labels[end - split.window : end],
-        outputs=[*[""] * (split.window - 1), f"{ahead:.4g}"],
-        followed=lambda: _said(model, values[:, :1]),
-        following="the forecast",
-        properties={"the value": read, "its change": read.diff(dim=0, prepend=read[:1])},
-    )
-
-
-def _said(model: Member, values: Tensor) -> Tensor:
-    """The first forecast of one window: of quantiles, the median."""
-    return model.spread(values)[0, 0, 0, len(model.quantiles) // 2]
