@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from unrolled import recipes
-from unrolled.training import runs
+from unrolled.training import Recipe, runs
 
 __all__ = ["describe"]
 
 
-def describe(folder: Path) -> str:
-    """A run in words.
+def describe(folder: Path, *, trained: bool = False) -> str:
+    """A run in words; ``trained``: right after its summary was printed, which says its figures.
 
     Raises
     ------
@@ -34,12 +35,24 @@ def describe(folder: Path) -> str:
     else:
         figures = _mapping(folder, result, "figures")
         lines.append(f"finished: {result.get('step')} steps in {_number(result.get('seconds'))} s")
-        lines += ["", *_table([[name, _number(value)] for name, value in figures.items()])]
+        if trained and file is not None and file.recipe.summary is not Recipe.summary:
+            shown = shlex.quote(str(folder))
+            lines.append(f"{len(figures)} figures: unrolled show {shown}")
+        else:
+            lines += ["", *_table([[name, _number(value)] for name, value in figures.items()])]
     if file is not None and file.published and _comparable(file, config):
         lines += ["", *_published(file.published, figures, history)]
-    pictures = [folder / name for name in (result or {}).get("pictures", [])]
-    if pictures:
-        lines += ["", "pictures:", *(f"  {picture}" for picture in pictures)]
+    drawn = [folder / name for name in (result or {}).get("pictures", [])]
+    for kind, files in (
+        ("tables", [path for path in drawn if path.suffix == ".csv"]),
+        ("pictures", [path for path in drawn if path.suffix != ".csv"]),
+    ):
+        if files:
+            lines += ["", f"{kind}:", *(f"  {path}" for path in files)]
+    if trained and result is not None and file is not None:
+        recipe = runs.decode_fields(file.recipe, config.fields)
+        further = recipe.further(shlex.quote(str(folder)))
+        lines += ["", "next:", *(f"  {command}" for command in further)] if further else []
     return "\n".join(runs.printable(line) for line in lines)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.failures import is_memory
 from unrolled.cli.refusals import RUNS, Refusal, need
-from unrolled.cli.show import show
+from unrolled.cli.report import describe
 from unrolled.errors.expected import Expected, between, check_flag
 from unrolled.steps.stepping import MOST_THREADS
 
@@ -173,4 +173,5 @@ def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
             return 128 + stopped
     if last is None:
         print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
-    return show([str(folder)])
+    print(describe(folder, trained=last is not None))
+    return 0

@@ -279,23 +279,34 @@ class Recipe(Data):
     # --- showing ---
 
     def draw(self, model: Forecaster, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """How it learned, what it forecasts, how good that is, and what its gates do."""
+        """How it learned, what it forecasts, how good that is, what its gates do; the future."""
+        drawn: list[Path] = []
+        ahead = []
+        if self.data is not None and (steps := future.as_far(self.panel, self.horizon)):
+            ahead = predicting.ahead_of(model, self.panel, self.context, steps)
+            drawn.append(folder / "forecast.csv")  # also where nothing can be drawn
+            future.write_csv(self.panel, ahead, self.quantiles, drawn[0])
         figures = self.result(model)
         published = PUBLISHED[0].value if self.comparable else None
-        pictures = [showing.learning(self.judge, figures, history, folder, published)]
+        drawn.append(showing.learning(self.judge, figures, history, folder, published))
         if self.judged:
             found = self._forecasts(model)
-            pictures += [
-                showing.forecasts(self.judge, found, self.quantiles, folder),
-                showing.errors(self.judge, figures, folder),
-            ]
-        pictures += [showing.gates(model.first, self.panel, self.context, folder)]
-        steps = future.as_far(self.panel, self.horizon) if self.data is not None else 0
-        if steps:
-            ahead = predicting.ahead_of(model, self.panel, self.context, steps)
+            drawn.append(showing.forecasts(self.judge, found, self.quantiles, folder))
+            drawn.append(showing.errors(self.judge, figures, folder))
+        drawn.append(showing.gates(model.first, self.panel, self.context, folder))
+        if ahead:
             place = folder / "future.png"
-            pictures.append(future.draw(self.panel, ahead, self.quantiles, place))
-        return pictures
+            drawn.append(future.draw(self.panel, ahead, self.quantiles, place))
+        return drawn
+
+    def further(self, folder: str) -> list[str]:
+        """Other steps, a new file, and a look inside."""
+        if self.data is None:
+            return [f"unrolled explore {folder} --open"]
+        return [
+            f"unrolled forecast {folder} --data NEW{self.data.suffix} --steps {2 * self.horizon}",
+            f"unrolled explore {folder} --open",
+        ]
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
         """What the explorer shows: the first network, over the end of the series."""

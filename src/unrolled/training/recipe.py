@@ -150,7 +150,11 @@ class Recipe(ABC):
     # --- showing ---
 
     def draw(self, model: Any, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """Draw the pictures into ``folder``, and say which they are."""
+        """Draw the pictures into ``folder``, write tables beside them, and say which they are."""
+        return []
+
+    def further(self, folder: str) -> list[str]:
+        """Commands that go on from a finished run in that folder, for whoever asks what next."""
         return []
 
     def look(self, model: Any) -> list[Passage]:
