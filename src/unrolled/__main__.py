@@ -1,8 +1,6 @@
 """`python -m unrolled`: the command line."""
 
-import sys
-
-from unrolled.cli import main
+from unrolled.cli import process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

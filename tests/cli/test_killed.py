@@ -1,12 +1,17 @@
-"""A command that is killed and gone on with gives the same run, or says that there is none."""
+"""A command that is killed or stopped is gone on with to the same run, or says that there is none.
+
+A stop is answered within a second, whatever is at work; how soon it is, is not asserted here.
+"""
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from processes import one_sentence
+from processes import one_sentence, python
 from stopped import moments
 from unrolled import cli
 from unrolled.training import checkpoint, runs
@@ -39,3 +44,52 @@ def test_whenever_it_is_killed_resume_takes_the_settings_that_were_asked_for(
 def _weights(run: Path) -> dict[str, list[float]]:
     found = checkpoint.read_weights(run / runs.WEIGHTS)
     return {name: tensor.tolist() for name, tensor in found.items()}
+
+
+# A step that takes its time, as a search does; what is at work swallows the first way out, as a
+# callback would.
+SLOW = """
+import os, signal, sys, time
+from dataclasses import dataclass
+import unrolled.cli.interrupts as interrupts
+from unrolled.cli import main
+from unrolled.recipes.adder import Recipe
+
+def ask():
+    os.kill(os.getpid(), signal.{signal})
+
+def metrics(self, model):
+    ask()
+    if {swallowed}:
+        try:
+            time.sleep(60)
+        except interrupts.GivenUp:
+            pass
+    time.sleep(60)
+    return {{}}
+
+def draw(self, model, history, folder):
+    return metrics(self, model)
+
+setattr(Recipe, "{where}", {where})
+sys.exit(main([*{words!r}, "--out", "run"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="timers are POSIX")
+@pytest.mark.parametrize("where", ["metrics", "draw"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_stop_does_not_wait_for_what_takes_long(
+    where: str, name: str, swallowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "adder", "--hidden", "4", "--steps", "3", "--report-every", "2"]
+    ended = python(SLOW.format(signal=name, where=where, swallowed=swallowed, words=words))
+    assert ended.rc == 128 + getattr(signal, name), ended.err
+    # The second step's report, or the pictures after the third.
+    reached = "after step 1" if where == "metrics" else "after step 3"
+    assert f"Stopped {reached} of 3. To go on:\n  unrolled train adder --resume" in ended.out
+    assert cli.main(["train", "adder", "--resume", "--out", "run"]) == 0
+    assert cli.main([*words, "--out", "straight"]) == 0
+    assert _weights(Path("run")) == _weights(Path("straight"))

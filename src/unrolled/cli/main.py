@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from unrolled.cli.check import check
 from unrolled.cli.explore import explore
@@ -21,7 +23,9 @@ from unrolled.cli.refusals import RUNS, Parser, Refusal, need
 from unrolled.cli.show import show
 from unrolled.cli.train import train
 
-__all__ = ["main"]
+__all__ = ["main", "process"]
+
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Command(NamedTuple):
@@ -41,6 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except BaseException as error:
         return ended(error, debug)
+
+
+def process() -> NoReturn:
+    """Run the command line as this process, which ends with its status."""
+    status = main()
+    if status in STOPPED:
+        # Whoever asked for the end waits for it, and libraries take a second to tidy up.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _dispatch(words: list[str]) -> int:

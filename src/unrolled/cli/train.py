@@ -152,26 +152,44 @@ def _same_recipe(stored: Config, name: str, folder: Path) -> None:
 
 
 def _follow(steps: Generator[Any], total: int, folder: Path, again: str) -> int:
-    """Take the steps; stop at the first Ctrl-C, between two of them."""
-    from unrolled.cli import interrupts, progress
+    """Take the steps; stop at the first Ctrl-C, between two of them or within a second."""
+    from unrolled.cli import interrupts
 
     print(f"{folder}: {total:,} steps", flush=True)
     last = None
-    with interrupts.caught() as caught:
-        first = next(steps, None)
-        if first is not None:
-            with progress.telling(total, first.step - 1) as teller:
-                last = first
-                teller.tell(first)
-                while not caught and (step := next(steps, None)) is not None:
-                    last = step
-                    teller.tell(step)
-        stopped = caught[0] if caught and last is not None else 0
-        if stopped and last is not None and last.step < total:
-            steps.close()
-            print(f"Stopped after step {last.step:,} of {total:,}. To go on:\n  {again}")
-            return 128 + stopped
+    finished = False
+    with interrupts.caught() as stop:
+        try:
+            for step in _told(steps, total):
+                last = step
+                if stop:
+                    break
+            else:
+                finished = True
+        except interrupts.GivenUp:
+            pass
+        stop.heard()
+        steps.close()
+    if not finished:
+        reached = "before the first step" if last is None else f"after step {last.step:,}"
+        print(f"Stopped {reached} of {total:,}. To go on:\n  {again}")
+        return 128 + stop.number
     if last is None:
         print(f"This run was finished already; a larger --steps goes further:\n  {again} --steps …")
     print(describe(folder, trained=last is not None))
     return 0
+
+
+def _told(steps: Generator[Any], total: int) -> Generator[Any]:
+    """The steps, of which is told how they go."""
+    from unrolled.cli import progress
+
+    first = next(steps, None)
+    if first is None:
+        return
+    with progress.telling(total, first.step - 1) as teller:
+        teller.tell(first)
+        yield first
+        for step in steps:
+            teller.tell(step)
+            yield step
