@@ -18,11 +18,12 @@ from unrolled.auditing.search import Case, FaultSearch
 from unrolled.auditing.sums import Block
 from unrolled.equations import CELLS, Cell
 from unrolled.faults import Fault, compatible
-from unrolled.faults.passes import Switches, Weights, deltas, forward
+from unrolled.faults.passes import Weights, deltas, forward
 from unrolled.faults.sums import gradients
+from unrolled.faults.switches import Switches
 
 I, H, B = 4, 3, 3
-LENGTHS = (3, 6, 2, 1)
+LENGTHS = (1, 3, 6, 2)
 CHUNK = 256
 
 FaultSet = tuple[Fault, ...]
@@ -59,6 +60,8 @@ def observed(cell: Cell, case: Case, sets: Sequence[FaultSet]) -> list[Blocks]:
     if d.p is not None:
         for k, row in zip(cell.peepholes, d.p.unbind(1), strict=True):
             blocks["p", k] = row.expand(len(sets), -1)
+    if any(fault.slot == "x" for faults in sets for fault in faults):
+        blocks["x", ""] = d.x.expand(len(sets), *d.x.shape[1:])
     return [{name: block[one] for name, block in blocks.items()} for one in range(len(sets))]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unrolled.equations import Cell
 from unrolled.faults.catalogue import Fault, compatible
-from unrolled.faults.passes import Switches
+from unrolled.faults.switches import Switches
 
 __all__ = ["ForwardCase", "explain_forward", "forward_catalogue", "run_forward"]
 

@@ -17,13 +17,16 @@ import torch
 from torch import Tensor
 
 from unrolled.auditing.sums import Block, ChosenBlocks, SummedBlocks, Way, ways_of
+from unrolled.auditing.wholes import clipped_at, clipping, norm_clipped, wholes
 from unrolled.equations import Cell
 from unrolled.faults.catalogue import Fault, catalogue, compatible
-from unrolled.faults.passes import Deltas, FaultyRun, Switches, Weights, deltas
+from unrolled.faults.passes import Deltas, FaultyRun, Weights, deltas
+from unrolled.faults.switches import Switches
 
 __all__ = ["Case", "Explanation", "FaultSearch"]
 
 MOST_FLOW = 3
+MOST_WHOLE = 2  # other faults beside one of the whole gradient
 MOST_SUMS = (3, 3, 2, 1)  # in one block, beside 0, 1, 2 and 3 faults of the flow
 FEW = 2  # so many faults are looked for by themselves first: that is a matter of milliseconds
 CHUNK = 2048
@@ -72,6 +75,7 @@ class FaultSearch:
         ]
         self.faults = {f.key: f for f in known}
         self._kept: dict[tuple[int, int, int], SummedBlocks] = {}
+        self._bound: float | None = None  # at which every number is cut
 
     def explain(self, observed: Sequence[Blocks], rtol: float = 1e-6) -> Explanation:
         """Find the smallest sets of faults that explain every block of every case.
@@ -79,12 +83,47 @@ class FaultSearch:
         ``observed`` has the gradient of each case by blocks; ``rtol`` is how far a block may be
         from what a fault predicts, in units of its largest entry.
         """
+        best: list[FaultSet] = []
         for most in range(FEW + 1):
             best = self._fewest(observed, rtol, most)
             if best:
-                return Explanation(tuple(best))
-        best = self._fewest(observed, rtol, len(self.faults))
+                break
+        if not best or len(best[0]) > 1:
+            best = self._of_the_whole(observed, rtol, len(best[0]) if best else None) or best
+        best = best or self._fewest(observed, rtol, len(self.faults))
         return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+
+    def _of_the_whole(
+        self, observed: Sequence[Blocks], rtol: float, fewer: int | None
+    ) -> list[FaultSet]:
+        """The smallest sets with a fault of the whole gradient; of less than so many, if given."""
+        exact = [self._exact(place, blocks) for place, blocks in enumerate(observed)]
+        if (scaled := norm_clipped(observed, exact, rtol)) is not None:
+            return [(scaled,)]
+        best: list[FaultSet] = []
+        most = MOST_WHOLE + 1 if fewer is None else fewer - 1
+        if (bound := clipped_at(observed)) is not None:
+            self._bound = bound
+            found = self._fewest(observed, rtol, most - 1)
+            self._bound = None
+            best = [(clipping(bound), *faults) for faults in found]
+        weights = [_by_blocks(self.cell, case.weights) for case in self.cases]
+        for whole in wholes(self.cell, observed, exact, weights):
+            most = min(most, len(best[0])) if best else most
+            beside = min(most - 1, MOST_WHOLE if whole.cheap else 1)
+            found = self._fewest(whole.observed, rtol, beside) if beside >= 0 else []
+            sets = [(whole.fault, *faults) for faults in found]
+            if sets and (not best or len(sets[0]) < len(best[0])):
+                best = sets
+            elif sets and len(sets[0]) == len(best[0]):
+                best += sets
+        return best
+
+    def _exact(self, place: int, like: Blocks) -> dict[Block, Tensor]:
+        """The exact gradient of a case, in the blocks in which one was observed."""
+        sums = self._sums(0, 0, place, torch.arange(1))
+        right: tuple[Way, ...] = (frozenset(),)
+        return {block: sums.block(block, right)[0].view(v.shape) for block, v in like.items()}
 
     def _fewest(self, observed: Sequence[Blocks], rtol: float, most: int) -> list[FaultSet]:
         """The sets of the fewest faults that explain it, of sets of ``most`` faults and fewer."""
@@ -123,7 +162,8 @@ class FaultSearch:
 
     def _sets(self, size: int) -> tuple[FaultSet, ...]:
         """The sets of so many flow faults."""
-        return _compatible_sets(tuple(f for f in self.faults.values() if f.flow), size)
+        flow = tuple(f for f in self.faults.values() if f.flow and (size < MOST_FLOW or not f.rare))
+        return _compatible_sets(flow, size)
 
     def _sums(self, size: int, start: int, place: int, alive: Tensor) -> ChosenBlocks:
         """What a chunk's sets that are alive give in a case; small sets are kept for next time."""
@@ -163,7 +203,7 @@ class FaultSearch:
             for place, blocks in enumerate(observed):
                 sums = self._sums(size, start, place, alive)
                 for block in order:
-                    agree = _agree(sums, block, ways[block], blocks[block], rtol)
+                    agree = _agree(sums, block, ways[block], blocks[block], rtol, self._bound)
                     matches[block] = matches[block] & agree if block in matches else agree
                     keep = matches[block].any(1)
                     if strict and not keep.all():
@@ -182,23 +222,45 @@ class FaultSearch:
                     yield sets[number], found
 
 
+def _by_blocks(cell: Cell, weights: Weights) -> dict[Block, Tensor]:
+    """A layer's parameters by block; a bias that is one of two is not known by itself."""
+    found: dict[Block, Tensor] = {}
+    for part, whole, names in (
+        ("ih", weights.w_ih, cell.gates),
+        ("hh", weights.w_hh, cell.gates),
+        ("b", weights.bias, cell.gates),
+        ("p", weights.p, cell.peepholes),
+    ):
+        if whole is not None:
+            rows = whole.view(len(names), -1, *whole.shape[1:]) if part != "p" else whole
+            found |= {(part, k): row for k, row in zip(names, rows, strict=True)}
+    return found
+
+
 # There are tens of thousands, the same for every search of a cell.
 @cache
 def _compatible_sets(faults: FaultSet, size: int) -> tuple[FaultSet, ...]:
     """The sets of so many of the faults that can be in one backward pass."""
     sets = [s for s in itertools.combinations(faults, size) if compatible(s)]
-    sets.sort(key=lambda s: any(f.slot == "truncation" for f in s))  # these take longer
+    sets.sort(key=lambda s: any("truncation" in f.places for f in s))  # these take longer
     return tuple(sets)
 
 
 def _agree(
-    sums: ChosenBlocks, block: Block, ways: tuple[Way, ...], observed: Tensor, rtol: float
+    sums: ChosenBlocks,
+    block: Block,
+    ways: tuple[Way, ...],
+    observed: Tensor,
+    rtol: float,
+    bound: float | None = None,
 ) -> Tensor:
     """Whether each set [N] and each way of summing [W] gives what was observed, [N, W]."""
     theirs, largest = observed.flatten(), observed.abs().max()
     near = []
     for start in range(0, len(ways), WAYS):
         ours, size = sums.block(block, ways[start : start + WAYS])
+        if bound is not None and block[1]:
+            ours, size = ours.clamp(-bound, bound), size.clamp(max=bound)
         scale = torch.maximum(size, largest).clamp(min=1e-12)
         near.append((ours - theirs).abs().amax(2) <= rtol * scale)
     return near[0] if len(near) == 1 else torch.cat(near, 1)

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from unrolled.equations import Cell
 from unrolled.faults.passes import Deltas, FaultyRun, Weights
+from unrolled.faults.sums import SCALES, SHIFTED
 
 __all__ = ["Block", "ChosenBlocks", "SummedBlocks", "Way", "ways_of"]
 
 Block = tuple[str, str]  # (part, gate); the parts are ih, hh, b, b_ih, b_hh, p, and x without gate
 Way = frozenset[str]  # keys of faults of the sums; empty where the sum is right
+# Of x no parameter's faults are told but its own.
+_OF_X = {"x-zero": 0.0, "x-sign": -1.0, "x-twice": 2.0, "x-half": 0.5}
 
 _ENDS = {
     "last": slice(-1, None),
@@ -32,21 +35,38 @@ def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
     """Every way in which one block's sum can be wrong, with ``most`` faults at most."""
     part, gate = block
     if part == "x":
-        return (frozenset(),)
-    choices: list[tuple[str | None, ...]] = [(None, "time-mean")]
+        own_faults = (*_OF_X, "x-reversed", *(f"x-without-{k}" for k in cell.gates))
+        return (frozenset(), *(frozenset([key]) for key in own_faults if most))
+    places = _places(cell, part, gate, rows)
+    return tuple(
+        frozenset(keys)
+        for size in range(min(most, len(places)) + 1)
+        for some in itertools.combinations(places, size)
+        for keys in itertools.product(*some)
+    )
+
+
+def _places(cell: Cell, part: str, gate: str, rows: int) -> list[tuple[str, ...]]:
+    """Where a block's sum can be wrong, and the faults that can be there."""
+    places: list[tuple[str, ...]] = [("time-mean", "time-mean-twice"), tuple(dict(SCALES))]
     if rows > 1:
-        choices.append((None, "batch-first-row", "batch-mean"))
-    if part != "p":
-        own = _own(part)
-        choices.append((None, *(f"{own}-{end}" for end in _ENDS)))
-        choices.append((None, f"{own}-sign"))
-        choices.append((None, *(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate)))
-        if own == "b" and rows > 1:
-            choices.append((None, "b-first-row", "b-mean"))
-        if own == "hh":
-            choices += [(None, "hh-reads-h"), (None, "hh-gradient-transposed")]
-    found = (frozenset(key for key in keys if key) for keys in itertools.product(*choices))
-    return tuple(keys for keys in found if len(keys) <= most)
+        places.append(("batch-first-row", "batch-mean", "batch-mean-twice"))
+    if part == "p":
+        return places
+    own = _own(part)
+    whose = (own, "sums")  # its own fault, or the cause that is the same for every parameter
+    places += [
+        tuple(f"{who}-{end}" for who in whose for end in _ENDS),
+        tuple(f"{who}-sign" for who in whose),
+        tuple(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate),
+    ]
+    if own == "b" and rows > 1:
+        places.append(("b-first-row", "b-mean"))
+    if own == "hh":
+        places += [("hh-reads-h", "hh-wraps"), ("hh-gradient-transposed",)]
+    if own == "ih":
+        places.append(tuple(SHIFTED))
+    return places
 
 
 def _own(part: str) -> str:
@@ -91,7 +111,8 @@ class SummedBlocks:
     def _block(self, part: str, gate: str, ways: tuple[Way, ...]) -> Tensor:
         if part == "x":
             w_ih = self._weights.w_ih.view(*self._found.d_a.shape[-2:], -1)
-            return torch.einsum("tnbgh,ghi->ntbi", self._found.d_a, w_ih)[:, None]
+            each = torch.einsum("tnbgh,ghi->ngtbi", self._found.d_a, w_ih)
+            return torch.stack([_of_x(self._cell, each, way) for way in ways], 1)
         plan = _planned(_own(part), gate, ways, *self._run.x.shape[:2])
         value = torch.stack([self._sum(what) for what in plan.sums], 1)[:, plan.places]
         if plan.turned:
@@ -113,8 +134,11 @@ class SummedBlocks:
         d_a = self._found.d_a[steps, :, rows, self._cell.gates.index(what.source)]
         if what.part == "b":
             return d_a.sum((0, 2))
-        h = self._run.h[1:] if what.reads_h else self._run.h[:-1]
-        read = self._run.x if what.part == "ih" else h
+        if what.part == "ih":
+            read = self._run.x.roll(SHIFTED.get(what.reads, 0), 0)
+        else:
+            read = self._run.h[1:] if what.reads else self._run.h[:-1]
+            read = read.roll(1, 0) if what.reads == "hh-wraps" else read
         return torch.einsum("tnbh,tbi->nhi", d_a, read[steps, rows])
 
 
@@ -145,7 +169,7 @@ class _Sum(NamedTuple):
     part: str
     source: str
     ends: str
-    reads_h: bool
+    reads: str
     first_row: bool
 
 
@@ -164,9 +188,13 @@ def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) 
     sums = tuple(dict.fromkeys(read))
     factors = []
     for way in ways:
-        factor = -1.0 if f"{own}-sign" in way else 1.0
+        factor = -1.0 if way & {f"{own}-sign", "sums-sign"} else 1.0
         factor /= rows ** sum(key in way for key in ("batch-mean", "b-mean"))
-        factors.append(factor / steps if "time-mean" in way else factor)
+        factor /= rows**2 if "batch-mean-twice" in way else 1
+        factor /= steps ** (2 if "time-mean-twice" in way else "time-mean" in way)
+        for key, by in SCALES:
+            factor *= by if key in way else 1
+        factors.append(factor)
     return _Plan(
         sums,
         torch.tensor([sums.index(what) for what in read]),
@@ -176,12 +204,30 @@ def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) 
 
 
 def _read(own: str, gate: str, way: Way) -> _Sum:
-    source, ends = gate, ""
+    source, ends, reads = gate, "", ""
     for key in way:
-        end = key.removeprefix(f"{own}-")
-        if end in _ENDS:
+        end = key.removeprefix(f"{own}-").removeprefix("sums-")
+        if key in _READS:
+            reads = key
+        elif end in _ENDS:
             ends = end
         elif key.startswith(f"{own}-{gate}-from-"):
             source = key[-1]
     first_row = not way.isdisjoint(("batch-first-row", "b-first-row"))
-    return _Sum(own, source, ends, "hh-reads-h" in way, first_row)
+    return _Sum(own, source, ends, reads, first_row)
+
+
+_READS = ("hh-reads-h", "hh-wraps", *SHIFTED)
+
+
+def _of_x(cell: Cell, each: Tensor, way: Way) -> Tensor:
+    """The gradient of x [N, T, B, I] from each gate's share [N, G, T, B, I]."""
+    value = each.sum(1)
+    for key in way:
+        if key in _OF_X:
+            value = value * _OF_X[key]
+        elif key == "x-reversed":
+            value = value.flip(1)
+        else:
+            value = value - each[:, cell.gates.index(key[-1])]
+    return value

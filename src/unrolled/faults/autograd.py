@@ -10,8 +10,9 @@ from torch import Tensor
 
 from unrolled.equations import Cell, Gates
 from unrolled.faults.catalogue import Fault
-from unrolled.faults.passes import FaultyRun, Switches, Weights, deltas, forward
+from unrolled.faults.passes import FaultyRun, Weights, deltas, forward
 from unrolled.faults.sums import gradients
+from unrolled.faults.switches import Switches
 
 __all__ = ["faulty_lstm"]
 

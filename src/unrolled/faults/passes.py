@@ -9,20 +9,19 @@ along it.  That is what makes the search of `unrolled audit` a matter of seconds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from unrolled.equations import Cell, Gates, step, step_backward
-from unrolled.errors import InvalidValueError
-from unrolled.faults.catalogue import Fault, compatible
+from unrolled.equations import Cell, Gates, step
+from unrolled.faults.switches import Switches
+from unrolled.faults.within import Point, step_backward
 
 __all__ = [
     "Deltas",
     "FaultyRun",
-    "Switches",
     "Weights",
     "deltas",
     "forward",
@@ -57,59 +56,6 @@ class Deltas(NamedTuple):
     d_p: Tensor | None
     d_h_0: Tensor
     d_c_0: Tensor
-
-
-class Switches:
-    """Which faults are on, in each of N sets.
-
-    Raises
-    ------
-    ValueError
-        If two faults of one set are in the same place.
-    """
-
-    def __init__(self, sets: Sequence[Collection[Fault]]) -> None:
-        for faults in sets:
-            if not compatible(faults):
-                raise InvalidValueError(
-                    f"{', '.join(sorted(f.key for f in faults))} cannot go together: each part "
-                    "of the pass can be wrong in one way."
-                )
-        self.count = len(sets)
-        self.flow = any(fault.flow for faults in sets for fault in faults)
-        self.steps: dict[str, list[int]] = {}
-        places: dict[str, list[int]] = {}
-        for place, faults in enumerate(sets):
-            for fault in faults:
-                places.setdefault(fault.key, []).append(place)
-                if fault.steps:
-                    name = fault.key.rpartition("-")[0]
-                    self.steps.setdefault(name, [0] * self.count)[place] = fault.steps
-        self._on: dict[str, Tensor | None] = {}  # None: in every set
-        for key, where in places.items():
-            mask = torch.zeros(self.count, 1, 1, dtype=torch.bool)
-            mask[where] = True
-            self._on[key] = None if len(where) == self.count else mask
-
-    def on(self, *keys: str) -> bool:
-        """Whether any of these faults is on in any set."""
-        return any(key in self._on for key in keys)
-
-    def pick(self, key: str, exact: Tensor, wrong: Callable[[], Tensor]) -> Tensor:
-        """The exact term [N or 1, B, H], or the wrong one in the sets that have this fault."""
-        if key not in self._on:
-            return exact
-        on = self._on[key]
-        return wrong() if on is None else torch.where(on.to(exact.device), wrong(), exact)
-
-    def number(self, key: str, off: Tensor, on: Tensor) -> Tensor:
-        """``on`` for the sets that have this fault and ``off`` for the others, with N in front."""
-        if key not in self._on:
-            return off.expand(self.count, *off.shape[1:])
-        mask = self._on[key]
-        if mask is None:
-            return on.expand(self.count, *on.shape[1:])
-        return torch.where(mask.to(off.device).view(-1, *[1] * (off.dim() - 1)), on, off)
 
 
 def forward(cell: Cell, weights: Weights, x: Tensor, h_0: Tensor, c_0: Tensor) -> FaultyRun:
@@ -176,36 +122,70 @@ def _walk(
     on: Switches,
     source: int | None,
 ) -> Deltas:
+    steps = range(len(d_y))
+    back = _along(cell, weights, run, d_y, (d_h_n, d_c_n), on, source, list(reversed(steps)))
+    if not on.on("loop-forward"):
+        return back
+    ahead = _along(cell, weights, run, d_y, (d_h_n, d_c_n), on, source, list(steps))
+    pairs = zip(back, ahead, strict=True)
+    chosen: list[Any] = [
+        None if b is None or f is None else _chosen(on, b, f, n < 2)
+        for n, (b, f) in enumerate(pairs)
+    ]
+    return Deltas(*chosen)
+
+
+def _chosen(on: Switches, back: Tensor, ahead: Tensor, timed: bool) -> Tensor:
+    """What goes forward in the sets that do: [T, N, …] if ``timed``, else [N, …]."""
+    if not timed:
+        return on.number("loop-forward", back, ahead)
+    return on.number("loop-forward", back.transpose(0, 1), ahead.transpose(0, 1)).transpose(0, 1)
+
+
+def _along(
+    cell: Cell,
+    weights: Weights,
+    run: FaultyRun,
+    d_y: Tensor,
+    ends: tuple[Tensor, Tensor],
+    on: Switches,
+    source: int | None,
+    order: list[int],
+) -> Deltas:
+    """One pass over the steps in an order; each hands on to the next."""
     last, size = len(d_y) - 1, run.h.shape[-1]
     w_hh = weights.w_hh.view(len(cell.gates), size, size)
-    d_h_next, d_c_next = d_h_n[None], d_c_n[None]
-    d_as, d_ps = [], []
-    for t in range(last, -1, -1):
+    d_h_next, d_c_next = (end[None] for end in ends)
+    d_as: list[Tensor] = [run.h[:0]] * len(d_y)
+    d_ps: list[Tensor] = []
+    for place, t in enumerate(order):
         d_h = d_y[t] + d_h_next
-        if t < last:
+        if place:
             d_h = on.pick("h-replaces", d_h, lambda: d_h_next)  # noqa: B023
         live = _live(on, t, last, source)
         if live is not None:
             live = live.to(d_h.device)
             d_h, d_c_next = d_h * live, d_c_next * live
-        d_a, d_c_prev, d_p = _step_backward(
-            cell, run.gates[t], run.c[t], run.h[t + 1], d_h, d_c_next, weights.p, on, t < last
+        point = Point(run.gates[t], run.c[t], run.h[t + 1], run.c[-1] if t == 0 else run.c[t])
+        own = (d_y[t] if live is None else d_y[t] * live, run.gates[max(t - 1, 0)].f)
+        d_a, d_c_prev, d_p = step_backward(
+            cell, point, d_h, d_c_next, weights.p, on, own, place > 0
         )
         d_a = d_a.view(*d_a.shape[:-1], len(cell.gates), size)
         d_h_next = _carry(cell, d_a, w_hh, on)
         d_c_next = on.pick("c-not-carried", d_c_prev, lambda: torch.zeros_like(d_c_prev))  # noqa: B023
+        d_c_next = on.pick("c-twice", d_c_next, lambda: 2 * d_c_prev)  # noqa: B023
         through = _passes(on, t)
         if through is not None:
             through = through.to(d_h.device)
             d_h_next, d_c_next = d_h_next * through, d_c_next * through
-        d_as.append(d_a.expand(on.count, *d_a.shape[1:]))
+        d_as[t] = d_a.expand(on.count, *d_a.shape[1:])
         if d_p is not None:
             d_ps.append(d_p.transpose(0, 1).expand(on.count, *d_p.shape[:1], *d_p.shape[2:]))
-    d_as.reverse()
-    d_ps.reverse()
+    in_time = [d_ps[order.index(t)] for t in range(len(d_ps))]
     return Deltas(
         torch.stack(d_as),
-        torch.stack(d_ps) if d_ps else None,
+        torch.stack(in_time) if in_time else None,
         d_h_next.expand(on.count, *d_h_next.shape[1:]),
         d_c_next.expand(on.count, *d_c_next.shape[1:]),
     )
@@ -222,6 +202,14 @@ def _carry(cell: Cell, d_a: Tensor, w_hh: Tensor, on: Switches) -> Tensor:
     d_h = share.sum(2)
     for place, k in enumerate(cell.gates):
         d_h = on.pick(f"h-without-{k}", d_h, lambda: d_h - share[:, :, place])  # noqa: B023
+    for one, other in itertools.combinations(range(len(cell.gates)), 2):
+        key = f"h-{cell.gates[one]}-{cell.gates[other]}-exchanged"
+        if on.on(key):
+            order = list(range(len(cell.gates)))
+            order[one], order[other] = other, one
+            wrong = torch.einsum("nbgh,ghk->nbk", d_a[:, :, order], w_hh)
+            d_h = on.pick(key, d_h, lambda: wrong)  # noqa: B023
+    d_h = on.pick("h-twice", d_h, lambda: 2 * d_h)
     return on.pick("h-not-carried", d_h, lambda: torch.zeros_like(d_h))
 
 
@@ -232,92 +220,14 @@ def _live(on: Switches, t: int, last: int, source: int | None) -> Tensor | None:
         for place, k in enumerate(on.steps.get(name, ())):
             if k and end is not None and end - t >= k:
                 dead[place] = True
-    return ~torch.tensor(dead)[:, None, None] if any(dead) else None
+    live = ~torch.tensor(dead)[:, None, None] if any(dead) else None
+    if t == last and on.on("begins-late"):
+        every = torch.ones(on.count, 1, 1, dtype=torch.bool) if live is None else live
+        return on.number("begins-late", every, torch.zeros_like(every))
+    return live
 
 
 def _passes(on: Switches, t: int) -> Tensor | None:
     """Whether anything goes from step t to step t-1, [N, 1, 1]; None: in every set."""
     shut = [bool(k) and t % k == 0 for k in on.steps.get("detached", ())]
     return ~torch.tensor(shut)[:, None, None] if any(shut) else None
-
-
-def _step_backward(
-    cell: Cell,
-    s: Gates,
-    c_in: Tensor,
-    h: Tensor,
-    d_h: Tensor,
-    d_c_next: Tensor,
-    p: Tensor | None,
-    on: Switches,
-    inner: bool,
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """`unrolled.equations.step_backward`, each term of which a fault may replace."""
-    if not on.flow:
-        zero = torch.zeros_like(s.c)
-        return step_backward(cell, s, Gates(zero, zero, zero, zero, d_c_next, d_h), c_in, p)
-    pick = on.pick
-    p_ = {} if p is None else dict(zip(cell.peepholes, p.unbind(0), strict=True))
-    # E6
-    if cell.output == "tanh":
-        phi, old = torch.tanh(s.c), torch.tanh(c_in)
-        slope = (1 - phi * phi)[None]
-        slope = pick("c-squared", slope, lambda: 1 - s.c * s.c)
-        slope = pick("phi-prime-forgotten", slope, lambda: torch.ones_like(s.c))
-        slope = pick("phi-prime-half", slope, lambda: 1 - phi)
-        slope = pick("h-squared", slope, lambda: 1 - h * h)
-        slope = pick("c-prev-for-c", slope, lambda: 1 - old * old)
-        d_c = d_c_next + d_h * s.o * slope
-    else:
-        phi, old = s.c, c_in
-        d_c = d_c_next + d_h * s.o
-    if inner:
-        d_c = pick("c-replaces", d_c, lambda: d_c_next)
-    read = pick("o-reads-old-c", phi[None], lambda: old)
-    read = pick("o-reads-raw-c", read, lambda: s.c)
-    # E5
-    d_a = {"o": _through_gate("o", s.o, d_h * read, on)}
-    if p_:
-        d_c = pick("peephole-not-carried", d_c + d_a["o"] * p_["o"], lambda: d_c)
-    # E4
-    d_c_in = pick("c-without-f", d_c * s.f, lambda: d_c)
-    d_i = pick("i-g-swapped", d_c * s.g, lambda: d_c * s.i)
-    d_g = pick("i-g-swapped", d_c * s.i, lambda: d_c * s.g)
-    d_f = pick("f-reads-c", d_c * c_in, lambda: d_c * s.c)
-    # E3, E2, E1
-    d_a["g"] = _through_gate("g", s.g, d_g, on)
-    if cell.forget == "learned":
-        d_a["f"] = _through_gate("f", s.f, d_f, on)
-    elif cell.forget == "coupled":
-        d_i = d_i - d_f
-    d_a["i"] = _through_gate("i", s.i, d_i, on)
-    for k in ("f", "i"):
-        if k in p_:
-            seen, added = d_c_in, d_a[k] * p_[k]
-            d_c_in = pick("peephole-not-carried", seen + added, lambda: seen)  # noqa: B023
-    d_p = None
-    if p_:
-        shares = [d_a[k] * (s.c if k == "o" else c_in) for k in cell.peepholes]
-        d_p = torch.stack(torch.broadcast_tensors(*shares))  # type: ignore[no-untyped-call]
-    every = torch.broadcast_tensors(*(d_a[k] for k in cell.gates))  # type: ignore[no-untyped-call]
-    return torch.cat(every, -1), d_c_in, d_p
-
-
-def _through_gate(k: str, value: Tensor, d: Tensor, on: Switches) -> Tensor:
-    """The gradient before a gate's activation, from that behind it."""
-
-    def of_sigmoid(z: Tensor) -> Tensor:
-        return z * (1 - z)
-
-    def of_tanh(z: Tensor) -> Tensor:
-        return 1 - z * z
-
-    exact, other = (of_tanh, of_sigmoid) if k == "g" else (of_sigmoid, of_tanh)
-    squash = torch.tanh if k == "g" else torch.sigmoid
-    slope = exact(value)[None]
-    slope = on.pick(f"{k}-prime-forgotten", slope, lambda: torch.ones_like(value))
-    slope = on.pick(f"{k}-prime-half", slope, lambda: 1 - value)
-    slope = on.pick(f"{k}-prime-twice", slope, lambda: exact(squash(value)))
-    slope = on.pick(f"{k}-prime-of-other", slope, lambda: other(value))
-    d_a = d * slope
-    return on.pick(f"{k}-delta-sign", d_a, lambda: -d_a)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import Cell
-from unrolled.faults.passes import Deltas, FaultyRun, Switches, Weights
+from unrolled.faults.passes import Deltas, FaultyRun, Weights
+from unrolled.faults.switches import Switches
 
-__all__ = ["FaultyGradients", "gradients"]
+__all__ = ["SCALES", "SHIFTED", "FaultyGradients", "gradients"]
 
 
 class FaultyGradients(NamedTuple):
@@ -34,10 +35,17 @@ def gradients(
     of_hh = _weighed(cell, d_a, "hh", on)
     of_b = _weighed(cell, d_a, "b", on)
     w_ih = torch.einsum("tnbgh,tbi->nghi", of_ih, run.x)
+    for key, by in SHIFTED.items():
+        if on.on(key):
+            moved = torch.einsum("tnbgh,tbi->nghi", of_ih, run.x.roll(by, 0))
+            w_ih = on.number(key, w_ih, moved)
     w_hh = torch.einsum("tnbgh,tbk->nghk", of_hh, h[:-1])
     if on.on("hh-reads-h"):
         later = torch.einsum("tnbgh,tbk->nghk", of_hh, h[1:])
         w_hh = on.number("hh-reads-h", w_hh, later)
+    if on.on("hh-wraps"):
+        wrapped = torch.einsum("tnbgh,tbk->nghk", of_hh, h[1:].roll(1, 0))
+        w_hh = on.number("hh-wraps", w_hh, wrapped)
     w_hh = on.number("hh-gradient-transposed", w_hh, w_hh.transpose(-1, -2))
     bias = of_b.sum((0, 2))
     d_p = None
@@ -49,12 +57,23 @@ def gradients(
         w_hh.flatten(1, 2),
         bias.flatten(1, 2),
         d_p,
-        torch.einsum("tnbgh,ghi->tnbi", d_a, weights.w_ih.view(*d_a.shape[-2:], -1)).transpose(
-            0, 1
-        ),
+        _of_x(cell, d_a, weights, on),
         found.d_h_0,
         found.d_c_0,
     )
+
+
+def _of_x(cell: Cell, d_a: Tensor, weights: Weights, on: Switches) -> Tensor:
+    """The gradient of x, [N, T, B, I]."""
+    w_ih = weights.w_ih.view(*d_a.shape[-2:], -1)
+    each = torch.einsum("tnbgh,ghi->ngtbi", d_a, w_ih)
+    whole = each.sum(1)
+    found = whole
+    for place, k in enumerate(cell.gates):
+        found = on.number(f"x-without-{k}", found, whole - each[:, place])
+    for key, factor in (("zero", 0.0), ("sign", -1.0), ("twice", 2.0), ("half", 0.5)):
+        found = on.number(f"x-{key}", found, factor * whole)
+    return on.number("x-reversed", found, whole.flip(1))
 
 
 def _weighed(cell: Cell, d_a: Tensor, part: str, on: Switches) -> Tensor:
@@ -79,6 +98,12 @@ def _weighed(cell: Cell, d_a: Tensor, part: str, on: Switches) -> Tensor:
     return d_a * which.T[:, :, None, None, None] * _batch_and_time(d_a, on, part)
 
 
+SCALES = (("twice", 2.0), ("half", 0.5))
+"""What every gradient is multiplied by, of the faults that do that."""
+
+SHIFTED = {"ih-reads-earlier": 1, "ih-reads-later": -1}
+"""By how many steps x is moved, of the faults that read it elsewhere."""
+
 _STEPS = {"last": -1, "first": 0, "without-first": 0, "without-last": -1, "zero": None}
 
 
@@ -91,5 +116,7 @@ def _batch_and_time(d_a: Tensor, on: Switches, part: str) -> Tensor:
     for whose in ("batch", part):
         weight = on.number(f"{whose}-first-row", weight, weight * first)
         weight = on.number(f"{whose}-mean", weight, weight / rows)
-    weight = on.number("time-mean", weight, weight / steps)
+    weight = on.number("batch-mean-twice", weight, weight / rows**2)
+    for key, factor in (("time-mean", 1 / steps), ("time-mean-twice", 1 / steps**2), *SCALES):
+        weight = on.number(key, weight, weight * factor)
     return weight[None, :, :, None, None]
