@@ -60,7 +60,7 @@ def observed(cell: Cell, case: Case, sets: Sequence[FaultSet]) -> list[Blocks]:
     if d.p is not None:
         for k, row in zip(cell.peepholes, d.p.unbind(1), strict=True):
             blocks["p", k] = row.expand(len(sets), -1)
-    if any(fault.slot == "x" for faults in sets for fault in faults):
+    if any("x" in fault.places for faults in sets for fault in faults):
         blocks["x", ""] = d.x.expand(len(sets), *d.x.shape[1:])
     return [{name: block[one] for name, block in blocks.items()} for one in range(len(sets))]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import unrolled
 from fault_pairs import cases, verdict, verdicts
+from hand_written import SOURCE, keys, write
 from unrolled.auditing import ArrayLayout, AuditError
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.learner import load
@@ -21,17 +22,6 @@ from unrolled.auditing.published import SYSTEMS, measure
 from unrolled.auditing.search import Case, FaultSearch
 from unrolled.equations import CELLS, Cell, step
 from unrolled.faults import PUBLISHED, compatible, fault
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SOURCE = (EXAMPLES / "my_lstm.py").read_text(encoding="utf-8")
-TO_TORCH = (
-    ("import numpy as np\n", 'import torch\nLIBRARY = "torch"\n'),
-    ("np.zeros((x.shape[1], H))", "torch.zeros(x.shape[1], H, dtype=x.dtype)"),
-    ("np.split", "torch.chunk"),
-    ("4, axis=1", "4, 1"),
-    ("np.concatenate", "torch.cat"),
-    ("np.", "torch."),
-)
 
 # What is wrong, where in the source, and what stands there instead.
 BACKWARD = {
@@ -98,20 +88,6 @@ FORWARD = {
 }
 
 
-def write(folder: Path, *changes: tuple[str, str], torch_too: bool = False) -> Path:
-    """The example with some of its source replaced, in NumPy or in torch."""
-    source = SOURCE
-    for old, new in changes:
-        assert source.count(old) == 1, old
-        source = source.replace(old, new)
-    if torch_too:
-        for old, new in TO_TORCH:
-            source = source.replace(old, new)
-    path = folder / "mine.py"
-    path.write_text(source, encoding="utf-8")
-    return path
-
-
 SEARCHES: dict[Any, FaultSearch] = {}
 
 
@@ -127,10 +103,6 @@ def search_of(cell: Cell, given: Sequence[Case]) -> FaultSearch:
 @pytest.fixture(autouse=True)
 def _searches_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unrolled.auditing.checks.FaultSearch", search_of)
-
-
-def keys(sets: tuple[tuple[unrolled.auditing.report.Fault, ...], ...]) -> list[set[str]]:
-    return [{wrong.key for wrong in found} for found in sets]
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])

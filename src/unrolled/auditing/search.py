@@ -158,7 +158,8 @@ class FaultSearch:
         return Explanation(nearest=nearest)
 
     def _ways(self, most: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
-        return {block: ways_of(self.cell, block, self.rows, most) for block in observed[0]}
+        known = (self.rows, most, ("x", "") in observed[0])
+        return {block: ways_of(self.cell, block, *known) for block in observed[0]}
 
     def _sets(self, size: int) -> tuple[FaultSet, ...]:
         """The sets of so many flow faults."""

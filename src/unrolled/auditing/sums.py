@@ -19,6 +19,7 @@ Block = tuple[str, str]  # (part, gate); the parts are ih, hh, b, b_ih, b_hh, p,
 Way = frozenset[str]  # keys of faults of the sums; empty where the sum is right
 # Of x no parameter's faults are told but its own.
 _OF_X = {"x-zero": 0.0, "x-sign": -1.0, "x-twice": 2.0, "x-half": 0.5}
+_WHOLE = {"whole-sign": -1.0, **{f"whole-{key}": by for key, by in SCALES}}
 
 _ENDS = {
     "last": slice(-1, None),
@@ -27,17 +28,25 @@ _ENDS = {
     "without-last": slice(0, -1),
     "zero": slice(0, 0),
 }
+SCALE = 0  # the place of the scale among those of a block
 KEPT = 2**14  # sets times ways, of one block, that are worth computing for all sets at once
 
 
 @cache
-def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
-    """Every way in which one block's sum can be wrong, with ``most`` faults at most."""
+def ways_of(
+    cell: Cell, block: Block, rows: int, most: int, with_x: bool = False
+) -> tuple[Way, ...]:
+    """Every way in which one block's sum can be wrong, with ``most`` faults at most.
+
+    ``with_x`` says whether the gradient of x is there, too: only then can all be wrong at once.
+    """
     part, gate = block
     if part == "x":
-        own_faults = (*_OF_X, "x-reversed", *(f"x-without-{k}" for k in cell.gates))
+        own_faults = (*_OF_X, *_WHOLE, "x-reversed", *(f"x-without-{k}" for k in cell.gates))
         return (frozenset(), *(frozenset([key]) for key in own_faults if most))
     places = _places(cell, part, gate, rows)
+    if with_x:
+        places[SCALE] += tuple(_WHOLE)
     return tuple(
         frozenset(keys)
         for size in range(min(most, len(places)) + 1)
@@ -48,7 +57,8 @@ def ways_of(cell: Cell, block: Block, rows: int, most: int) -> tuple[Way, ...]:
 
 def _places(cell: Cell, part: str, gate: str, rows: int) -> list[tuple[str, ...]]:
     """Where a block's sum can be wrong, and the faults that can be there."""
-    places: list[tuple[str, ...]] = [("time-mean", "time-mean-twice"), tuple(dict(SCALES))]
+    # The place of the scale comes first.
+    places: list[tuple[str, ...]] = [tuple(dict(SCALES)), ("time-mean", "time-mean-twice")]
     if rows > 1:
         places.append(("batch-first-row", "batch-mean", "batch-mean-twice"))
     if part == "p":
@@ -192,7 +202,7 @@ def _planned(own: str, gate: str, ways: tuple[Way, ...], steps: int, rows: int) 
         factor /= rows ** sum(key in way for key in ("batch-mean", "b-mean"))
         factor /= rows**2 if "batch-mean-twice" in way else 1
         factor /= steps ** (2 if "time-mean-twice" in way else "time-mean" in way)
-        for key, by in SCALES:
+        for key, by in (*SCALES, *_WHOLE.items()):
             factor *= by if key in way else 1
         factors.append(factor)
     return _Plan(
@@ -224,8 +234,8 @@ def _of_x(cell: Cell, each: Tensor, way: Way) -> Tensor:
     """The gradient of x [N, T, B, I] from each gate's share [N, G, T, B, I]."""
     value = each.sum(1)
     for key in way:
-        if key in _OF_X:
-            value = value * _OF_X[key]
+        if key in _OF_X or key in _WHOLE:
+            value = value * (_OF_X | _WHOLE)[key]
         elif key == "x-reversed":
             value = value.flip(1)
         else:

@@ -122,10 +122,16 @@ def _decays(
                 False,
             )
             without = [
-                {b: v - rate * w[b] if b in w and b[0] in parts else v for b, v in o.items()}
+                {b: _less(v, rate * w[b]) if b in w and b[0] in parts else v for b, v in o.items()}
                 for o, w in zip(observed, weights, strict=True)
             ]
             yield Whole(fault, without, True)
+
+
+def _less(value: Tensor, decay: Tensor) -> Tensor:
+    """The difference; where nothing is left but rounding, zero, which is exact."""
+    left = value - decay
+    return torch.where(left.abs() <= CLOSE * decay.abs().max(), 0.0, left)
 
 
 def _rate(more: Tensor, weight: Tensor) -> float | None:

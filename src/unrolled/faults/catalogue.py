@@ -50,8 +50,8 @@ def catalogue(cell: Cell | None = None, longest: int = 4) -> tuple[Fault, ...]:
     cell = cell or Cell()
     flow = (*carried(cell, longest), *within_step(cell))
     sums = tuple(_sums(cell))
-    causes = (*causes_of_flow(cell, flow), *causes_of_sums(sums))
-    return (*flow, *sums, *causes, *_of_x(cell))
+    of_x = tuple(_of_x(cell))
+    return (*flow, *sums, *of_x, *causes_of_flow(cell, flow), *causes_of_sums((*sums, *of_x)))
 
 
 # --- the sums ---

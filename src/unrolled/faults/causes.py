@@ -75,6 +75,15 @@ def causes_of_sums(sums: Sequence[Fault]) -> Iterator[Fault]:
     ):
         parts = [known[f"{part}-{kind}"] for part in ("ih", "hh", "b")]
         yield _together(f"sums-{kind}", wrong, mend, parts)
+    for kind, is_what, mend in (
+        ("twice", "is twice what it should be", "the gradient of the loss that is given, times 1"),
+        ("half", "is half of what it should be", "the gradient of the loss that is given, times 1"),
+        ("sign", "has the wrong sign", "the gradient of the loss that is given, times 1"),
+    ):
+        own = ["ih-sign", "hh-sign", "b-sign"] if kind == "sign" else [kind]
+        parts = [known[key] for key in (*own, f"x-{kind}")]
+        wrong = f"the whole gradient, that of x too, {is_what}"
+        yield _together(f"whole-{kind}", wrong, mend, parts)
 
 
 def _together(key: str, wrong: str, mend: str, parts: Sequence[Fault]) -> Fault:
