@@ -141,3 +141,35 @@ def test_causes_in_twos_and_threes_are_named(tmp_path: Path, names: tuple[str, .
     changes = [change for name in names for change in known[name]]
     report = audit_learner(load(write(tmp_path, *changes)))
     assert keys(report.faults) == [set(names)]
+
+
+SPLIT = "a_i, a_f, a_o, a_g = np.split(z @ W.T + b, 4, axis=1)"
+ACTIVE = "i, f, o, g = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), np.tanh(a_g)"
+FORWARD = {
+    "i-squashes-f": (ACTIVE, ACTIVE.replace("sigmoid(a_i)", "sigmoid(sigmoid(a_f))")),
+    "o-of-g": (ACTIVE, ACTIVE.replace("a_o", "a_g")),
+    "g-squashed-twice": (ACTIVE, ACTIVE.replace("np.tanh(a_g)", "np.tanh(np.tanh(a_g))")),
+    "every-squashed-twice": (
+        ACTIVE,
+        "i, f, o, g = sigmoid(sigmoid(a_i)), sigmoid(sigmoid(a_f)), sigmoid(sigmoid(a_o)), "
+        "np.tanh(np.tanh(a_g))",
+    ),
+    "sigmoid-other": (ACTIVE, ACTIVE.replace("sigmoid", "np.tanh")),
+    "every-before-bias": (
+        f"{SPLIT}\n        {ACTIVE}",
+        "a_i, a_f, a_o, a_g = np.split(z @ W.T, 4, axis=1); "
+        "b_i, b_f, b_o, b_g = b[:H], b[H:2 * H], b[2 * H:3 * H], b[3 * H:]; "
+        "i, f, o, g = sigmoid(a_i) + b_i, sigmoid(a_f) + b_f, sigmoid(a_o) + b_o, "
+        "np.tanh(a_g) + b_g",
+    ),
+    "order-fgio": (SPLIT, SPLIT.replace("a_i, a_f, a_o, a_g", "a_g, a_i, a_o, a_f")),
+}
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("name", FORWARD)
+def test_a_cause_in_the_forward_pass_is_named(tmp_path: Path, name: str, library: str) -> None:
+    report = audit_learner(load(write(tmp_path, FORWARD[name], torch_too=library == "torch")))
+    assert report.forward_faults is not None
+    assert {name} in keys(report.forward_faults)
+    assert len(report.forward_faults[0]) == 1

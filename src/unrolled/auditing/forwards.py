@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,6 +37,17 @@ def forward_catalogue(cell: Cell, biases: Sequence[str] = ("b",)) -> Iterator[Fa
             "set GATES to your order",
             "order",
         )
+    for order in itertools.permutations("ifgo"):
+        if sum(a != b for a, b in zip(order, "ifgo", strict=True)) > 2:
+            told = "".join(order)
+            yield Fault(
+                f"order-{told}",
+                f"the gates i, f, g, o are made from the rows of {', '.join(order)}",
+                "look at the order of the gates: take each gate's own rows, or set GATES to your "
+                "order",
+                "order",
+                rare=True,
+            )
     for bias in biases:
         name = {"b": "the bias", "b_ih": "b_ih", "b_hh": "b_hh"}[bias]
         yield Fault(f"{bias}-missing", f"{name} is not added", f"a += {bias}", bias)
@@ -82,6 +93,43 @@ def _activations() -> Iterator[Fault]:
         mend = f"{k} = {own.removeprefix('the ')}(a_{k})"
         yield Fault(f"{k}-other", f"{other} stands in {k} for {own}", mend, k)
         yield Fault(f"{k}-raw", f"{own} is missing in {k}", mend, k)
+        yield Fault(f"{k}-squashed-twice", f"{own} is taken twice in {k}", mend, k, rare=True)
+        yield Fault(
+            f"{k}-before-bias",
+            f"the bias is added after {own} in {k}, instead of before it",
+            f"{k} = {own.removeprefix('the ')}(W x + U h + b)",
+            k,
+            rare=True,
+        )
+        for j in "ifgo".replace(k, ""):
+            yield Fault(f"{k}-of-{j}", f"{k} is made from a_{j}", mend, f"{k} from", rare=True)
+            yield Fault(
+                f"{k}-squashes-{j}",
+                f"{k} is made from the gate {j} after it was squashed",
+                mend,
+                f"{k} from",
+                rare=True,
+            )
+    for kind, wrong, gates, mend in (
+        ("sigmoid-other", "tanh stands for the sigmoid in i, f and o", "ifo", "sigmoid(a)"),
+        ("sigmoid-raw", "the sigmoid is missing in i, f and o", "ifo", "sigmoid(a)"),
+        ("every-raw", "no gate has an activation", "ifgo", "sigmoid(a), of g tanh(a)"),
+        (
+            "every-squashed-twice",
+            "every gate is squashed twice",
+            "ifgo",
+            "sigmoid(a), of g tanh(a)",
+        ),
+        (
+            "every-before-bias",
+            "the bias is added after the activation, instead of before it, in every gate",
+            "ifgo",
+            "sigmoid(W x + U h + b), of g tanh of the same",
+        ),
+    ):
+        end = kind.partition("-")[2]
+        parts = tuple(f"{k}-{end}" for k in gates)
+        yield Fault(kind, wrong, mend, " + ".join(gates), parts=parts, slots=tuple(gates))
 
 
 def _state(cell: Cell) -> Iterator[Fault]:
@@ -134,13 +182,11 @@ def run_forward(cell: Cell, case: ForwardCase, on: Switches) -> Tensor:
     for t in range(len(x)):
         x_t = on.pick("backwards", x[t][None], lambda: x[len(x) - 1 - t])  # noqa: B023
         a = {k: _pre_activation(blocks, k, x_t, h, c, on) for k in "ifgo"}
-        for j, k in itertools.combinations("ifgo", 2):
-            one, two = a[j], a[k]
-            a[j] = on.pick(f"{j}-{k}-swapped", one, lambda: two)  # noqa: B023
-            a[k] = on.pick(f"{j}-{k}-swapped", two, lambda: one)  # noqa: B023
+        bias = {k: _bias(blocks, k, on) for k in "ifgo"}
+        a = _exchanged({k: a[k] + bias[k] for k in a}, on)
         if cell.peephole:
             a["i"], a["f"] = a["i"] + blocks["p", "i"] * c, a["f"] + blocks["p", "f"] * c
-        i, f, g = (_gate(k, a[k], on) for k in "ifg")
+        i, f, g = (_gate(k, a, bias[k], on) for k in "ifg")
         f = on.pick("f-missing", f, lambda: torch.ones_like(f))  # noqa: B023
         f = on.pick("f-coupled", f, lambda: 1 - i)  # noqa: B023
         f = on.pick("c-not-kept", f, lambda: torch.zeros_like(f))  # noqa: B023
@@ -149,7 +195,7 @@ def run_forward(cell: Cell, case: ForwardCase, on: Switches) -> Tensor:
         old, c = c, f * on.pick("c-reads-h", c, lambda: h) + added  # noqa: B023
         if cell.peephole:
             a["o"] = a["o"] + blocks["p", "o"] * c
-        before, h = h, _output(cell, _gate("o", a["o"], on), c, old, on)
+        before, h = h, _output(cell, _gate("o", a, bias["o"], on), c, old, on)
         output = on.pick("returns-c", h, lambda: c)  # noqa: B023
         output = on.pick("returns-h-prev", output, lambda: before)  # noqa: B023
         out.append(output.expand(on.count, *output.shape[1:]))
@@ -166,19 +212,53 @@ def _pre_activation(
     recurrent = on.pick("recurrent-transposed", read @ w_hh.T, lambda: read @ w_hh)
     for key in ("recurrent-missing", f"recurrent-missing-{k}"):
         recurrent = on.pick(key, recurrent, lambda: torch.zeros_like(recurrent))  # noqa: B023
-    a = x @ blocks["ih", k].T + recurrent
+    return x @ blocks["ih", k].T + recurrent
+
+
+def _bias(blocks: dict[tuple[str, str], Tensor], k: str, on: Switches) -> Tensor:
+    whole = blocks["ih", k].new_zeros(1, 1, 1)
     for bias in ("b", "b_ih", "b_hh"):
         if (bias, k) in blocks:
             b = blocks[bias, k].expand(1, 1, -1)
             used = on.pick(f"{bias}-missing", b, lambda: torch.zeros_like(b))  # noqa: B023
             used = on.pick(f"{bias}-missing-{k}", used, lambda: torch.zeros_like(b))  # noqa: B023
-            a = a + on.pick(f"{bias}-twice", used, lambda: 2 * b)  # noqa: B023
-    return a
+            whole = whole + on.pick(f"{bias}-twice", used, lambda: 2 * b)  # noqa: B023
+    return whole
 
 
-def _gate(k: str, a: Tensor, on: Switches) -> Tensor:
-    own, other = (torch.tanh, torch.sigmoid) if k == "g" else (torch.sigmoid, torch.tanh)
-    return on.pick(f"{k}-raw", on.pick(f"{k}-other", own(a), lambda: other(a)), lambda: a)
+def _exchanged(a: dict[str, Tensor], on: Switches) -> dict[str, Tensor]:
+    """What each gate is made from, where it is not its own."""
+    found = dict(a)
+    for j, k in itertools.combinations("ifgo", 2):
+        one, two = found[j], found[k]
+        found[j] = on.pick(f"{j}-{k}-swapped", one, lambda: two)  # noqa: B023
+        found[k] = on.pick(f"{j}-{k}-swapped", two, lambda: one)  # noqa: B023
+    for order in itertools.permutations("ifgo"):
+        key = f"order-{''.join(order)}"
+        if on.on(key):
+            for k, j in zip("ifgo", order, strict=True):
+                found[k] = on.pick(key, found[k], lambda: a[j])  # noqa: B023
+    own = dict(found)
+    for k, j in itertools.permutations("ifgo", 2):
+        found[k] = on.pick(f"{k}-of-{j}", found[k], lambda: own[j])  # noqa: B023
+        if on.on(f"{k}-squashes-{j}"):
+            squash = _activations_of(j)[0]
+            found[k] = on.pick(f"{k}-squashes-{j}", found[k], lambda: squash(own[j]))  # noqa: B023
+    return found
+
+
+def _activations_of(k: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """A gate's own activation, and the other."""
+    return (torch.tanh, torch.sigmoid) if k == "g" else (torch.sigmoid, torch.tanh)
+
+
+def _gate(k: str, every: dict[str, Tensor], bias: Tensor, on: Switches) -> Tensor:
+    a = every[k]
+    own, other = _activations_of(k)
+    value = on.pick(f"{k}-other", own(a), lambda: other(a))
+    value = on.pick(f"{k}-squashed-twice", value, lambda: own(own(a)))
+    value = on.pick(f"{k}-before-bias", value, lambda: own(a - bias) + bias)
+    return on.pick(f"{k}-raw", value, lambda: a)
 
 
 def _output(cell: Cell, o: Tensor, c: Tensor, old: Tensor, on: Switches) -> Tensor:
@@ -194,8 +274,9 @@ def explain_forward(
     cell: Cell, biases: Sequence[str], cases: Sequence[ForwardCase], rtol: float = 1e-6
 ) -> tuple[tuple[Fault, ...], ...]:
     """The smallest sets of faults of the forward pass that give every h; empty if none does."""
-    known = tuple(forward_catalogue(cell, biases))
+    every = tuple(forward_catalogue(cell, biases))
     for size in range(MOST + 1):
+        known = every if size < MOST else tuple(f for f in every if not f.rare)
         sets = [s for s in itertools.combinations(known, size) if compatible(s)]
         found: list[tuple[Fault, ...]] = []
         for start in range(0, len(sets), CHUNK):

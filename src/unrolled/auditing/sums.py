@@ -46,7 +46,8 @@ def ways_of(
         return (frozenset(), *(frozenset([key]) for key in own_faults if most))
     places = _places(cell, part, gate, rows)
     if with_x:
-        places[SCALE] += tuple(_WHOLE)
+        # The peepholes' gradients have no sign of their own in the catalogue.
+        places[SCALE] += tuple(key for key in _WHOLE if part != "p" or key != "whole-sign")
     return tuple(
         frozenset(keys)
         for size in range(min(most, len(places)) + 1)

@@ -163,7 +163,7 @@ def norm_clipped(observed: Sequence[Blocks], exact: Sequence[Blocks], rtol: floa
     pairs = [(_flat(o), _flat(e)) for o, e in zip(observed, exact, strict=True)]
     lengths = [(float(o.norm()), float(e.norm())) for o, e in pairs]
     bound = max(length for length, _ in lengths)
-    if sum(exact_length > bound * (1 + rtol) for _, exact_length in lengths) < 2:
+    if bound == 0 or sum(exact > bound * (1 + rtol) for _, exact in lengths) < 2:
         return None  # one alone may be scaled for any reason
     for (found, right), (length, exact_length) in zip(pairs, lengths, strict=True):
         expected = min(bound, exact_length)
