@@ -13,6 +13,7 @@ import torch
 
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.cost import TASKS, Progress, train
+from unrolled.auditing.layers import as_learner, hold, load_layer
 from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
 from unrolled.auditing.published import DRAWS, LENGTHS, SYSTEMS, System, measure
@@ -24,7 +25,8 @@ __all__ = ["DESCRIPTION", "AuditOptions", "options_from", "run"]
 DESCRIPTION = (
     "Without FILE: the backward passes that the documents publish, what is wrong with each, and "
     "what it costs in training (a minute). With FILE: your own forward and backward pass, and "
-    "which mistakes explain its numbers. Exit status: 0 exact, 1 not exact, 2 cannot be audited."
+    "which mistakes explain its numbers. With --layer: any module that is used as torch.nn.LSTM "
+    "is, in fifteen ways. Exit status: 0 exact, 1 not exact, 2 cannot be audited."
 )
 
 Measured = Mapping[str, Mapping[int, tuple[float, float]]]
@@ -35,6 +37,7 @@ class AuditOptions:
     """What was asked for."""
 
     file: Path | None
+    layer: str | None
     template: Path | None
     no_training: bool
     seed: int
@@ -51,6 +54,11 @@ def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> Audit
         nargs="?",
         const=Path("my_lstm.py"),
         help="write the file to fill in (my_lstm.py), and nothing else",
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="MODULE:CLASS",
+        help="hold a drop-in LSTM to the equations, such as torch.nn:LSTM or mine.py:MyLSTM",
     )
     parser.add_argument("--no-training", action="store_true", help="leave the training out")
     parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
@@ -74,6 +82,11 @@ def run(options: AuditOptions) -> int:
         path = write_template(options.template)
         print(f"{path} is written. Fill it in, then:\n  unrolled audit {path}")
         return 0
+    if options.layer is not None:
+        if options.file is not None or options.out is not None:
+            raise AuditError("--layer audits a class: leave out FILE and --out.")
+        with _one_thread():
+            return audit_layer(options.layer, options.seed)
     if options.out is not None:
         check_place(options.out, folder=True, files=[_picture(options.file)])
     with _one_thread():
@@ -119,6 +132,24 @@ def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
         drawn = draw_errors(errors, out / _picture(path), report.tolerance)
         print(f"\n{drawn}")
     return 0 if report.exact else 1
+
+
+def audit_layer(name: str, seed: int = 0) -> int:
+    """Hold a class to the equations; 0 if it is exact in all that it takes, and 1 if not.
+
+    Raises
+    ------
+    unrolled.auditing.AuditError
+        If it is no such class.
+    """
+    build = load_layer(name)
+    found = hold(build, name, seed)
+    print(found, flush=True)
+    plain = found.findings[0]
+    if not plain.exact:
+        print("\nOne layer, from states of zero:\n")
+        print(audit_learner(as_learner(build), seed=seed))
+    return 0 if found.exact else 1
 
 
 def show_published(out: Path | None = None) -> None:

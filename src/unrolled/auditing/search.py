@@ -147,13 +147,11 @@ class FaultSearch:
             left = tuple(block for block, some in found.items() if not some)
             if nearest is None or len(left) < len(nearest[1]):
                 nearest = (faults, left)
-        # Blocks that are right as they are speak for no fault.
-        right = [
-            found for _, found in self._survivors(0, MOST_SUMS[0], observed, rtol, strict=False)
-        ]
-        if nearest is None or (
-            right and len(nearest[1]) >= sum(not some for some in right[0].values())
-        ):
+        # Blocks that are right as they are speak for no fault; of the others it must explain most.
+        plain = list(self._survivors(0, MOST_SUMS[0], observed, rtol, strict=False))
+        found = plain[0][1] if plain else {}
+        wrong = sum(not found.get(block) for block in observed[0])
+        if nearest is None or 2 * len(nearest[1]) >= wrong:
             return Explanation()
         return Explanation(nearest=nearest)
 

@@ -25,8 +25,8 @@ _WRONG = {
     "twice": "{what} is given values that are squashed already and squashes them again, {where}",
     "of-other": "{what} is that of the other activation, {where}",
     "value": "the activation's value stands where {what} belongs, {where}",
-    "squashed": "the activation of values that are squashed already stands where {what} belongs, "
-    "{where}",
+    "squashed": "the activation itself, of values that are squashed already, stands where {what} "
+    "belongs, {where}",
     "squared": "{what} is multiplied by twice, {where}",
     "raw": "{what}, written for squashed values, is given those from before the activation, "
     "{where}",
