@@ -188,5 +188,5 @@ COMMANDS: dict[str, Command] = {
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
-    "audit": Command("audit [FILE]", "what is wrong with a pass or a layer: yours, or theirs", audit),
+    "audit": Command("audit [FILE]", "what is wrong with your pass or layer, or theirs", audit),
 }
