@@ -34,6 +34,7 @@ def audit(
     axes: str = "TBI",
     output: Literal["tanh", "identity"] = "tanh",
     library: Literal["numpy", "torch"] = "numpy",
+    loss: Literal["every", "last"] = "every",
     inputs: int = INPUTS,
     hidden: int = HIDDEN,
     batch: int = BATCH,
@@ -55,6 +56,9 @@ def audit(
         See `unrolled.auditing.ArrayLayout`.
     library : {"numpy", "torch"}
         Which arrays the functions are given; float64 always.
+    loss : {"every", "last"}
+        Which step's h the loss is of.  With ``"last"``, ``forward`` returns the last h alone, and
+        ``backward`` is given its gradient: [B, H] each.
     inputs, hidden, batch : int
         The sizes it is tried at; lengths are 1, 2, 3 and 6.
     seed : int
@@ -73,7 +77,7 @@ def audit(
         if size < 1:
             raise AuditError(f"{name} = {size} makes no sense: expected 1 or more.")
     layout = ArrayLayout(dict(DEFAULT_PARAMS if params is None else params), gates, axes, output)
-    learner = Learner(forward, backward, layout, library)
+    learner = Learner(forward, backward, layout, library, loss=loss)
     return audit_learner(learner, inputs=inputs, hidden=hidden, batch=batch, seed=seed)
 
 
@@ -130,7 +134,10 @@ class _Examiner:
 
         flat = uniform(self.size)
         x = 1.5 * uniform(steps, self.batch, self.inputs)
-        return flat, x, uniform(steps, self.batch, self.hidden)
+        d_h = uniform(steps, self.batch, self.hidden)
+        if self.learner.loss == "last":
+            d_h[:-1] = 0
+        return flat, x, d_h
 
     def _exact_run(self, flat: Tensor, x: Tensor) -> Any:
         weights = self.learner.layout.weights(flat, self.inputs, self.hidden)
@@ -151,7 +158,7 @@ class _Examiner:
             h, is_double = self.learner.forward(flat, x, self.hidden)
             again, _ = self.learner.forward(flat, x, self.hidden)
             double &= is_double
-            exact = self._exact_run(flat, x)[1].h[1:]
+            exact = self._exact_run(flat, x)[1].h[-len(h) :]
             if not torch.equal(h, again):
                 note = (
                     "A second call with the same arguments gives another answer: start from h = 0 "
@@ -181,7 +188,8 @@ class _Examiner:
             for way in (1e-5, -1e-5):
                 moved = flat.clone()
                 moved[place] += way
-                ends.append((self.learner.forward(moved, x, self.hidden)[0] * d_h).sum())
+                h = self.learner.forward(moved, x, self.hidden)[0]
+                ends.append((h * d_h[-len(h) :]).sum())
             numeric[place] = (ends[0] - ends[1]) / 2e-5
         if _relative(found, numeric) < 1e-6:
             return "Your backward pass is the derivative of this forward pass: mend both together."

@@ -13,6 +13,7 @@ import torch
 
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.cost import TASKS, Progress, train
+from unrolled.auditing.guessing import guess
 from unrolled.auditing.layers import as_learner, hold, load_layer
 from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
@@ -40,6 +41,7 @@ class AuditOptions:
     layer: str | None
     template: Path | None
     no_training: bool
+    guess: bool
     seed: int
     out: Path | None
 
@@ -61,6 +63,11 @@ def options_from(parser: argparse.ArgumentParser, arguments: list[str]) -> Audit
         help="hold a drop-in LSTM to the equations, such as torch.nn:LSTM or mine.py:MyLSTM",
     )
     parser.add_argument("--no-training", action="store_true", help="leave the training out")
+    parser.add_argument(
+        "--guess",
+        action="store_true",
+        help="find out by trying what FILE would declare, print it, and audit with it",
+    )
     parser.add_argument("--seed", type=int, default=0, help="what is drawn is drawn from it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="draw the errors there, too")
     return AuditOptions(**vars(parser.parse_args(arguments)))
@@ -89,9 +96,11 @@ def run(options: AuditOptions) -> int:
             return audit_layer(options.layer, options.seed)
     if options.out is not None:
         check_place(options.out, folder=True, files=[_picture(options.file)])
+    if options.guess and options.file is None:
+        raise AuditError("--guess reads a FILE: name it.")
     with _one_thread():
         if options.file is not None:
-            return audit_file(options.file, options.seed, options.out)
+            return audit_file(options.file, options.seed, options.out, options.guess)
         show_published(options.out)
         if not options.no_training:
             show_cost(options.seed)
@@ -114,15 +123,22 @@ def _picture(file: Path | None) -> str:
     return f"{file.stem if file is not None else 'published'}.png"
 
 
-def audit_file(path: Path, seed: int = 0, out: Path | None = None) -> int:
+def audit_file(path: Path, seed: int = 0, out: Path | None = None, guessed: bool = False) -> int:
     """Audit a learner's file; 0 if it is exact and 1 if not.
+
+    With ``guessed``, what it declares is found out by trying, and printed.
 
     Raises
     ------
     unrolled.auditing.AuditError
         If it cannot be audited.
     """
-    report = audit_learner(load(path), seed=seed)
+    declared = guess(path) if guessed else None
+    if declared is not None:
+        print(f"{path} reads as if it declared:\n\n{declared}\n")
+        if not declared.exact:
+            print("No order of the gates makes its forward pass exact: GATES is not known.\n")
+    report = audit_learner(load(path, declared), seed=seed)
     print(f"{path}\n")
     print(report)
     if out is not None and report.errors:

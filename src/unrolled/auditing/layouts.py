@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,9 @@ from unrolled.faults.passes import Weights
 __all__ = ["ArrayLayout", "AuditError"]
 
 Block = tuple[str, str]  # (part, gate)
-_SPEC = re.compile(r"(?:([ifgo]+):)?((?:ih|hh|b_ih|b_hh|b|p)(?:\|(?:ih|hh|b))*)(\.T|\.col|\.row)?")
+_SPEC = re.compile(
+    r"(?:([ifgo]+):)?((?:ih|hh|b_ih|b_hh|b|p)(?:\|(?:ih|hh|b))*)(\.stack)?(\.T|\.col|\.row)?"
+)
 _VECTORS = ("b", "b_ih", "b_hh", "p")
 _MEANING = {
     "ih": "input weights (ih)",
@@ -46,8 +48,9 @@ class ArrayLayout:
     params : mapping of str to str
         For each parameter, by the learner's name, what is in it: ``ih`` [H, I], ``hh`` [H, H],
         ``b`` [H], or ``b_ih`` and ``b_hh``, or ``p`` (peepholes) of the gates one below the other;
-        ``"ih|hh"`` side by side; ``"f:ih"`` of one gate alone; ``.T`` transposed, and for a bias
-        ``.col`` [.., 1] or ``.row`` [1, ..].
+        ``"ih|hh"`` side by side; ``"f:ih"`` of one gate alone; ``.stack`` with the gates along an
+        axis of their own, [4, H, I]; ``.T`` transposed, and for a bias ``.col`` [.., 1] or
+        ``.row`` [1, ..].
     gates : str
         The order of the gates where several are in one array.
     axes : str
@@ -95,14 +98,14 @@ class ArrayLayout:
                 f"PARAMS[{name!r}] = {spec!r} is not understood: expected words such as 'ih', "
                 "'hh.T', 'ih|hh', 'b', 'f:ih' or 'f:b.col'."
             )
-        gates, parts, suffix = found[1], found[2].split("|"), found[3] or ""
+        gates, parts, suffix = found[1], found[2].split("|"), found[4] or ""
         if suffix in (".col", ".row") and not (len(parts) == 1 and parts[0] in _VECTORS):
             raise AuditError(f"PARAMS[{name!r}] = {spec!r}: {suffix} is for a bias or a peephole.")
         if gates is None:
             gates = "".join(k for k in self.gates if parts != ["p"] or k != "g")
         if "p" in parts and "g" in gates:
             raise AuditError(f"PARAMS[{name!r}] = {spec!r}: g has no peephole.")
-        return gates, parts, suffix
+        return gates, parts, (found[3] or "") + suffix
 
     def _complete(self) -> None:
         """Every block there once; biases and peepholes for all gates or for none."""
@@ -144,6 +147,15 @@ class ArrayLayout:
         there = {part for _, parts, _ in self._parts.values() for part in parts}
         return tuple(part for part in ("b", "b_ih", "b_hh") if part in there)
 
+    def hidden_of(self, params: Mapping[str, Any]) -> int:
+        """H, as the shape of the learner's first array says it."""
+        name, (gates, _, suffix) = next(iter(self._parts.items()))
+        shape = params[name].shape
+        rows: int = shape[-1] if suffix.endswith((".T", ".row")) else shape[0]
+        if suffix.startswith(".stack"):
+            return rows if suffix.endswith((".T", ".row")) else int(shape[1])
+        return rows // len(gates)
+
     def blocks(self, inputs: int, hidden: int) -> dict[Block, tuple[int, tuple[int, ...]]]:
         """Where each block begins in the flat vector, and its shape."""
         shapes: dict[str, tuple[int, ...]] = {"ih": (hidden, inputs), "hh": (hidden, hidden)}
@@ -168,11 +180,13 @@ class ArrayLayout:
         out = {}
         for name, (gates, parts, suffix) in self._parts.items():
             rows = [torch.cat([where[part, k] for part in parts], 1) for k in gates]
-            array = torch.cat(rows, 0)
+            stacked = suffix.startswith(".stack")
+            suffix = suffix.removeprefix(".stack")
+            array = torch.stack(rows) if stacked else torch.cat(rows, 0)
             if suffix in (".T", ".row"):
-                array = array.T
+                array = array.transpose(-1, -2)
             elif not suffix and len(parts) == 1 and parts[0] in _VECTORS:
-                array = array[:, 0]
+                array = array[..., 0]
             out[name] = array
         return out
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from unrolled.auditing.layouts import ArrayLayout, AuditError
+from unrolled.auditing.stepwise import by_steps
 
-__all__ = ["Learner", "load"]
+__all__ = ["Learner", "load", "passes_of", "run_file"]
 
 DEFAULT_PARAMS = {"w_ih": "ih", "w_hh": "hh", "b_ih": "b_ih", "b_hh": "b_hh"}
 
@@ -25,7 +26,9 @@ DEFAULT_PARAMS = {"w_ih": "ih", "w_hh": "hh", "b_ih": "b_ih", "b_hh": "b_hh"}
 class Learner:
     """Somebody's two functions, and how they lay things out.
 
-    ``file`` is where they stand, for the line of an error; None where that is not known.
+    ``file`` is where they stand, for the line of an error; None where that is not known.  ``loss``
+    is where the loss is: on ``"every"`` step's h, or on the ``"last"`` one's, which alone is
+    returned then.
     """
 
     run_forward: Callable[[dict[str, Any], Any], Any]
@@ -33,23 +36,34 @@ class Learner:
     layout: ArrayLayout
     library: str = "numpy"
     file: Path | None = None
+    loss: str = "every"
 
     def __post_init__(self) -> None:
         if self.library not in ("numpy", "torch"):
             raise AuditError(
                 f"LIBRARY = {self.library!r} is not known: expected 'numpy' or 'torch'."
             )
+        if self.loss not in ("every", "last"):
+            raise AuditError(f"LOSS = {self.loss!r} is not known: expected 'every' or 'last'.")
 
     def forward(self, flat: Tensor, x: Tensor, hidden: int) -> tuple[Tensor, bool]:
-        """Their h for x [T, B, I], as [T, B, H] in float64, and whether theirs was."""
+        """Their h for x [T, B, I], as [T, B, H] in float64, and whether theirs was.
+
+        Of the last step alone, it is [1, B, H].
+        """
         params = self._params(flat, x.shape[-1], hidden)
         given = self._give(self.layout.theirs(x))
         returned = self._call("forward", self.run_forward, params, given)
         if isinstance(returned, tuple):
             # h first, and then what the backward pass needs
             returned = returned[0] if returned else None
-        expected = self.layout.theirs(x.new_zeros(*x.shape[:2], hidden)).shape
-        h = self._take("forward", "h", returned, tuple(expected))
+        if self.loss == "last":
+            time = self.layout.axes.index("T")
+            expected = self.layout.theirs(x.new_zeros(1, x.shape[1], hidden)).squeeze(time).shape
+            h = self._take("forward", "h", returned, tuple(expected)).unsqueeze(time)
+        else:
+            expected = self.layout.theirs(x.new_zeros(*x.shape[:2], hidden)).shape
+            h = self._take("forward", "h", returned, tuple(expected))
         return self.layout.ours(h), _is_double(returned)
 
     def backward(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Tensor, Tensor | None, bool]:
@@ -60,7 +74,11 @@ class Learner:
         inputs, hidden = x.shape[-1], d_h.shape[-1]
         self.forward(flat, x, hidden)
         params = self._params(flat, inputs, hidden)
-        given = (self._give(self.layout.theirs(x)), self._give(self.layout.theirs(d_h)))
+        theirs = self.layout.theirs(d_h)
+        if self.loss == "last":
+            time = self.layout.axes.index("T")
+            theirs = theirs.select(time, -1)
+        given = (self._give(self.layout.theirs(x)), self._give(theirs))
         returned = self._call("backward", self.run_backward, params, *given)
         if not isinstance(returned, Mapping):
             raise AuditError(
@@ -128,24 +146,19 @@ class Learner:
         return found
 
 
-def load(path: Path) -> Learner:
-    """The functions and the layout that a learner's file declares.
+def load(path: Path, declared: Any = None) -> Learner:
+    """The functions and the layout that a learner's file declares, or that were found for it.
 
     Raises
     ------
     AuditError
         If the file is missing, cannot be run, or lacks a function or a declaration.
     """
-    if not path.is_file():
-        raise AuditError(
-            f"there is no file {path}: `unrolled audit --template {path}` writes one to fill in."
-        )
-    module = _run(path)
-    for name in ("forward", "backward"):
-        if not callable(getattr(module, name, None)):
-            raise AuditError(
-                f"{path} has no function {name}: `unrolled audit --template` shows what is needed."
-            )
+    module = run_file(path)
+    if declared is not None:
+        found = ArrayLayout(dict(declared.params), declared.gates, declared.axes, declared.output)
+        passes = passes_of(module, path, found)
+        return Learner(*passes, found, declared.library, path, declared.loss)
     params = getattr(module, "PARAMS", DEFAULT_PARAMS)
     if not isinstance(params, Mapping):
         raise AuditError(f"PARAMS in {path} is {_what(params)}: expected a dict.")
@@ -156,11 +169,38 @@ def load(path: Path) -> Learner:
         output=getattr(module, "OUTPUT", "tanh"),
     )
     library = getattr(module, "LIBRARY", "numpy")
-    return Learner(module.forward, module.backward, layout, library, path)
+    loss = getattr(module, "LOSS", "every")
+    return Learner(*passes_of(module, path, layout), layout, library, path, loss)
 
 
-def _run(path: Path) -> ModuleType:
-    """Their file, run anew each time, with its folder on the path as when Python runs it."""
+def passes_of(module: ModuleType, path: Path, layout: ArrayLayout) -> tuple[Any, Any]:
+    """Their two functions over all steps, or those of one step as such."""
+    there = {name: callable(getattr(module, name, None)) for name in _FUNCTIONS}
+    if there["step"] and there["step_backward"] and not there["forward"]:
+        return by_steps(module.step, module.step_backward, layout)
+    for name in ("forward", "backward"):
+        if not there[name]:
+            raise AuditError(
+                f"{path} has no function {name}: `unrolled audit --template` shows what is needed."
+            )
+    return module.forward, module.backward
+
+
+_FUNCTIONS = ("forward", "backward", "step", "step_backward")
+
+
+def run_file(path: Path) -> ModuleType:
+    """Their file, run anew each time, with its folder on the path as when Python runs it.
+
+    Raises
+    ------
+    AuditError
+        If it is missing, or cannot be run.
+    """
+    if not path.is_file():
+        raise AuditError(
+            f"there is no file {path}: `unrolled audit --template {path}` writes one to fill in."
+        )
     # A place in sys.modules, where dataclasses look.
     name = f"audited_{path.stem}"
     module = sys.modules[name] = ModuleType(name)

@@ -10,6 +10,12 @@ __all__ = ["TEMPLATE", "write_template"]
 
 TEMPLATE = '''"""My LSTM, to be audited:  unrolled audit {name}
 
+(unrolled audit {name} --guess finds the declarations below by trying, and prints them.)
+Instead of these two functions there may be those of one step:
+    step(params, x, h, c) -> (h, c, cache)
+    step_backward(params, d_h, d_c, cache) -> dict with each parameter, "h" and "c", and "x" if you
+    like: the gradients of the states before the step.
+
 Two functions, called with float64 arrays at small sizes and lengths 1, 2, 3 and 6; each time
 forward first, then backward.  Every sequence starts from h = 0 and c = 0.  The exact equations:
 
@@ -24,6 +30,7 @@ LIBRARY = "numpy"  # the arrays you are given: "numpy", or "torch"
 OUTPUT = "tanh"  # h = o * tanh(c); "identity" for h = o * c
 X = "TBI"  # the axes of x: T steps, B sequences, I inputs, in your order; "TI" for one sequence.
 #            h and d_h have the same axes, with H units in the place of I.
+LOSS = "every"  # the loss is on every step's h; "last": forward returns the last h alone, [B, H]
 GATES = "ifgo"  # the order of the gates where several are in one array; g is the block input
 
 # Your parameters by your own names, and what is in each:
@@ -31,6 +38,7 @@ GATES = "ifgo"  # the order of the gates where several are in one array; g is th
 #   GATES, one below the other, so "ih" is [4H, I], "hh" [4H, H] and "b" [4H];
 #   "ih|hh" side by side, [4H, I+H];  "hh|ih" the other way round;  "ih|hh|b" with the bias too;
 #   "ih.T" transposed, [I, 4H];  "b.col" [4H, 1];  "b.row" [1, 4H];
+#   "ih.stack" the gates along an axis of their own, [4, H, I];  "b.stack" [4, H];
 #   "f:ih" of one gate alone, [H, I];  "b_ih" and "b_hh" for two biases;  "p" for peepholes, in the
 #   order of GATES without g.
 PARAMS = {{
