@@ -206,7 +206,7 @@ SLIPS = [
         [
             (
                 "dh = da @ Wh.T",
-                "H = len(Wh); dh = np.hstack([da[:, :2 * H], da[:, 3 * H:], da[:, 2 * H:3 * H]]) @ Wh.T",
+                "i, f, o, g = np.split(da, 4, 1); dh = np.hstack([i, f, g, o]) @ Wh.T",
             )
         ],
     ),
@@ -236,7 +236,7 @@ SLIPS = [
         [
             (
                 "db += da.sum(axis=0)",
-                "H = len(Wh); s = da.sum(axis=0); db += np.concatenate([s[3 * H:], s[:H], s[2 * H:3 * H], s[H:2 * H]])",
+                "i, f, o, g = np.split(da.sum(axis=0), 4); db += np.concatenate([g, i, o, f])",
             )
         ],
     ),
@@ -248,7 +248,7 @@ SLIPS = [
         [
             (
                 "    return found",
-                '    found["U"] += 0.001 * params["U"]\n    found["V"] += 0.001 * params["V"]\n    return found',
+                '    for k in "UV": found[k] += 0.001 * params[k]\n    return found',
             )
         ],
     ),
