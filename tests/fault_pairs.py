@@ -84,12 +84,28 @@ def verdict(search: FaultSearch, faults: FaultSet, numbers: Sequence[Blocks] | N
     return "hidden" if len(sets[0]) < len(faults) else "WRONG"
 
 
+def put(cell: Cell, key: str, blocks: Blocks) -> Blocks:
+    """A gradient with a fault of the whole: gates stacked in another order."""
+    kind, part, order = key.split("-")
+    assert kind == "order", key
+    moved = dict(zip(cell.gates, order, strict=True))
+    parts = ("ih", "hh", "b") if part == "all" else (part,)
+    return {
+        (own, k): blocks[own, moved[k]] if own in parts else value
+        for (own, k), value in blocks.items()
+    }
+
+
 def _alike(search: FaultSearch, faults: FaultSet, others: Sequence[FaultSet]) -> bool:
     """Whether other sets give what these faults give, on draws that the search has not seen too."""
     lengths = [len(case.d_y) for case in search.cases] if others else []
+    inner = [tuple(f for f in other if f.key in search.faults) for other in others]
+    outer = [[f for f in other if f.key not in search.faults] for other in others]
     for case in [*search.cases[: len(lengths)], *cases(search.cell, lengths, seed=1)]:
-        right, *found = observed(search.cell, case, [faults, *others])
-        for blocks in found:
+        right, *found = observed(search.cell, case, [faults, *inner])
+        for blocks, whole in zip(found, outer, strict=True):
+            for fault in whole:
+                blocks = put(search.cell, fault.key, blocks)
             for name, block in right.items():
                 if (blocks[name] - block).abs().max() > 1e-10 * max(1, block.abs().max()):
                     return False

@@ -206,7 +206,7 @@ SLIPS = [
         [
             (
                 "dh = da @ Wh.T",
-                "i, f, o, g = np.split(da, 4, 1); dh = np.hstack([i, f, g, o]) @ Wh.T",
+                "q = np.split(da, 4, 1); dh = np.hstack([q[0], q[1], q[3], q[2]]) @ Wh.T",
             )
         ],
     ),
@@ -236,7 +236,7 @@ SLIPS = [
         [
             (
                 "db += da.sum(axis=0)",
-                "i, f, o, g = np.split(da.sum(axis=0), 4); db += np.concatenate([g, i, o, f])",
+                "q = np.split(da.sum(axis=0), 4); db += np.concatenate([q[3], q[0], q[2], q[1]])",
             )
         ],
     ),

@@ -28,7 +28,7 @@ _ENDS = {
     "without-last": slice(0, -1),
     "zero": slice(0, 0),
 }
-SCALE = 0  # the place of the scale among those of a block
+SCALE, SIGN = 0, 1  # their places among those of a block
 KEPT = 2**14  # sets times ways, of one block, that are worth computing for all sets at once
 
 
@@ -46,8 +46,9 @@ def ways_of(
         return (frozenset(), *(frozenset([key]) for key in own_faults if most))
     places = _places(cell, part, gate, rows)
     if with_x:
-        # The peepholes' gradients have no sign of their own in the catalogue.
-        places[SCALE] += tuple(key for key in _WHOLE if part != "p" or key != "whole-sign")
+        places[SCALE] += tuple(key for key in _WHOLE if key != "whole-sign")
+        if part != "p":  # the peepholes' gradients have no sign of their own in the catalogue
+            places[SIGN] += ("whole-sign",)
     return tuple(
         frozenset(keys)
         for size in range(min(most, len(places)) + 1)
@@ -58,7 +59,6 @@ def ways_of(
 
 def _places(cell: Cell, part: str, gate: str, rows: int) -> list[tuple[str, ...]]:
     """Where a block's sum can be wrong, and the faults that can be there."""
-    # The place of the scale comes first.
     places: list[tuple[str, ...]] = [tuple(dict(SCALES)), ("time-mean", "time-mean-twice")]
     if rows > 1:
         places.append(("batch-first-row", "batch-mean", "batch-mean-twice"))
@@ -66,9 +66,9 @@ def _places(cell: Cell, part: str, gate: str, rows: int) -> list[tuple[str, ...]
         return places
     own = _own(part)
     whose = (own, "sums")  # its own fault, or the cause that is the same for every parameter
+    places.insert(SIGN, tuple(f"{who}-sign" for who in whose))
     places += [
         tuple(f"{who}-{end}" for who in whose for end in _ENDS),
-        tuple(f"{who}-sign" for who in whose),
         tuple(f"{own}-{gate}-from-{j}" for j in cell.gates if j != gate),
     ]
     if own == "b" and rows > 1:
