@@ -173,3 +173,14 @@ def test_a_cause_in_the_forward_pass_is_named(tmp_path: Path, name: str, library
     assert report.forward_faults is not None
     assert {name} in keys(report.forward_faults)
     assert len(report.forward_faults[0]) == 1
+
+
+def test_nearest_is_said_only_where_it_explains_most(tmp_path: Path) -> None:
+    odd = ("d_b += d_a.sum(0)", "d_b += 1.3 * d_a.sum(0)")
+    report = audit_learner(load(write(tmp_path, *CAUSES["c-twice"], odd)))
+    assert not report.faults
+    (said,) = [note for note in report.notes if note.startswith("Nearest")]
+    assert said.startswith("Nearest: all but the bias (i, f, g, o) would be explained by: the cell")
+    report = audit_learner(load(write(tmp_path, ("d_a_i = d_c", "d_a_i = 1.1 * d_c"))))
+    assert not report.faults
+    assert not [note for note in report.notes if note.startswith("Nearest")]
