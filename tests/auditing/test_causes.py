@@ -184,3 +184,36 @@ def test_nearest_is_said_only_where_it_explains_most(tmp_path: Path) -> None:
     report = audit_learner(load(write(tmp_path, ("d_a_i = d_c", "d_a_i = 1.1 * d_c"))))
     assert not report.faults
     assert not [note for note in report.notes if note.startswith("Nearest")]
+
+
+TWO = [
+    ('PARAMS = {"W": "ih|hh", "b": "b"}', 'PARAMS = {"W": "ih|hh", "b": "b_ih", "v": "b_hh"}'),
+    ("W.T + b, 4", 'W.T + b + params["v"], 4'),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "returned"),
+    [
+        ({"decay-weights"}, '{"W": d_W + 0.01 * W, "b": d_b, "v": d_b, "x": d_x}'),
+        (
+            {"decay-parameters"},
+            '{"W": d_W + 0.01 * W, "b": d_b + 0.01 * params["b"], '
+            '"v": d_b + 0.01 * params["v"], "x": d_x}',
+        ),
+        (
+            {"clipped"},
+            '{k: v.clip(-0.25, 0.25) for k, v in {"W": d_W, "b": d_b, "v": d_b, "x": d_x}.items()}',
+        ),
+        (
+            {"norm-clipped", "x-sign"},
+            "{k: v / max(1, 2 * np.sqrt((d_W**2).sum() + 2 * (d_b**2).sum())) for k, v in "
+            '{"W": d_W, "b": d_b, "v": d_b}.items()} | {"x": -d_x}',
+        ),
+    ],
+)
+def test_a_whole_gradient_with_two_biases_and_that_of_x(
+    tmp_path: Path, names: set[str], returned: str
+) -> None:
+    report = audit_learner(load(write(tmp_path, *TWO, (RETURNED, returned))))
+    assert keys(report.faults) == [names]

@@ -120,11 +120,59 @@ def test_a_case_that_is_not_taken_is_said_and_not_held_against_it() -> None:
     assert "unexpected keyword argument 'num_layers'" in str(found)
 
 
+class Crashing(nn.LSTM):
+    """One step is one too few."""
+
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        if isinstance(x, Tensor) and x.dim() == 3 and 1 in x.shape[:2]:
+            raise IndexError("boom")
+        return super().forward(x, hx)
+
+
+class Frozen(nn.LSTM):
+    """No gradient goes anywhere."""
+
+    @torch.no_grad()
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        return super().forward(x, hx)
+
+
+class Listing(nn.LSTM):
+    """The output alone is returned."""
+
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        return super().forward(x, hx)[0]
+
+
+@pytest.mark.parametrize(
+    ("build", "case", "sentence"),
+    [
+        (Crashing, "one step", "IndexError: boom"),
+        (Frozen, "one layer", "no gradient goes back from what it returns"),
+        (Listing, "one layer", "it returns something else than output, (h_n, c_n)"),
+    ],
+)
+def test_what_is_raised_where_a_layer_has_to_work_is_wrong(
+    build: Any, case: str, sentence: str
+) -> None:
+    assert sentence in told(build)[case].note
+    assert not hold(build).exact
+
+
+def test_a_file_is_taken_by_its_path_whatever_it_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "copy.py"  # a module of Python's own has this name
+    path.write_text("from torch import nn\n\nclass Out:\n    class Mine(nn.LSTM):\n        pass\n")
+    assert issubclass(load_layer(f"{path}:Out.Mine"), nn.LSTM)  # type: ignore[arg-type]
+    assert load_layer("torch:nn.LSTM") is nn.LSTM
+
+
 def test_other_parameters_are_refused() -> None:
     with pytest.raises(AuditError, match=r"weight_ih_l0 is \[15, 4\], expected \[20, 4\]"):
         hold(nn.GRU)
     with pytest.raises(AuditError, match="it has no parameter bias_hh_l0"):
         hold(lambda *sizes, **more: nn.Linear(*sizes))
+    with pytest.raises(AuditError, match="it gives a NoneType, expected"):
+        hold(lambda *sizes, **more: None)
     with pytest.raises(AuditError, match="cannot be built"):
         hold(lambda *sizes, **more: nn.LSTM("x", *sizes))
 
@@ -163,6 +211,7 @@ def test_the_fault_of_a_layer_is_named(
         ("torch.nn:Nope", "torch.nn has no class Nope"),
         ("no_such_module_:X", "No module named 'no_such_module_'"),
         ("nowhere.py:X", "there is no file nowhere.py"),
+        (".x:Y", "relative import"),
     ],
 )
 def test_a_class_that_is_not_there_is_a_sentence(name: str, sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -140,3 +141,31 @@ def test_what_goes_on_inside_is_drawn_without_the_file(
     assert "its change: unit" in said
     assert (folders[name] / "plots" / "states.png").stat().st_size > 5000
     assert cli.main(["try", str(folders[name]), "2"]) == (0 if name != "ahead" else 2)
+
+
+def test_of_several_networks_one_that_is_heard_is_shown_and_which_is_said(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    data = tmp_path / "data.csv"
+    data.write_text(
+        "day,x\n"
+        + "\n".join(
+            f"{date(2020, 1, 1) + timedelta(n)},{9 + 4 * (n % 7 == 2) + draw.normal() / 4:.3f}"
+            for n in range(200)
+        )
+    )
+    words = ["train", "series", "--data", str(data), "--time", "day", "--steps", "60"]
+    words += ["--horizon", "3", "--search", "4", "--ensemble", "2", "--hidden", "4"]
+    assert cli.main([*words, "--out", str(tmp_path / "run")]) == 0
+    opened = open_forecaster(tmp_path / "run")
+    member, name = inside.shown(opened.model)
+    assert member in opened.model.speaking
+    assert not member.setting.bent
+    assert name.endswith("one of 2 that are averaged")
+    ((net, _, about),) = explorables(tmp_path / "run", "")
+    assert net.name == name
+    assert about == f"series, 4 units; {name}"
+    passage = inside.passage(member, opened.kept, name)
+    assert passage.following == f"the forecast of {name}"
+    for one in opened.model.each:
+        one.setting = replace(one.setting, bent=True)
+    assert "not among those that are heard" in inside.shown(opened.model)[1]

@@ -70,7 +70,7 @@ def test_what_is_known_goes_on_beyond_the_last_value(tmp_path: Path) -> None:
     median = ahead.values[:, 0, 2]
     assert ahead.labels[0] == str(date(2020, 1, 1) + timedelta(DAYS))
     assert median[promo].min() > median[~promo].max() + 5
-    with pytest.raises(ValueError, match="10 steps were asked for, and promo is known for 9"):
+    with pytest.raises(ValueError, match="10 steps cannot be forecast: promo is known for 9"):
         ahead_of(model, recipe.panel, recipe.window, 10)
 
 

@@ -255,7 +255,7 @@ class _Examiner:
             blocks["x", ""] = d_x
         weights, run = self._exact_run(flat, x)
         exact, _ = self._exact_gradients(flat, x, d_h)
-        return Case(weights, run, d_h), blocks, exact, double
+        return Case(weights, run, d_h, self._split(flat)), blocks, exact, double
 
     def _joined(self, blocks: Mapping[Block, Tensor]) -> Tensor:
         return torch.cat([blocks[block].flatten() for block in self.blocks])

@@ -37,11 +37,15 @@ Blocks = Mapping[Block, Tensor]
 
 
 class Case(NamedTuple):
-    """What a gradient was computed from."""
+    """What a gradient was computed from.
+
+    ``parameters`` are the weights by block as they were given: two biases, where there are two.
+    """
 
     weights: Weights
     run: FaultyRun
     d_y: Tensor
+    parameters: Mapping[Block, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,20 +102,24 @@ class FaultSearch:
     ) -> list[FaultSet]:
         """The smallest sets with a fault of the whole gradient; of less than so many, if given."""
         exact = [self._exact(place, blocks) for place, blocks in enumerate(observed)]
-        if (scaled := norm_clipped(observed, exact, rtol)) is not None:
-            return [(scaled,)]
         best: list[FaultSet] = []
         most = MOST_WHOLE + 1 if fewer is None else fewer - 1
+        if (scaled := norm_clipped(observed, exact, rtol)) is not None:
+            rest = [
+                {block: right[block] if block[1] else value for block, value in blocks.items()}
+                for blocks, right in zip(observed, exact, strict=True)
+            ]
+            return [(scaled, *faults) for faults in self._fewest(rest, rtol, most - 1, flow=0)]
         if (bound := clipped_at(observed)) is not None:
             self._bound = bound
-            found = self._fewest(observed, rtol, most - 1)
+            found = self._fewest(observed, rtol, most - 1, flow=1)
             self._bound = None
             best = [(clipping(bound), *faults) for faults in found]
-        weights = [_by_blocks(self.cell, case.weights) for case in self.cases]
+        weights = [case.parameters or _by_blocks(self.cell, case.weights) for case in self.cases]
         for whole in wholes(self.cell, observed, exact, weights):
             most = min(most, len(best[0])) if best else most
             beside = min(most - 1, MOST_WHOLE if whole.cheap else 1)
-            found = self._fewest(whole.observed, rtol, beside) if beside >= 0 else []
+            found = self._fewest(whole.observed, rtol, beside, flow=1) if beside >= 0 else []
             sets = [(whole.fault, *faults) for faults in found]
             if sets and (not best or len(sets[0]) < len(best[0])):
                 best = sets
@@ -125,10 +133,15 @@ class FaultSearch:
         right: tuple[Way, ...] = (frozenset(),)
         return {block: sums.block(block, right)[0].view(v.shape) for block, v in like.items()}
 
-    def _fewest(self, observed: Sequence[Blocks], rtol: float, most: int) -> list[FaultSet]:
-        """The sets of the fewest faults that explain it, of sets of ``most`` faults and fewer."""
+    def _fewest(
+        self, observed: Sequence[Blocks], rtol: float, most: int, flow: int = MOST_FLOW
+    ) -> list[FaultSet]:
+        """The sets of the fewest faults that explain it, of sets of ``most`` faults and fewer.
+
+        Of these, ``flow`` may be of the flow.
+        """
         best: list[FaultSet] = []
-        for size in range(MOST_FLOW + 1):
+        for size in range(flow + 1):
             if size > most:
                 break
             in_block = min(MOST_SUMS[size], most - size)
@@ -258,7 +271,7 @@ def _agree(
     near = []
     for start in range(0, len(ways), WAYS):
         ours, size = sums.block(block, ways[start : start + WAYS])
-        if bound is not None and block[1]:
+        if bound is not None and (block[1] or largest <= bound):
             ours, size = ours.clamp(-bound, bound), size.clamp(max=bound)
         scale = torch.maximum(size, largest).clamp(min=1e-12)
         near.append((ours - theirs).abs().amax(2) <= rtol * scale)

@@ -113,7 +113,9 @@ def _decays(
         if any(abs(rate - other) <= CLOSE * abs(rate) for other in tried):
             continue
         tried.append(rate)
-        for parts, whose in ((("ih", "hh", "p"), "weight"), (("ih", "hh", "p", "b"), "parameter")):
+        biases = [kind for kind, _ in weights[0] if kind.startswith("b")]
+        every = ("ih", "hh", "p", *dict.fromkeys(biases))
+        for parts, whose in ((every[:3], "weight"), *([(every, "parameter")] if biases else [])):
             fault = Fault(
                 f"decay-{whose}s",
                 f"{rate:.6g} times each {whose} is added to its gradient: weight decay",

@@ -87,7 +87,9 @@ def explorables(folder: Path, name: str, trust: bool = False) -> list[tuple[Expl
         count = sum(lstm.num_layers for lstm in stack)
         layers = f"{count} layers of " if count > 1 else ""
         units = f"{layers}{stack[0].hidden_size} units"
-        told.append((one, name, f"{Path(config.recipe).stem}, {units}"))
+        # Of several networks in one page each is named; one alone says here which it is.
+        own = f"{units}; {one.name}" if one.name and len(found) == 1 else units
+        told.append((one, name, f"{Path(config.recipe).stem}, {own}"))
     return told
 
 

@@ -303,14 +303,17 @@ class Recipe(Data):
         """Other steps, a new file, and a look inside."""
         if self.data is None:
             return [f"unrolled explore {folder} --open"]
+        known = " --data-future FILE" if self.future else ""
         return [
-            f"unrolled forecast {folder} --data NEW{self.data.suffix} --steps {2 * self.horizon}",
+            f"unrolled forecast {folder} --data NEW{self.data.suffix} --steps {2 * self.horizon}"
+            f"{known}",
             f"unrolled explore {folder} --open",
         ]
 
     def explorer(self, model: Forecaster) -> list[Explorable]:
-        """What the explorer shows: the first network, over the end of the series."""
-        return [inside.explorable(model.first, self.panel)]
+        """What the explorer shows: one network, over the end of the series."""
+        member, name = inside.shown(model)
+        return [inside.explorable(member, self.panel, name)]
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""
@@ -323,7 +326,8 @@ class Recipe(Data):
 
     def look(self, model: Forecaster) -> list[Passage]:
         """The last windows of the series."""
-        return [inside.passage(model.first, self.panel)]
+        member, name = inside.shown(model)
+        return [inside.passage(member, self.panel, name)]
 
 
 LOOKED_AT = 100_000  # steps of the validation part's windows that a report looks at

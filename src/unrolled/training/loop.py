@@ -256,7 +256,6 @@ class _Folder:
             return
         session.settle()
         self.save(session.snapshot(), session.model.state_dict())
-        pictures: list[Path] = []
         with session.looking():
             figures = session.recipe.result(session.model)
             if (kept := session.recipe.kept(session.model)) is not None:
@@ -264,14 +263,20 @@ class _Folder:
             history = runs.read_metrics(self.path)
             try:
                 pictures = session.recipe.draw(session.model, history, self.path)
-            finally:  # without matplotlib there are figures all the same
-                result = {
-                    "step": session.step,
-                    "seconds": session.seconds,
-                    "figures": figures,
-                    "pictures": [picture.name for picture in pictures],
-                }
-                runs.write_result(self.path, result)
+            except Exception:  # without matplotlib there are figures all the same
+                self._done(session, figures, [])
+                raise
+            # Not where a stop was asked for: the run is gone on with, and drawn then.
+            self._done(session, figures, pictures)
+
+    def _done(self, session: Session, figures: dict[str, Any], pictures: list[Path]) -> None:
+        result = {
+            "step": session.step,
+            "seconds": session.seconds,
+            "figures": figures,
+            "pictures": [picture.name for picture in pictures],
+        }
+        runs.write_result(self.path, result)
 
     def close(self) -> None:
         self._lock.close()

@@ -1,4 +1,6 @@
-"""What the explorer and `show --plots` look at: the first network, over the end of its series.
+"""What the explorer and `show --plots` look at: one network, over the end of its series.
+
+Of several that are averaged it is the first one heard that a page can compute, and that is said.
 
 A run keeps the end of every series, so both answer without the file that it was trained on.
 """
@@ -15,17 +17,35 @@ from unrolled.errors import InvalidValueError
 from unrolled.explorer import Explorable, Numbers, Output, Units, Window
 from unrolled.files.columns import Floats, Integers
 from unrolled.inside.passage import Passage
+from unrolled.recipes._series.forecaster import Forecaster
 from unrolled.recipes._series.member import Member
 from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.predicting import batch_at
+from unrolled.recipes._series.settings import described
 
-__all__ = ["channels", "explorable", "passage"]
+__all__ = ["channels", "explorable", "passage", "shown"]
 
 LONGEST = 400  # values of a series that a page holds
 EXAMPLES = 12  # windows that a page offers
 
 
-def explorable(model: Member, panel: Panel) -> Explorable:
+def shown(whole: Forecaster) -> tuple[Member, str]:
+    """The network that is looked at, and what it is among those that there are; "": the only one.
+
+    Values that are seen as ratios are no straight line on a page: such a network is not shown.
+    """
+    heard = [member for member in whole.speaking if not member.setting.bent]
+    member = heard[0] if heard else whole.first
+    if len(whole.each) == 1:
+        return member, ""
+    many = len(whole.speaking)
+    which = described(member.setting)
+    if not heard:
+        return member, f"{which}: not among those that are heard, which see values as ratios"
+    return member, which if many == 1 else f"{which}: one of {many} that are averaged"
+
+
+def explorable(model: Member, panel: Panel, name: str = "") -> Explorable:
     """The network as a page shows it: one series alone can be drawn, of others windows are read.
 
     Raises
@@ -33,8 +53,9 @@ def explorable(model: Member, panel: Panel) -> Explorable:
     ValueError
         If no window is whole, or it is longer than a page shows.
     """
-    if model.groups == 1 and panel.values.shape[1] == 1 and not panel.ahead:
-        return _alone(model, panel)
+    alone = model.groups == 1 and panel.values.shape[1] == 1 and not panel.ahead
+    if alone and not model.setting.season and not model.setting.level:
+        return _alone(model, panel, name)
     origins = _whole(model, panel)
     given = batch_at(panel, origins, model.setting.context, model.horizon)
     x, _, bases = model.inputs(*given)
@@ -54,6 +75,7 @@ def explorable(model: Member, panel: Panel) -> Explorable:
             units=dict(zip(names, about, strict=True)),
         ),
         _output(model, panel.targets, None),
+        name=name,
     )
 
 
@@ -67,7 +89,7 @@ def channels(panel: Panel, season: bool = False) -> list[str]:
     return names + (list(panel.groups) if len(panel.groups) > 1 else [])
 
 
-def _alone(model: Member, panel: Panel) -> Explorable:
+def _alone(model: Member, panel: Panel, name: str) -> Explorable:
     line = panel.timelines[0]
     values = panel.series(0)
     shown = _unbroken(values[-LONGEST:])
@@ -88,7 +110,8 @@ def _alone(model: Member, panel: Panel) -> Explorable:
         panel.subject,
     )
     scale = model.target_scale.reshape(-1).tolist()
-    return Explorable([model.lstm], _head(model), inputs, _output(model, panel.targets, scale))
+    output = _output(model, panel.targets, scale)
+    return Explorable([model.lstm], _head(model), inputs, output, name=name)
 
 
 def _unbroken(values: Floats) -> slice:
@@ -189,8 +212,9 @@ def _steps(model: Member, panel: Panel, origin: int) -> list[str]:
     return labels + (list(line.labels[end : end + model.horizon]) if model.reads_on else [])
 
 
-def passage(model: Member, panel: Panel, most: int = 200) -> Passage:
+def passage(model: Member, panel: Panel, name: str = "", most: int = 200) -> Passage:
     """The last windows of all series; behind each step, the value just read and its change."""
+    which = f"the forecast of {name}" if name else "the forecast"
     length = model.setting.context
     beyond = model.horizon if model.reads_on else 0
     each = max(most // len(panel.groups), 1)
@@ -212,7 +236,7 @@ def passage(model: Member, panel: Panel, most: int = 200) -> Passage:
         inputs=_steps(model, panel, int(origins[0])),
         outputs=[f"{ahead:.4g}" if t == at else "" for t in range(len(read))],
         followed=lambda: _median(model, one),
-        following="the forecast",
+        following=which,
         properties={
             f"{panel.targets[0]}, as it is read" if panel.width > 1 else "the value": read,
             "its change": read.diff(dim=0, prepend=read[:1]),

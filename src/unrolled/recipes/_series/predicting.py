@@ -87,10 +87,11 @@ def _check_known(panel: Panel, steps: int) -> None:
         return
     names = " and ".join(panel.ahead)
     fewer = ", or ask for fewer with --steps" if known else ""
+    is_known = "is known" if len(panel.ahead) == 1 else "are known"
     raise InvalidValueError(
-        f"{steps} steps were asked for, and {names} {'is' if len(panel.ahead) == 1 else 'are'} "
-        f"known for {known} beyond the last value: say what they will be with --data-future FILE, "
-        f"or with further rows of a new file as --data{fewer}."
+        f"{steps} {'step' if steps == 1 else 'steps'} cannot be forecast: {names} {is_known} for "
+        f"{known} beyond the last value; say what will be with `unrolled forecast RUN "
+        f"--data-future FILE`, or with further rows of a new file as --data{fewer}."
     )
 
 
