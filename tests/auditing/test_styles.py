@@ -9,7 +9,7 @@ import pytest
 from hand_written import keys
 from unrolled import cli
 from unrolled.auditing.checks import audit_learner
-from unrolled.auditing.guessing import guess
+from unrolled.auditing.guessing import guess, learner_of
 from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
 
@@ -298,7 +298,7 @@ def test_a_slip_in_a_style_is_named(
     path = written(tmp_path, style, changes)
     declared = guess(path)
     assert declared.exact
-    report = audit_learner(load(path, declared))
+    report = audit_learner(learner_of(path, declared))
     assert names in keys(report.faults)
     assert len(report.faults[0]) == len(names)
 
@@ -307,7 +307,7 @@ def test_a_slip_in_a_style_is_named(
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_there_is_no_false_alarm(style: str, seed: int, tmp_path: Path) -> None:
     path = written(tmp_path, style, [])
-    assert audit_learner(load(path, guess(path)), seed=seed).exact
+    assert audit_learner(learner_of(path, guess(path)), seed=seed).exact
 
 
 def test_what_cannot_be_guessed_is_said(tmp_path: Path) -> None:
@@ -325,3 +325,11 @@ def test_what_cannot_be_guessed_is_said(tmp_path: Path) -> None:
         guess(path)
     with pytest.raises(AuditError, match="there is no file"):
         guess(tmp_path / "nowhere.py")
+
+
+def test_a_forward_pass_that_is_exact_in_no_order_is_said_to_be_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "class", [("f * c_prev + i * g", "f * c_prev + 1.1 * i * g")])
+    assert cli.main(["audit", str(path), "--guess"]) == 1
+    assert "the order of the gates is not known" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import torch
 
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.cost import TASKS, Progress, train
-from unrolled.auditing.guessing import guess
+from unrolled.auditing.guessing import guess, learner_of
 from unrolled.auditing.layers import as_learner, hold, load_layer
 from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.learner import load
@@ -133,12 +133,18 @@ def audit_file(path: Path, seed: int = 0, out: Path | None = None, guessed: bool
     unrolled.auditing.AuditError
         If it cannot be audited.
     """
-    declared = guess(path) if guessed else None
-    if declared is not None:
+    if guessed:
+        declared = guess(path)
+        learner = learner_of(path, declared)
         print(f"{path} reads as if it declared:\n\n{declared}\n")
         if not declared.exact:
-            print("No order of the gates makes its forward pass exact: GATES is not known.\n")
-    report = audit_learner(load(path, declared), seed=seed)
+            print(
+                "Nothing that was tried makes its forward pass exact. This is the first "
+                "declaration under which it runs: the order of the gates is not known.\n"
+            )
+    else:
+        learner = load(path)
+    report = audit_learner(learner, seed=seed)
     print(f"{path}\n")
     print(report)
     if out is not None and report.errors:

@@ -23,7 +23,7 @@ from unrolled.auditing.layouts import ArrayLayout, AuditError
 from unrolled.auditing.learner import Learner, passes_of, run_file
 from unrolled.faults.passes import forward
 
-__all__ = ["Declaration", "guess"]
+__all__ = ["Declaration", "guess", "learner_of"]
 
 T, B, I, H = 5, 2, 4, 3
 AXES = ("TBI", "BTI", "TIB", "ITB", "BIT", "IBT", "TI", "IT")
@@ -84,6 +84,11 @@ def guess(path: Path) -> Declaration:
             if _error(module, path, tried) <= CLOSE:
                 return tried._replace(exact=True)
     return running[0]
+
+
+def learner_of(path: Path, declared: Declaration) -> Learner:
+    """The file's functions, read as if it declared that."""
+    return _learner(run_file(path), path, declared)
 
 
 def _names(path: Path) -> list[str]:

@@ -146,8 +146,8 @@ class Learner:
         return found
 
 
-def load(path: Path, declared: Any = None) -> Learner:
-    """The functions and the layout that a learner's file declares, or that were found for it.
+def load(path: Path) -> Learner:
+    """The functions and the layout that a learner's file declares.
 
     Raises
     ------
@@ -155,10 +155,6 @@ def load(path: Path, declared: Any = None) -> Learner:
         If the file is missing, cannot be run, or lacks a function or a declaration.
     """
     module = run_file(path)
-    if declared is not None:
-        found = ArrayLayout(dict(declared.params), declared.gates, declared.axes, declared.output)
-        passes = passes_of(module, path, found)
-        return Learner(*passes, found, declared.library, path, declared.loss)
     params = getattr(module, "PARAMS", DEFAULT_PARAMS)
     if not isinstance(params, Mapping):
         raise AuditError(f"PARAMS in {path} is {_what(params)}: expected a dict.")

@@ -23,7 +23,7 @@ from unrolled.recipes._series.panel import Panel
 from unrolled.recipes._series.predicting import batch_at
 from unrolled.recipes._series.settings import described
 
-__all__ = ["channels", "explorable", "passage", "shown"]
+__all__ = ["explorable", "passage", "shown"]
 
 LONGEST = 400  # values of a series that a page holds
 EXAMPLES = 12  # windows that a page offers
@@ -67,7 +67,7 @@ def explorable(model: Member, panel: Panel, name: str = "") -> Explorable:
         [model.lstm],
         _head(model),
         Numbers(
-            channels(panel, bool(model.setting.season)),
+            _channels(panel, bool(model.setting.season)),
             examples,
             low,
             high,
@@ -79,7 +79,7 @@ def explorable(model: Member, panel: Panel, name: str = "") -> Explorable:
     )
 
 
-def channels(panel: Panel, season: bool = False) -> list[str]:
+def _channels(panel: Panel, season: bool = False) -> list[str]:
     """A word for each number that a network reads at a step, scaled as it is there."""
     names = [*panel.targets, *panel.past]
     if season:
