@@ -17,7 +17,7 @@ from fault_pairs import cases, verdict, verdicts
 from hand_written import SOURCE, keys, write
 from unrolled.auditing import ArrayLayout, AuditError
 from unrolled.auditing.checks import audit_learner
-from unrolled.auditing.learner import load
+from unrolled.auditing.loading import load
 from unrolled.auditing.published import SYSTEMS, measure
 from unrolled.auditing.search import Case, FaultSearch
 from unrolled.equations import CELLS, Cell, step
@@ -102,7 +102,7 @@ def search_of(cell: Cell, given: Sequence[Case]) -> FaultSearch:
 
 @pytest.fixture(autouse=True)
 def _searches_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unrolled.auditing.checks.FaultSearch", search_of)
+    monkeypatch.setattr("unrolled.auditing.explaining.FaultSearch", search_of)
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])

@@ -8,7 +8,7 @@ import pytest
 
 from hand_written import keys, write
 from unrolled.auditing.checks import audit_learner
-from unrolled.auditing.learner import load
+from unrolled.auditing.loading import load
 
 # What is wrong, and what stands in the source instead of what.
 GATES = (" * o * (1 - o)", " * i * (1 - i)", " * f * (1 - f)", " * (1 - g**2)")

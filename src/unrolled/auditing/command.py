@@ -13,10 +13,10 @@ import torch
 
 from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.cost import TASKS, Progress, train
-from unrolled.auditing.guessing import guess, learner_of
+from unrolled.auditing.guessing import guess
 from unrolled.auditing.layers import as_learner, hold, load_layer
 from unrolled.auditing.layouts import AuditError
-from unrolled.auditing.learner import load
+from unrolled.auditing.loading import load
 from unrolled.auditing.published import DRAWS, LENGTHS, SYSTEMS, System, measure
 from unrolled.auditing.template import write_template
 from unrolled.files.whole import check_place
@@ -134,10 +134,10 @@ def audit_file(path: Path, seed: int = 0, out: Path | None = None, guessed: bool
         If it cannot be audited.
     """
     if guessed:
-        declared = guess(path)
-        learner = learner_of(path, declared)
-        print(f"{path} reads as if it declared:\n\n{declared}\n")
-        if not declared.exact:
+        found = guess(path)
+        learner = found.learner
+        print(f"{path} reads as if it declared:\n\n{found.declared}\n")
+        if not found.exact:
             print(
                 "Nothing that was tried makes its forward pass exact. This is the first "
                 "declaration under which it runs: the order of the gates is not known.\n"

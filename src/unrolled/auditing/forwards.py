@@ -20,18 +20,27 @@ CHUNK = 2048
 
 
 class ForwardCase(NamedTuple):
-    """Inputs x [T, B, I], blocks of weights by part and gate, and the h [T, B, H] that came out.
+    """What a forward pass was called with, and what came out.
 
-    Of h, the last steps may be known alone.
+    ``layers`` are the weights of each layer by part and gate, the lowest first; ``states`` h_0 and
+    c_0 of the lowest.  ``seen`` makes of the last layer's h [N, T, B, H] what the pass returned,
+    with N in front; ``found`` is what it did return.
     """
 
-    blocks: dict[tuple[str, str], Tensor]
+    layers: Sequence[dict[tuple[str, str], Tensor]]
     x: Tensor
-    h: Tensor
+    found: Tensor
+    seen: Callable[[Tensor], Tensor]
+    states: tuple[Tensor, Tensor] | None = None
 
 
-def forward_catalogue(cell: Cell, biases: Sequence[str] = ("b",)) -> Iterator[Fault]:
-    """Every fault of the forward pass of a cell with these biases (b, or b_ih and b_hh)."""
+def forward_catalogue(
+    cell: Cell, biases: Sequence[str] = ("b",), states: bool = False
+) -> Iterator[Fault]:
+    """Every fault of the forward pass of a cell with these biases (b, or b_ih and b_hh).
+
+    With those of the states that it is given, if it is given any.
+    """
     for a, b in itertools.combinations("ifgo", 2):
         yield Fault(
             f"{a}-{b}-swapped",
@@ -88,6 +97,7 @@ def forward_catalogue(cell: Cell, biases: Sequence[str] = ("b",)) -> Iterator[Fa
     )
     yield from _activations()
     yield from _state(cell)
+    yield from _starts() if states else ()
 
 
 def _activations() -> Iterator[Fault]:
@@ -177,13 +187,37 @@ def _state(cell: Cell) -> Iterator[Fault]:
     yield Fault("backwards", "the steps are walked in reverse", "for t in range(T):", "time")
 
 
+def _starts() -> Iterator[Fault]:
+    mend = "h, c = h_0, c_0, before the first step"
+    yield Fault("h_0-missing", "h_0 is not read: the first step sees zeros", mend, "h_0")
+    yield Fault("c_0-missing", "c_0 is not read: the first step sees zeros", mend, "c_0")
+    for key, wrong in (
+        ("states-missing", "neither h_0 nor c_0 is read: the first step sees zeros"),
+        ("states-swapped", "h_0 and c_0 are exchanged"),
+    ):
+        yield Fault(key, wrong, mend, "h_0 + c_0", slots=("h_0", "c_0"))
+
+
 def run_forward(cell: Cell, case: ForwardCase, on: Switches) -> Tensor:
-    """The h of all steps for each set of faults, [N, T, B, H]."""
-    x, blocks = case.x, case.blocks
-    zero = torch.zeros_like(case.h[0])[None]
-    h, c, out = zero, zero, []
-    for t in range(len(x)):
-        x_t = on.pick("backwards", x[t][None], lambda: x[len(x) - 1 - t])  # noqa: B023
+    """The last layer's h of all steps for each set of faults, [N, T, B, H]."""
+    h, states = case.x[None], case.states
+    for blocks in case.layers:
+        h, states = _layer(cell, blocks, h, states, on), None
+    return h
+
+
+def _layer(
+    cell: Cell,
+    blocks: dict[tuple[str, str], Tensor],
+    x: Tensor,
+    states: tuple[Tensor, Tensor] | None,
+    on: Switches,
+) -> Tensor:
+    """One layer, of x [1 or N, T, B, I]."""
+    h, c = _start(blocks, x, states, on)
+    out, steps = [], x.shape[1]
+    for t in range(steps):
+        x_t = on.pick("backwards", x[:, t], lambda: x[:, steps - 1 - t])  # noqa: B023
         a = {k: _pre_activation(blocks, k, x_t, h, c, on) for k in "ifgo"}
         bias = {k: _bias(blocks, k, on) for k in "ifgo"}
         a = _exchanged({k: a[k] + bias[k] for k in a}, on)
@@ -205,6 +239,33 @@ def run_forward(cell: Cell, case: ForwardCase, on: Switches) -> Tensor:
         c = on.pick("c-squashed", c, lambda: torch.tanh(c))  # noqa: B023
     turned = torch.stack(out, 1)
     return on.number("backwards", turned, turned.flip(1))
+
+
+def _start(
+    blocks: dict[tuple[str, str], Tensor],
+    x: Tensor,
+    states: tuple[Tensor, Tensor] | None,
+    on: Switches,
+) -> tuple[Tensor, Tensor]:
+    """H and c before the first step, [1 or N, B, H]."""
+    if states is None:
+        zero = x.new_zeros(1, x.shape[2], len(blocks["hh", "i"]))
+        return zero, zero
+    h_0, c_0 = (state[None] for state in states)
+    h, c = h_0, c_0
+    for key, swapped in (
+        ("h_0-missing", False),
+        ("states-missing", False),
+        ("states-swapped", True),
+    ):
+        h = on.pick(key, h, lambda: c_0 if swapped else torch.zeros_like(h_0))  # noqa: B023
+    for key, swapped in (
+        ("c_0-missing", False),
+        ("states-missing", False),
+        ("states-swapped", True),
+    ):
+        c = on.pick(key, c, lambda: h_0 if swapped else torch.zeros_like(c_0))  # noqa: B023
+    return h, c
 
 
 def _pre_activation(
@@ -276,8 +337,8 @@ def _output(cell: Cell, o: Tensor, c: Tensor, old: Tensor, on: Switches) -> Tens
 def explain_forward(
     cell: Cell, biases: Sequence[str], cases: Sequence[ForwardCase], rtol: float = 1e-6
 ) -> tuple[tuple[Fault, ...], ...]:
-    """The smallest sets of faults of the forward pass that give every h; empty if none does."""
-    every = tuple(forward_catalogue(cell, biases))
+    """The smallest sets of faults of the forward pass that give all it returned; empty if none."""
+    every = tuple(forward_catalogue(cell, biases, cases[0].states is not None))
     for size in range(MOST + 1):
         known = every if size < MOST else tuple(f for f in every if not f.rare)
         sets = [s for s in itertools.combinations(known, size) if compatible(s)]
@@ -285,13 +346,21 @@ def explain_forward(
         for start in range(0, len(sets), CHUNK):
             alive = sets[start : start + CHUNK]
             for case in cases:
-                h = run_forward(cell, case, Switches(alive))[:, -len(case.h) :]
-                scale = torch.maximum(case.h.abs().max(), h.flatten(1).abs().amax(1))
-                near = (h - case.h).flatten(1).abs().amax(1) <= rtol * scale.clamp(min=1e-12)
-                alive = [s for s, yes in zip(alive, near.tolist(), strict=True) if yes]
+                alive = _agreeing(cell, case, alive, rtol)
                 if not alive:
                     break
             found += alive
         if found:
             return tuple(found)
     return ()
+
+
+def _agreeing(
+    cell: Cell, case: ForwardCase, sets: list[tuple[Fault, ...]], rtol: float
+) -> list[tuple[Fault, ...]]:
+    """The sets that give what this case returned."""
+    seen = case.seen(run_forward(cell, case, Switches(sets))).reshape(len(sets), -1)
+    scale = torch.maximum(case.found.abs().max(), seen.abs().amax(1))
+    off = (seen - case.found.reshape(1, -1)).abs().amax(1)
+    near = off <= rtol * scale.clamp(min=1e-12)
+    return [s for s, yes in zip(sets, near.tolist(), strict=True) if yes]

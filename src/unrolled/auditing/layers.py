@@ -18,8 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from unrolled.auditing.layouts import ArrayLayout, AuditError
-from unrolled.auditing.learner import DEFAULT_PARAMS, Learner, run_file
+from unrolled.auditing.layouts import AuditError
+from unrolled.auditing.learner import DEFAULT_PARAMS, Learner
+from unrolled.auditing.loading import run_file
+from unrolled.auditing.systems import System
 from unrolled.errors import InvalidValueError
 from unrolled.layer.lstm import LSTM
 
@@ -328,7 +330,7 @@ def as_learner(build: Build) -> Learner:
         pairs = zip((*_TORCH, "x"), grads, (*wanted, x), strict=True)
         return {name: torch.zeros_like(t) if g is None else g for name, g, t in pairs}
 
-    return Learner(forward, backward, ArrayLayout(dict(DEFAULT_PARAMS)), "torch")
+    return Learner(forward, backward, System(dict(DEFAULT_PARAMS)), "torch")
 
 
 _TORCH = {

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled.auditing.layouts import ArrayLayout, AuditError
-from unrolled.auditing.stepwise import by_steps
+from unrolled.auditing.exact import Draw
+from unrolled.auditing.layouts import AuditError
+from unrolled.auditing.systems import System
 
-__all__ = ["Learner", "load", "passes_of", "run_file"]
+__all__ = ["DEFAULT_PARAMS", "FORMS", "STATES", "Learner", "Returned", "named_in", "raised"]
 
 DEFAULT_PARAMS = {"w_ih": "ih", "w_hh": "hh", "b_ih": "b_ih", "b_hh": "b_hh"}
+
+
+class Returned(NamedTuple):
+    """What a backward pass gave: the parameters' gradient as one vector, and what it gave beside.
+
+    ``double`` says whether all of the parameters' were float64.
+    """
+
+    flat: Tensor
+    x: Tensor | None
+    h_0: Tensor | None
+    c_0: Tensor | None
+    double: bool
 
 
 @dataclass(frozen=True)
@@ -28,90 +40,157 @@ class Learner:
 
     ``file`` is where they stand, for the line of an error; None where that is not known.  ``loss``
     is where the loss is: on ``"every"`` step's h, or on the ``"last"`` one's, which alone is
-    returned then.
+    returned then.  ``states`` says whether they are called with h_0 and c_0, and ``target`` what a
+    class is told by: its ``"index"``, or ``"one-hot"``.
     """
 
-    run_forward: Callable[[dict[str, Any], Any], Any]
-    run_backward: Callable[[dict[str, Any], Any, Any], Any]
-    layout: ArrayLayout
+    run_forward: Callable[..., Any]
+    run_backward: Callable[..., Any]
+    system: System
     library: str = "numpy"
     file: Path | None = None
     loss: str = "every"
+    states: bool = False
+    target: str = "index"
 
     def __post_init__(self) -> None:
-        if self.library not in ("numpy", "torch"):
+        for name, value, expected in (
+            ("LIBRARY", self.library, ("numpy", "torch")),
+            ("LOSS", self.loss, ("every", "last")),
+            ("TARGET", self.target, ("index", "one-hot")),
+        ):
+            if value not in expected:
+                one, other = expected
+                raise AuditError(f"{name} = {value!r} is not known: expected {one!r} or {other!r}.")
+        if self.states and self.system.loss_inside:
             raise AuditError(
-                f"LIBRARY = {self.library!r} is not known: expected 'numpy' or 'torch'."
+                "forward takes h_0 and c_0, and the loss is inside: expected one of the two."
             )
-        if self.loss not in ("every", "last"):
-            raise AuditError(f"LOSS = {self.loss!r} is not known: expected 'every' or 'last'.")
 
-    def forward(self, flat: Tensor, x: Tensor, hidden: int) -> tuple[Tensor, bool]:
-        """Their h for x [T, B, I], as [T, B, H] in float64, and whether theirs was.
+    def forward(self, given: Draw) -> tuple[Tensor, bool]:
+        """What their forward returns, in float64, and whether theirs was.
 
-        Of the last step alone, it is [1, B, H].
+        It is h, or the head's output, of every step [T, B, ·], of the last one alone [1, B, ·]; or
+        the loss [].
         """
-        params = self._params(flat, x.shape[-1], hidden)
-        given = self._give(self.layout.theirs(x))
-        returned = self._call("forward", self.run_forward, params, given)
+        returned = self._forward(given)
         if isinstance(returned, tuple):
-            # h first, and then what the backward pass needs
+            # that first, and then what the backward pass needs
             returned = returned[0] if returned else None
+        if self.system.loss_inside:
+            return self._take("forward", "the loss", returned, ()), _is_double(returned)
+        what = "h" if self.system.head is None else "the head's output"
+        like = self._at_last(self.system.theirs(given.d_y))
+        found = self._take("forward", what, returned, tuple(like.shape))
         if self.loss == "last":
-            time = self.layout.axes.index("T")
-            expected = self.layout.theirs(x.new_zeros(1, x.shape[1], hidden)).squeeze(time).shape
-            h = self._take("forward", "h", returned, tuple(expected)).unsqueeze(time)
-        else:
-            expected = self.layout.theirs(x.new_zeros(*x.shape[:2], hidden)).shape
-            h = self._take("forward", "h", returned, tuple(expected))
-        return self.layout.ours(h), _is_double(returned)
+            found = found.unsqueeze(self._time)
+        return self.system.ours(found), _is_double(returned)
 
-    def backward(self, flat: Tensor, x: Tensor, d_h: Tensor) -> tuple[Tensor, Tensor | None, bool]:
-        """Their gradient as a flat vector, that of x if they give it, and whether it is float64.
+    def backward(self, given: Draw) -> Returned:
+        """Their gradients.
 
         ``forward`` is called before, as in training: a backward pass may read what it has left.
         """
-        inputs, hidden = x.shape[-1], d_h.shape[-1]
-        self.forward(flat, x, hidden)
-        params = self._params(flat, inputs, hidden)
-        theirs = self.layout.theirs(d_h)
-        if self.loss == "last":
-            time = self.layout.axes.index("T")
-            theirs = theirs.select(time, -1)
-        given = (self._give(self.layout.theirs(x)), self._give(theirs))
-        returned = self._call("backward", self.run_backward, params, *given)
+        self._forward(given)
+        params = self._params(given)
+        behind = self._beside(given)
+        if not self.system.loss_inside:
+            d_y = self._give(self._at_last(self.system.theirs(given.d_y)))
+            behind = [behind[0], d_y, *behind[1:]]
+        returned = self._call("backward", self.run_backward, params, *behind)
         if not isinstance(returned, Mapping):
             raise AuditError(
                 f"backward returned {_what(returned)}: expected a dict with a gradient for each of "
-                f"{', '.join(self.layout.params)}."
+                f"{', '.join(self.system.params)}."
             )
-        places = self.layout.places(inputs, hidden)
-        missing = [name for name in places if name not in returned]
+        places = self.system.places(given.sizes)
+        return self._collected(given, returned, places)
+
+    def _collected(
+        self, given: Draw, returned: Mapping[str, Any], places: Mapping[str, Tensor]
+    ) -> Returned:
+        inputs = {"x": self.system.theirs(given.x)}
+        if given.states is not None:
+            inputs |= {n: self._state(s) for n, s in zip(STATES, given.states, strict=True)}
+        keys = {n: key for n in (*places, *inputs) if (key := named_in(returned, n)) is not None}
+        self._check_keys(returned, keys, places)
+        flat = torch.zeros_like(given.flat)
+        for name, place in places.items():
+            flat[place] = self._gradient(returned, keys, name, place)
+        own = {
+            name: self._gradient(returned, keys, name, like)
+            for name, like in inputs.items()
+            if name in keys
+        }
+        return Returned(
+            flat,
+            self.system.ours(own["x"]) if "x" in own else None,
+            self._our_state(own["h_0"]) if "h_0" in own else None,
+            self._our_state(own["c_0"]) if "c_0" in own else None,
+            all(_is_double(returned[keys[name]]) for name in places),
+        )
+
+    def _check_keys(
+        self, returned: Mapping[str, Any], keys: Mapping[str, str], places: Mapping[str, Tensor]
+    ) -> None:
+        """Raise where a parameter has no gradient, or a gradient no parameter."""
+        missing = [name for name in places if name not in keys]
         if missing:
             there = ", ".join(map(str, returned)) or "nothing"
             raise AuditError(
                 f"backward returned no gradient for {', '.join(missing)}: its dict has {there}."
             )
-        unknown = [str(name) for name in returned if name not in places and name != "x"]
+        unknown = [str(name) for name in returned if name not in keys.values()]
         if unknown:
             raise AuditError(
                 f"backward returned a gradient for {', '.join(unknown)}, which PARAMS does not "
                 "name."
             )
-        out = torch.zeros_like(flat)
-        for name, place in places.items():
-            shape = tuple(place.shape)
-            out[place] = self._take("backward", f"the gradient of {name}", returned[name], shape)
-        d_x = None
-        if "x" in returned:
-            shape = tuple(self.layout.theirs(x).shape)
-            theirs = self._take("backward", "the gradient of x", returned["x"], shape)
-            d_x = self.layout.ours(theirs)
-        return out, d_x, all(_is_double(returned[name]) for name in places)
 
-    def _params(self, flat: Tensor, inputs: int, hidden: int) -> dict[str, Any]:
-        places = self.layout.places(inputs, hidden)
-        return {name: self._give(flat[place]) for name, place in places.items()}
+    def _gradient(
+        self, returned: Mapping[str, Any], keys: Mapping[str, str], name: str, like: Tensor
+    ) -> Tensor:
+        what = f"the gradient of {name}"
+        return self._take("backward", what, returned[keys[name]], tuple(like.shape))
+
+    @property
+    def _time(self) -> int:
+        return self.system.axes.index("T")
+
+    def _at_last(self, theirs: Tensor) -> Tensor:
+        """Of a sequence with their axes, what is told of it: all, or the last step."""
+        return theirs.select(self._time, -1) if self.loss == "last" else theirs
+
+    def _state(self, state: Tensor) -> Tensor:
+        return self.system.theirs(state[None]).squeeze(self._time)
+
+    def _our_state(self, state: Tensor) -> Tensor:
+        return self.system.ours(state.unsqueeze(self._time))[0]
+
+    def _target(self, target: Tensor) -> Tensor:
+        theirs = self.system.theirs
+        if self.system.head != "softmax" or self.target == "one-hot":
+            return self._at_last(theirs(target))
+        axes = self.system.axes
+        index = theirs(target.argmax(-1, keepdim=True)).squeeze(axes.index("I"))
+        at = axes.replace("I", "").index("T")
+        return index.select(at, -1) if self.loss == "last" else index
+
+    def _beside(self, given: Draw) -> list[Any]:
+        """What both functions are called with, after the parameters."""
+        found = [self._give(self.system.theirs(given.x))]
+        if given.states is not None:
+            found += [self._give(self._state(state)) for state in given.states]
+        if given.target is not None:
+            found.append(self._give(self._target(given.target)))
+        return found
+
+    def _forward(self, given: Draw) -> Any:
+        return self._call("forward", self.run_forward, self._params(given), *self._beside(given))
+
+    def _params(self, given: Draw) -> dict[str, Any]:
+        places = self.system.places(given.sizes)
+        return {name: self._give(given.flat[place]) for name, place in places.items()}
 
     def _give(self, tensor: Tensor) -> Any:
         tensor = tensor.clone()  # what they do to it is no matter of ours
@@ -122,7 +201,7 @@ class Learner:
             with np.errstate(all="ignore"):
                 return function(*given)
         except (Exception, SystemExit) as error:
-            raise AuditError(_raised(name, error, self.file)) from error
+            raise AuditError(raised(name, error, self.file)) from error
 
     def _take(self, name: str, what: str, returned: Any, shape: tuple[int, ...]) -> Tensor:
         try:
@@ -146,76 +225,7 @@ class Learner:
         return found
 
 
-def load(path: Path) -> Learner:
-    """The functions and the layout that a learner's file declares.
-
-    Raises
-    ------
-    AuditError
-        If the file is missing, cannot be run, or lacks a function or a declaration.
-    """
-    module = run_file(path)
-    params = getattr(module, "PARAMS", DEFAULT_PARAMS)
-    if not isinstance(params, Mapping):
-        raise AuditError(f"PARAMS in {path} is {_what(params)}: expected a dict.")
-    layout = ArrayLayout(
-        dict(params),
-        gates=str(getattr(module, "GATES", "ifgo")),
-        axes=str(getattr(module, "X", "TBI")),
-        output=getattr(module, "OUTPUT", "tanh"),
-    )
-    library = getattr(module, "LIBRARY", "numpy")
-    loss = getattr(module, "LOSS", "every")
-    return Learner(*passes_of(module, path, layout), layout, library, path, loss)
-
-
-def passes_of(module: ModuleType, path: Path, layout: ArrayLayout) -> tuple[Any, Any]:
-    """Their two functions over all steps, or those of one step as such."""
-    there = {name: callable(getattr(module, name, None)) for name in _FUNCTIONS}
-    if there["step"] and there["step_backward"] and not there["forward"]:
-        return by_steps(module.step, module.step_backward, layout)
-    for name in ("forward", "backward"):
-        if not there[name]:
-            raise AuditError(
-                f"{path} has no function {name}: `unrolled audit --template` shows what is needed."
-            )
-    return module.forward, module.backward
-
-
-_FUNCTIONS = ("forward", "backward", "step", "step_backward")
-
-
-def run_file(path: Path) -> ModuleType:
-    """Their file, run anew each time, with its folder on the path as when Python runs it.
-
-    Raises
-    ------
-    AuditError
-        If it is missing, or cannot be run.
-    """
-    if not path.is_file():
-        raise AuditError(
-            f"there is no file {path}: `unrolled audit --template {path}` writes one to fill in."
-        )
-    # A place in sys.modules, where dataclasses look.
-    name = f"audited_{path.stem}"
-    module = sys.modules[name] = ModuleType(name)
-    module.__file__ = str(path)
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except SyntaxError as error:
-        raise AuditError(f"{path}, line {error.lineno}: {error.msg}.") from error
-    except ValueError as error:  # bytes that are no source at all
-        raise AuditError(f"{path} is not a Python file: {error}.") from error
-    except (Exception, SystemExit) as error:
-        raise AuditError(_raised(None, error, path)) from error
-    finally:
-        sys.path.pop(0)
-    return module
-
-
-def _raised(name: str | None, error: BaseException, file: Path | None) -> str:
+def raised(name: str | None, error: BaseException, file: Path | None) -> str:
     """What their code raised, with the line in their file that it comes from."""
     line = None
     for frame in traceback.extract_tb(error.__traceback__):
@@ -225,6 +235,24 @@ def _raised(name: str | None, error: BaseException, file: Path | None) -> str:
     place = f"{file}, line {line}: " if line is not None else f"{file}: " if file else ""
     message = " ".join(str(error).split()) or "no message"
     return f"{place}{where} {type(error).__name__}: {message}"
+
+
+STATES = ("h_0", "c_0")
+
+
+FORMS = ("d{}", "d_{}", "g{}", "grad_{}", "{}_grad")
+
+
+def named_in(
+    returned: Mapping[str, Any], name: str, forms: Sequence[str] = ("{}", *FORMS)
+) -> str | None:
+    """Under which name a dict has the gradient of what is called ``name``; None: under none."""
+    names = (name, name.replace("_", "")) if name in STATES else (name,)
+    for form in forms:
+        for one in names:
+            if form.format(one) in returned:
+                return form.format(one)
+    return None
 
 
 def _is_double(returned: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unrolled.faults.catalogue import Fault
 
@@ -34,6 +34,10 @@ class Report:
         apart.  Empty where the gradients are exact, or nothing explains them.
     notes : tuple of str
         What else was found, in sentences.
+    what : str
+        What forward returns: h, the head's output, or the loss.
+    loss : str
+        Where the loss is inside: which one, and what it is a sum or a mean over.
     """
 
     exact: bool
@@ -44,13 +48,21 @@ class Report:
     faults: tuple[FaultSet, ...] = ()
     notes: tuple[str, ...] = ()
     tolerance: float = 1e-6
+    what: str = "h"
+    loss: str = ""
+
+    def with_faults(self, sets: tuple[FaultSet, ...], notes: Sequence[str]) -> Report:
+        """The same, of a gradient that is not exact."""
+        return replace(self, exact=False, faults=sets, notes=tuple(notes))
 
     def __str__(self) -> str:
         lines = []
         if self.forward_faults is not None:
             lines += self._of_forward()
         else:
-            lines.append(f"forward   exact: h differs by {self.forward_error:.1g} at most")
+            error = f"{self.what} differs by {self.forward_error:.1g} at most"
+            lines.append(f"forward   exact: {error}")
+            lines += [f"loss      {self.loss}"] if self.loss else []
         if self.errors:
             lines += ["", *self._table(), ""]
             lines += self._of_backward()
@@ -58,7 +70,7 @@ class Report:
         return "\n".join(lines)
 
     def _of_forward(self) -> list[str]:
-        head = f"forward   h is wrong: a relative error of {self.forward_error:.2g}"
+        head = f"forward   {self.what} is wrong: a relative error of {self.forward_error:.2g}"
         if not self.forward_faults:
             return [head, "", "No set of faults in the catalogue explains its numbers."]
         return [

@@ -81,21 +81,28 @@ class FaultSearch:
         self._kept: dict[tuple[int, int, int], SummedBlocks] = {}
         self._bound: float | None = None  # at which every number is cut
 
-    def explain(self, observed: Sequence[Blocks], rtol: float = 1e-6) -> Explanation:
+    def explain(
+        self, observed: Sequence[Blocks], rtol: float = 1e-6, most: int | None = None
+    ) -> Explanation:
         """Find the smallest sets of faults that explain every block of every case.
 
         ``observed`` has the gradient of each case by blocks; ``rtol`` is how far a block may be
-        from what a fault predicts, in units of its largest entry.
+        from what a fault predicts, in units of its largest entry.  With ``most``, sets of so many
+        faults and fewer are looked for, and nothing that is only near.
         """
         best: list[FaultSet] = []
-        for most in range(FEW + 1):
-            best = self._fewest(observed, rtol, most)
+        for size in range(min(FEW, FEW if most is None else most) + 1):
+            best = self._fewest(observed, rtol, size)
             if best:
                 break
+        if most is not None and most <= FEW:
+            return Explanation(tuple(best))
         if not best or len(best[0]) > 1:
             best = self._of_the_whole(observed, rtol, len(best[0]) if best else None) or best
-        best = best or self._fewest(observed, rtol, len(self.faults))
-        return Explanation(tuple(best)) if best else self._nearest(observed, rtol)
+        best = best or self._fewest(observed, rtol, len(self.faults) if most is None else most)
+        if best or most is not None:
+            return Explanation(tuple(best))
+        return self._nearest(observed, rtol)
 
     def _of_the_whole(
         self, observed: Sequence[Blocks], rtol: float, fewer: int | None
@@ -169,7 +176,7 @@ class FaultSearch:
         return Explanation(nearest=nearest)
 
     def _ways(self, most: int, observed: Sequence[Blocks]) -> dict[Block, tuple[Way, ...]]:
-        known = (self.rows, most, ("x", "") in observed[0])
+        known = (self.rows, most, any(not gate for _, gate in observed[0]))
         return {block: ways_of(self.cell, block, *known) for block in observed[0]}
 
     def _sets(self, size: int) -> tuple[FaultSet, ...]:

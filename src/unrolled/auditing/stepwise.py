@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from unrolled.auditing.layouts import ArrayLayout, AuditError
+from unrolled.auditing.learner import named_in
+from unrolled.auditing.systems import System
 
 __all__ = ["by_steps"]
 
@@ -21,7 +23,7 @@ Passes = tuple[Callable[[dict[str, Any], Any], Any], Callable[[dict[str, Any], A
 
 
 def by_steps(
-    step: Callable[..., Any], step_backward: Callable[..., Any], layout: ArrayLayout
+    step: Callable[..., Any], step_backward: Callable[..., Any], layout: ArrayLayout | System
 ) -> Passes:
     """``forward`` and ``backward`` for `audit`, from those of one step.
 
@@ -35,7 +37,7 @@ def by_steps(
         step was given, and of ``"x"`` if there is one.  ``d_h`` and ``d_c`` are the whole
         gradients of the states that it returned.  Without a cache of its own, ``cache`` is
         ``(x, h, c)`` as the step was given them.
-    layout : ArrayLayout
+    layout : ArrayLayout or System
         What is in each parameter.
 
     Raises
@@ -75,21 +77,31 @@ def by_steps(
         d_h_next = d_c_next = _at(d_h, time, 0) * 0
         for t in reversed(range(len(caches))):
             found = step_backward(params, _at(d_h, time, t) + d_h_next, d_c_next, caches[t])
-            if not isinstance(found, Mapping) or not {"h", "c"} <= found.keys():
+            keys = [_state_in(found, name) for name in ("h", "c")]
+            if None in keys:
                 raise AuditError(
                     f"step_backward returned {_told(found)}: expected a dict with the gradients of "
                     "h and c, the states before the step, and of each parameter."
                 )
-            d_h_next, d_c_next = found["h"], found["c"]
+            d_h_next, d_c_next = (found[key] for key in keys)
+            of_x = named_in(found, "x")
             for name, value in found.items():
-                if name not in ("h", "c", "x"):
+                if name not in (*keys, of_x):
                     sums[name] = sums[name] + value if name in sums else value
-            d_xs += [found["x"]] if "x" in found else []
+            d_xs += [found[of_x]] if of_x is not None else []
         if d_xs:
             sums["x"] = _stacked(d_xs[::-1], time)
         return sums
 
     return forward, backward
+
+
+def _state_in(found: Any, name: str) -> str | None:
+    """Under which name a dict has the gradient of a state before the step."""
+    if not isinstance(found, Mapping):
+        return None
+    forms = (named_in(found, one) for one in (name, f"{name}_prev", f"{name}prev", f"{name}_0"))
+    return next((form for form in forms if form is not None), None)
 
 
 def _at(array: Any, axis: int, place: int) -> Any:

@@ -15,10 +15,12 @@ from unrolled.faults.sums import SCALES, SHIFTED
 
 __all__ = ["Block", "ChosenBlocks", "SummedBlocks", "Way", "ways_of"]
 
-Block = tuple[str, str]  # (part, gate); the parts are ih, hh, b, b_ih, b_hh, p, and x without gate
+# (part, gate); the parts are ih, hh, b, b_ih, b_hh, p, and without a gate x, h_0 and c_0
+Block = tuple[str, str]
 Way = frozenset[str]  # keys of faults of the sums; empty where the sum is right
-# Of x no parameter's faults are told but its own.
-_OF_X = {"x-zero": 0.0, "x-sign": -1.0, "x-twice": 2.0, "x-half": 0.5}
+# Of what is no parameter, no parameter's faults are told but its own.
+_FACTORS = {"zero": 0.0, "sign": -1.0, "twice": 2.0, "half": 0.5}
+_OF_INPUTS = {f"{name}-{k}": by for name in ("x", "h_0", "c_0") for k, by in _FACTORS.items()}
 _WHOLE = {"whole-sign": -1.0, **{f"whole-{key}": by for key, by in SCALES}}
 
 _ENDS = {
@@ -34,18 +36,23 @@ KEPT = 2**14  # sets times ways, of one block, that are worth computing for all 
 
 @cache
 def ways_of(
-    cell: Cell, block: Block, rows: int, most: int, with_x: bool = False
+    cell: Cell, block: Block, rows: int, most: int, with_inputs: bool = False
 ) -> tuple[Way, ...]:
     """Every way in which one block's sum can be wrong, with ``most`` faults at most.
 
-    ``with_x`` says whether the gradient of x is there, too: only then can all be wrong at once.
+    ``with_inputs`` says whether the gradients of x or of the states are there, too: only then can
+    all be wrong at once.
     """
     part, gate = block
-    if part == "x":
-        own_faults = (*_OF_X, *_WHOLE, "x-reversed", *(f"x-without-{k}" for k in cell.gates))
+    if not gate:
+        own_faults = [*(f"{part}-{key}" for key in _FACTORS), *_WHOLE]
+        if part == "x":
+            own_faults += ["x-reversed", *(f"x-without-{k}" for k in cell.gates)]
+        if part == "c_0" and cell.forget != "one" and not cell.peephole:
+            own_faults.append("c_0-without-f")
         return (frozenset(), *(frozenset([key]) for key in own_faults if most))
     places = _places(cell, part, gate, rows)
-    if with_x:
+    if with_inputs:
         places[SCALE] += tuple(key for key in _WHOLE if key != "whole-sign")
         if part != "p":  # the peepholes' gradients have no sign of their own in the catalogue
             places[SIGN] += ("whole-sign",)
@@ -124,11 +131,20 @@ class SummedBlocks:
             w_ih = self._weights.w_ih.view(*self._found.d_a.shape[-2:], -1)
             each = torch.einsum("tnbgh,ghi->ngtbi", self._found.d_a, w_ih)
             return torch.stack([_of_x(self._cell, each, way) for way in ways], 1)
+        if not gate:
+            return torch.stack([self._of_state(part, way) for way in ways], 1)
         plan = _planned(_own(part), gate, ways, *self._run.x.shape[:2])
         value = torch.stack([self._sum(what) for what in plan.sums], 1)[:, plan.places]
         if plan.turned:
             value[:, plan.turned] = value[:, plan.turned].transpose(-1, -2)
         return value * plan.factors.view(-1, *[1] * (value.dim() - 2))
+
+    def _of_state(self, part: str, way: Way) -> Tensor:
+        """The gradient of h_0 or c_0, [N, B, H]."""
+        value = self._found.d_h_0 if part == "h_0" else self._found.d_c_0
+        if "c_0-without-f" in way:
+            value = value / self._run.gates[0].f
+        return _scaled(value, way)
 
     def _sum(self, what: _Sum) -> Tensor:
         if what not in self._sums:
@@ -235,10 +251,14 @@ def _of_x(cell: Cell, each: Tensor, way: Way) -> Tensor:
     """The gradient of x [N, T, B, I] from each gate's share [N, G, T, B, I]."""
     value = each.sum(1)
     for key in way:
-        if key in _OF_X or key in _WHOLE:
-            value = value * (_OF_X | _WHOLE)[key]
-        elif key == "x-reversed":
+        if key == "x-reversed":
             value = value.flip(1)
-        else:
+        elif key.startswith("x-without"):
             value = value - each[:, cell.gates.index(key[-1])]
+    return _scaled(value, way)
+
+
+def _scaled(value: Tensor, way: Way) -> Tensor:
+    for key in way:
+        value = value * (_OF_INPUTS | _WHOLE).get(key, 1.0)
     return value

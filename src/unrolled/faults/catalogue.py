@@ -50,8 +50,8 @@ def catalogue(cell: Cell | None = None, longest: int = 4) -> tuple[Fault, ...]:
     cell = cell or Cell()
     flow = (*carried(cell, longest), *within_step(cell))
     sums = tuple(_sums(cell))
-    of_x = tuple(_of_x(cell))
-    return (*flow, *sums, *of_x, *causes_of_flow(cell, flow), *causes_of_sums((*sums, *of_x)))
+    inputs = (*_of_x(cell), *_of_states(cell))
+    return (*flow, *sums, *inputs, *causes_of_flow(cell, flow), *causes_of_sums((*sums, *inputs)))
 
 
 # --- the sums ---
@@ -178,3 +178,22 @@ def _of_x(cell: Cell) -> Iterator[Fault]:
     for k in cell.gates:
         wrong = f"the {GATES[k]} {k}'s share is missing in the gradient of x"
         yield Fault(f"x-without-{k}", wrong, right, "x", False)
+
+
+def _of_states(cell: Cell) -> Iterator[Fault]:
+    for name, right in (("h_0", "d_h_0 = d_a[0] @ W_hh"), ("c_0", "d_c_0 = d_c[0] * f[0]")):
+        for key, wrong in (
+            ("zero", "is left at zero"),
+            ("sign", "has the wrong sign"),
+            ("twice", "is twice what it should be"),
+            ("half", "is half of what it should be"),
+        ):
+            yield Fault(f"{name}-{key}", f"the gradient of {name} {wrong}", right, name, False)
+    if cell.forget != "one" and not cell.peephole:
+        yield Fault(
+            "c_0-without-f",
+            "the gradient of c_0 is that of c[1]: it lacks the forget gate of the first step",
+            "d_c_0 = d_c[0] * f[0]",
+            "c_0",
+            False,
+        )

@@ -81,8 +81,8 @@ def causes_of_sums(sums: Sequence[Fault]) -> Iterator[Fault]:
         ("sign", "has the wrong sign", "the gradient of the loss that is given, times 1"),
     ):
         own = ["ih-sign", "hh-sign", "b-sign"] if kind == "sign" else [kind]
-        parts = [known[key] for key in (*own, f"x-{kind}")]
-        wrong = f"the whole gradient, that of x too, {is_what}"
+        parts = [known[key] for key in (*own, f"x-{kind}", f"h_0-{kind}", f"c_0-{kind}")]
+        wrong = f"the whole gradient, that of what the LSTM was given too, {is_what}"
         yield _together(f"whole-{kind}", wrong, mend, parts)
 
 

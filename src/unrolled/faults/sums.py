@@ -58,8 +58,8 @@ def gradients(
         bias.flatten(1, 2),
         d_p,
         _of_x(cell, d_a, weights, on),
-        found.d_h_0,
-        found.d_c_0,
+        _of_state("h_0", found.d_h_0, on),
+        _of_c_0(run, found.d_c_0, on),
     )
 
 
@@ -74,6 +74,21 @@ def _of_x(cell: Cell, d_a: Tensor, weights: Weights, on: Switches) -> Tensor:
     for key, factor in (("zero", 0.0), ("sign", -1.0), ("twice", 2.0), ("half", 0.5)):
         found = on.number(f"x-{key}", found, factor * whole)
     return on.number("x-reversed", found, whole.flip(1))
+
+
+def _of_state(name: str, whole: Tensor, on: Switches) -> Tensor:
+    """The gradient of h_0 or c_0, [N, B, H]."""
+    found = whole
+    for key, factor in (("zero", 0.0), ("sign", -1.0), ("twice", 2.0), ("half", 0.5)):
+        found = on.number(f"{name}-{key}", found, factor * whole)
+    return found
+
+
+def _of_c_0(run: FaultyRun, whole: Tensor, on: Switches) -> Tensor:
+    found = _of_state("c_0", whole, on)
+    if on.on("c_0-without-f"):
+        found = on.number("c_0-without-f", found, whole / run.gates[0].f)
+    return found
 
 
 def _weighed(cell: Cell, d_a: Tensor, part: str, on: Switches) -> Tensor:
