@@ -1,7 +1,8 @@
 """Every fault and every pair of faults of a cell, given to the search as numbers alone.
 
-``python tests/fault_pairs.py [CELL] [PART/PARTS] [LENGTH …]`` runs all, or one part of them: a
-minute or two for a cell.  `tests/test_audit.py` runs a sample.
+``python tests/fault_pairs.py [CELL] [PART/PARTS] [LENGTH …]`` runs all, or one part of them: half
+an hour for a cell.  A word for PART/PARTS, such as ``h_0``, runs those with a fault whose place is
+called so.  `tests/auditing/test_audit.py` runs a sample.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def observed(cell: Cell, case: Case, sets: Sequence[FaultSet]) -> list[Blocks]:
     if d.p is not None:
         for k, row in zip(cell.peepholes, d.p.unbind(1), strict=True):
             blocks["p", k] = row.expand(len(sets), -1)
-    if any("x" in fault.places for faults in sets for fault in faults):
-        blocks["x", ""] = d.x.expand(len(sets), *d.x.shape[1:])
+    for name, value in (("x", d.x), ("h_0", d.h_0), ("c_0", d.c_0)):
+        if any(name in fault.places for faults in sets for fault in faults):
+            blocks[name, ""] = value.expand(len(sets), *value.shape[1:])
     return [{name: block[one] for name, block in blocks.items()} for one in range(len(sets))]
 
 
@@ -124,12 +126,15 @@ def verdicts(search: FaultSearch, sets: Sequence[FaultSet]) -> Iterator[tuple[Fa
 def main(words: Sequence[str]) -> int:
     """Run all of them; 1 if one is named wrong."""
     cell = CELLS[words[0] if words else "vanilla"]
-    part, parts = map(int, words[1].split("/")) if len(words) > 1 else (1, 1)
+    which = words[1] if len(words) > 1 else "1/1"
+    part, parts = map(int, which.split("/")) if "/" in which else (1, 1)
     lengths = tuple(map(int, words[2:])) or LENGTHS
     search = FaultSearch(cell, cases(cell, lengths))
     known = tuple(search.faults.values())
     sets: list[FaultSet] = [(fault,) for fault in known]
     sets += [pair for pair in itertools.combinations(known, 2) if compatible(pair)]
+    if "/" not in which:
+        sets = [faults for faults in sets if any(which in fault.places for fault in faults)]
     sets = sets[part - 1 :: parts]
     counts: dict[int, Counter[str]] = {1: Counter(), 2: Counter()}
     for place, (faults, said) in enumerate(verdicts(search, sets), 1):
