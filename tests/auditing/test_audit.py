@@ -287,7 +287,7 @@ def by_autograd(layout: ArrayLayout, library: str, inputs: int, hidden: int) -> 
 def test_no_false_alarm_on_a_hundred_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     for seed in range(100):
-        monkeypatch.setattr("unrolled.auditing.checks.LENGTHS", (1, 3, draw.randint(4, 9)))
+        monkeypatch.setattr("unrolled.auditing.examining.LENGTHS", (1, 3, draw.randint(4, 9)))
         layout, library = random_layout(draw), draw.choice(("numpy", "torch"))
         inputs, hidden, batch = (draw.randint(1, 6) for _ in range(3))
         passes = by_autograd(layout, library, inputs, hidden)

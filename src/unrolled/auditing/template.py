@@ -39,7 +39,7 @@ X = "TBI"  # the axes of x: T steps, B sequences, I inputs, in your order; "TI" 
 #            h and d_h have the same axes, with H units in the place of I.
 LOSS = "every"  # the loss is on every step's h; "last": forward returns the last h alone, [B, H]
 HEAD = None  # "linear": forward returns the head's output; "softmax" (cross-entropy), "sigmoid"
-#              (binary cross-entropy), "squared error", "sigmoid squared error": with the loss inside
+#              (binary cross-entropy), "squared error", "sigmoid squared error": the loss is inside
 TARGET = "index"  # what a class is told by, of "softmax"; or "one-hot"
 CALL = "sequence"  # "step": forward and backward are those of one step
 GATES = "ifgo"  # the order of the gates where several are in one array; g is the block input
