@@ -71,7 +71,6 @@ def keras_layers(keras: Any, ours: LSTM) -> list[Any]:
             return_sequences=True,
             bias_initializer="random_normal",
             use_bias=ours.bias,
-            **options,
         )
         one = keras.layers.Bidirectional(one) if ours.bidirectional else one
         one.build((None, None, width))

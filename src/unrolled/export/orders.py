@@ -184,7 +184,13 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def check_sayable(lstm: LSTM, who: str, cells: Iterable[str] = ("vanilla",), ends: int = 2) -> None:
+def check_sayable(
+    lstm: LSTM,
+    who: str,
+    cells: Iterable[str] = ("vanilla",),
+    ends: int = 2,
+    projected: bool = False,
+) -> None:
     """Refuse what a library's layer is not: another cell, zoneout, a projection, two directions.
 
     Raises
@@ -202,7 +208,7 @@ def check_sayable(lstm: LSTM, who: str, cells: Iterable[str] = ("vanilla",), end
         raise ExportError(
             f"{who} has no {lstm.noise.described()[0]}: expected a layer without zoneout."
         )
-    if lstm.proj_size:
+    if lstm.proj_size and not projected:
         raise ExportError(f"{who} has no projection: proj_size={lstm.proj_size}, expected 0.")
     if lstm.bidirectional and ends == 1:
         raise ExportError(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import nn
 
 from unrolled.errors import UnrolledError
+from unrolled.export.effect import Effect
 from unrolled.layer.lstm import LSTM
 
 __all__ = ["ExportError", "Parts", "parts_of"]
@@ -37,6 +38,13 @@ def parts_of(module: nn.Module) -> Parts:
     ExportError
         If there is no LSTM in it, or more than one; or if what else has weights is no head of it.
     """
+    for one in module.modules():
+        if isinstance(one, Effect) and (one.skip or not one.starts_at_zero):
+            more = f"skip={one.skip}" if one.skip else "a state of its own to start from"
+            raise ExportError(
+                f"the Effect has {more}, which this target cannot say: expected its lstm and head "
+                "alone."
+            )
     layers = [one for one in module.modules() if isinstance(one, LSTM)]
     heads = [one for one in module.modules() if isinstance(one, nn.Linear)]
     name = type(module).__name__

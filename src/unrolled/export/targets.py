@@ -28,7 +28,7 @@ TARGETS = {
     "rtneural": Target(".json", "the JSON that RTNeural reads", "rtneural:write"),
     "guitarml": Target(".json", "the JSON of GuitarML's Proteus and its readers", "guitarml:write"),
     "nam": Target(".nam", "a file for Neural Amp Modeler", "nam:write"),
-    "torch": Target(".safetensors", "the weights as torch.nn.LSTM names them", "torch:write"),
+    "torch": Target(".safetensors", "the weights as torch.nn.LSTM names them", "torch_state:write"),
 }
 
 
