@@ -94,7 +94,7 @@ class AtRate:
         self.reset()
 
     def reset(self) -> None:
-        """Begin again: all states before the first sample are the one that the network starts from."""
+        """Begin again: every state before the first sample is the network's first one."""
         start = self._effect.start(self._stepper.x.shape[0])
         for states, first in zip((self._h, self._c), start or (None, None), strict=True):
             for state in states:
@@ -115,19 +115,16 @@ class AtRate:
             The output, not delayed: at an integer ratio, each sample of the training's rate gives
             what it gave there.
         """
-        lstm = self._effect.lstm
-        wanted = (self._stepper.x.shape[0], lstm.input_size)
-        if (
-            input.dim() != 3
-            or (input.shape[0 if lstm.batch_first else 1], input.shape[2]) != wanted
-        ):
+        first = self._effect.lstm.batch_first
+        steps = input.transpose(0, 1) if first and input.dim() == 3 else input
+        rows, width = self._stepper.x.shape
+        if steps.dim() != 3 or steps.shape[1:] != (rows, width) or not len(steps):
             raise InvalidStateError(
-                f"the input is {list(input.shape)}, expected {wanted[0]} rows of {wanted[1]} numbers."
+                f"the input is {list(input.shape)}, expected one step or more of {rows} rows of "
+                f"{width} numbers."
             )
-        steps = input.transpose(0, 1) if lstm.batch_first else input
-        y = torch.stack([self._step(x) for x in steps.unbind()]) if len(steps) else steps[..., :0]
-        y = y.transpose(0, 1) if lstm.batch_first else y
-        return self._effect.read(y, input)
+        h = torch.stack([self._step(x) for x in steps.unbind()])
+        return self._effect.read(h.transpose(0, 1) if first else h, input)
 
     def _step(self, x: Tensor) -> Tensor:
         stepper, length = self._stepper, len(self._h)
@@ -139,8 +136,8 @@ class AtRate:
                 torch.lerp(newer, states[now], self._part, out=state)
             else:
                 state.copy_(newer)
-        y = stepper(x).clone()
+        h = stepper(x).clone()
         self._h[now].copy_(stepper.h)
         self._c[now].copy_(stepper.c)
         self._now = (now + 1) % length
-        return y
+        return h
