@@ -1,4 +1,4 @@
-"""Other people's libraries that tests are held to: skipped without one, but required in .ci/run."""
+"""Other people's libraries: tests with one that is missing are skipped, but required in .ci/run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 REQUIRED = os.environ.get("UNROLLED_REQUIRE_ECOSYSTEM") == "1"
 
 
-def needs_library(name: str) -> pytest.MarkDecorator:
-    """Skip with a reason where it is missing; where it is required, let the test fail."""
-    missing = importlib.util.find_spec(name) is None
-    return pytest.mark.skipif(
-        missing and not REQUIRED, reason=f"{name} is not installed: make ecosystem brings it"
-    )
+def needs(*libraries: str) -> pytest.MarkDecorator:
+    """Skip with a reason where one is missing; where they are required, let the test fail."""
+    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    reason = f"{', '.join(missing)} is not installed: make ecosystem brings it"
+    return pytest.mark.skipif(bool(missing) and not REQUIRED, reason=reason)

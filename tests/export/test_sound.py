@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cases import normal
-from ecosystem_needs import needs_library
+from ecosystem_needs import needs
 from processes import one_sentence
 from unrolled import LSTM, Network
 from unrolled.export import (
@@ -134,7 +134,7 @@ def test_guitarmls_reader_gives_the_same(tmp_path: Path, x: Tensor, skip: int, b
     assert (path.read_text().count("true"), skip) == (1, effect.skip)
 
 
-@needs_library("nam")
+@needs("nam", "pydantic")
 def test_neural_amp_modeler_gives_the_same_samples(
     tmp_path: Path, x: Tensor, generator: torch.Generator
 ) -> None:

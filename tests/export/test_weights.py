@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from cases import normal
-from ecosystem_needs import needs_library
+from ecosystem_needs import needs
+from export_layers import layer, same_sum_of_bits
 from processes import one_sentence
 from unrolled import LSTM
 from unrolled.export import (
@@ -29,21 +30,6 @@ from unrolled.export import (
 )
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
-
-
-def layer(**options: Any) -> LSTM:
-    """A layer whose biases and gates all differ, so that no two of them can be taken for one."""
-    torch.manual_seed(3)
-    return LSTM(3, 4, **options).eval()
-
-
-def same_sum_of_bits(one: LSTM, other: LSTM) -> bool:
-    """Whether all weights are the same, where two biases may have become their sum."""
-    state, theirs = one.state_dict(), other.state_dict()
-    for name in [n for n in state if n.startswith("bias_ih")]:
-        for found in (state, theirs):
-            found[name] = found[name] + found.pop(name.replace("_ih", "_hh"))
-    return list(state) == list(theirs) and all(torch.equal(state[n], theirs[n]) for n in state)
 
 
 @pytest.fixture
@@ -84,7 +70,7 @@ def through(layers: list[Any], x: Tensor) -> Tensor:
     return x.detach()
 
 
-@needs_library("keras")
+@needs("keras")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"num_layers": 2}], ids=str)
@@ -100,7 +86,7 @@ def test_keras_gives_what_we_give(
     assert same_sum_of_bits(from_keras(theirs), ours)
 
 
-@needs_library("keras")
+@needs("keras")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"num_layers": 2}], ids=str)
 def test_what_keras_drew_comes_in(keras: Any, x: Tensor, options: dict[str, Any]) -> None:
@@ -114,7 +100,7 @@ def test_what_keras_drew_comes_in(keras: Any, x: Tensor, options: dict[str, Any]
     assert again.batch_first
 
 
-@needs_library("keras")
+@needs("keras")
 @pytest.mark.filterwarnings("ignore")
 def test_what_keras_computes_otherwise_is_refused(keras: Any) -> None:
     layers = keras.layers
@@ -173,7 +159,7 @@ def through_equinox(cells: list[Any], x: Tensor) -> Tensor:
     return stepped(step, len(cells), x)
 
 
-@needs_library("equinox")
+@needs("equinox", "jax")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bias", [True, False])
@@ -202,7 +188,7 @@ def through_flax(cell: Any, params: list[Any], x: Tensor) -> Tensor:
     return stepped(step, len(params), x)
 
 
-@needs_library("flax")
+@needs("flax", "jax")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["LSTMCell", "OptimizedLSTMCell"])
 def test_flax_gives_what_we_give_both_ways(x: Tensor, kind: str) -> None:
@@ -266,7 +252,7 @@ def through_onnx(weights: list[Any], x: Tensor) -> Tensor:
     return torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
 
 
-@needs_library("onnxruntime")
+@needs("onnx", "onnxruntime")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "options",

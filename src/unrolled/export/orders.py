@@ -236,7 +236,7 @@ def as_tensor(name: str, array: Any) -> Tensor:
         If it is none, or holds something else than finite numbers.
     """
     try:
-        found = torch.from_numpy(np.array(array))
+        found = array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
     except (TypeError, ValueError, UnrolledError) as error:
         raise ExportError(f"{name} is no array of numbers: {_one_line(error)}") from None
     if not found.is_floating_point():
