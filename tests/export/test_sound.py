@@ -310,6 +310,7 @@ def changed(who: str, path: Path, change: Callable[[Any], object]) -> None:
         ("nam", lambda d: d["weights"].__setitem__(3, "x"), "holds 'x'"),
         ("nam", lambda d: d["weights"].__setitem__(3, float("nan")), "holds nan"),
         ("nam", lambda d: d["weights"].__setitem__(3, 10**400), "finite number"),
+        ("nam", lambda d: d["weights"].__setitem__(3, 1e308), "1e\\+308, which torch.float32"),
         ("nam", lambda d: d.update(sample_rate=-1), "sample_rate is -1"),
         ("guitarml", lambda d: d["model_data"].update(unit_type="GRU"), "'GRU'"),
         ("guitarml", lambda d: d["model_data"].update(skip=7), "skip is 7"),
@@ -357,6 +358,7 @@ def test_an_effect_refuses_parts_that_do_not_fit() -> None:
         (lambda: Effect(nn.LSTM(1, 5)), "is a LSTM, expected an unrolled.LSTM"),
         (lambda: Effect(LSTM(1, 5), nn.Linear(4, 1)), "head reads 4"),
         (lambda: Effect(LSTM(1, 5), nn.Linear(5, 1), skip=2), "skip=2"),
+        (lambda: Effect(LSTM(1, 5), nn.Linear(5, 1), skip=[1]), r"skip=\[1\]"),
         (lambda: Effect(LSTM(1, 5), sample_rate=0), "sample_rate=0"),
         (lambda: Effect(LSTM(1, 5), state=(torch.ones(1, 4),) * 2), r"a state is \[1, 4\]"),
     ):

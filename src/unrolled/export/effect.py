@@ -59,7 +59,8 @@ class Effect(nn.Module):
             raise InvalidValueError(
                 f"head reads {head.in_features} numbers and the LSTM gives {_width(lstm)}."
             )
-        if isinstance(skip, bool) or skip not in {0, 1, outputs} or skip > lstm.input_size:
+        known = isinstance(skip, int) and not isinstance(skip, bool)
+        if not known or skip not in {0, 1, outputs} or skip > lstm.input_size:
             raise InvalidValueError(
                 f"skip={skip!r} makes no sense for {lstm.input_size} numbers in and {outputs} out: "
                 "expected 0, or 1, or as many as there are outputs and no more than inputs."

@@ -157,8 +157,11 @@ class Document:
     ) -> Tensor:
         """Numbers in lists of lists, of that shape and no other."""
         flat = self._flat(name, value, list(shape))
-        found = torch.tensor(flat, dtype=torch.float64).reshape(*shape)
-        return found.to(dtype or torch.get_default_dtype())
+        exact = torch.tensor(flat, dtype=torch.float64).reshape(*shape)
+        found = exact.to(dtype or torch.get_default_dtype())
+        if not found.isfinite().all():
+            self.refuse(f"{name} holds {exact.abs().max():.3g}, which {found.dtype} has not")
+        return found
 
     def _flat(self, name: str, value: Any, shape: list[int]) -> list[float]:
         if not shape:
