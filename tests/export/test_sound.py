@@ -307,6 +307,7 @@ def changed(who: str, path: Path, change: Callable[[Any], object]) -> None:
         ("nam", lambda d: d["config"].update(bidirectional=True), "'bidirectional', which is not"),
         ("nam", lambda d: d["config"].update(out_channels=2), "out_channels is 2"),
         ("nam", lambda d: d["weights"].pop(), "weights has 155 of them"),
+        ("nam", lambda d: d["weights"].append(1.0), "weights has 157 of them"),
         ("nam", lambda d: d["weights"].__setitem__(3, "x"), "holds 'x'"),
         ("nam", lambda d: d["weights"].__setitem__(3, float("nan")), "holds nan"),
         ("nam", lambda d: d["weights"].__setitem__(3, 10**400), "finite number"),

@@ -117,9 +117,38 @@ def test_quantize_dynamic_takes_it_and_gives_it_back(
         right = weights[name].dequantize() if weights[name].is_quantized else weights[name]
         assert torch.equal(weight, right), name
     torch.testing.assert_close(back(x)[0], made(x)[0], rtol=0, atol=0.03)
-    with pytest.raises(ValueError, match="hand over the quantised module") as caught:
+
+
+@quantised
+@pytest.mark.parametrize("dtype", [torch.qint8, torch.float16])
+@pytest.mark.parametrize(
+    ("inputs", "layers", "both"), [(3, 1, True), (3, 2, False), (3, 3, False), (5, 2, True)]
+)
+def test_the_state_dict_of_a_quantised_layer_comes_in(
+    inputs: int, layers: int, both: bool, dtype: torch.dtype
+) -> None:
+    model = nn.ModuleDict({"rec": nn.LSTM(inputs, 5, layers, bidirectional=both)})
+    made = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM}, dtype=dtype)
+    with pytest.warns(UserWarning, match="were quantised"):
+        right = LSTM.from_torch(made["rec"])
+    with pytest.warns(UserWarning, match="were quantised"):
+        back = LSTM.from_torch(made.state_dict())
+    assert same_bits(right, back)
+
+
+@quantised
+@pytest.mark.parametrize(("layers", "both"), [(1, True), (2, False)])
+def test_packed_weights_that_look_alike_are_asked_about(layers: int, both: bool) -> None:
+    model = nn.Sequential(nn.LSTM(5, 5, layers, bidirectional=both))
+    made = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM})
+    with pytest.raises(ValueError, match="bidirectional=False or True") as caught:
         LSTM.from_torch(made.state_dict())
     one_sentence(caught.value)
+    with pytest.warns(UserWarning, match="were quantised"):
+        right = LSTM.from_torch(made[0])
+    with pytest.warns(UserWarning, match="were quantised"):
+        back = LSTM.from_torch(made.state_dict(), bidirectional=both)
+    assert same_bits(right, back)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
@@ -138,10 +167,11 @@ def test_a_cell_of_torchs_comes_in(generator: torch.Generator) -> None:
     right = cell(x[0])[0]
     for theirs in (cell, cell.state_dict()):
         torch.testing.assert_close(LSTM.from_torch(theirs)(x)[0][0], right)
-    made = torch.ao.quantization.quantize_dynamic(nn.Sequential(cell), {nn.LSTMCell})[0]
-    with pytest.warns(UserWarning, match="were quantised"):
-        back = LSTM.from_torch(made)
-    torch.testing.assert_close(back(x)[0][0], right, rtol=0, atol=0.03)
+    made = torch.ao.quantization.quantize_dynamic(nn.Sequential(cell), {nn.LSTMCell})
+    for theirs in (made[0], made.state_dict()):
+        with pytest.warns(UserWarning, match="were quantised"):
+            back = LSTM.from_torch(theirs)
+        torch.testing.assert_close(back(x)[0][0], right, rtol=0, atol=0.03)
 
 
 @pytest.mark.parametrize("options", KINDS[::3], ids=str)
@@ -166,6 +196,7 @@ def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     [
         (nn.GRU(3, 5), "a GRU came"),
         ({}, "there are none"),
+        ({3: torch.zeros(2)}, "there are none"),
         (nn.Linear(3, 5).state_dict(), "there are none"),
         (nn.ModuleList([nn.LSTM(3, 5), nn.LSTM(3, 5)]).state_dict(), "those of 2: 0., 1."),
         (nn.GRU(3, 5).state_dict(), "weight_ih_l0 should be"),

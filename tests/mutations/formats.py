@@ -137,9 +137,9 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
     ),
     (
         "exchange: quantised weights without their scale",
-        "layer/exchange.py",
-        "w.dequantize() if w.is_quantized",
-        "w.int_repr().float() if w.is_quantized",
+        "layer/quantised.py",
+        "return weight.dequantize() if",
+        "return weight.int_repr().float() if",
         ["test_exchange.py"],
     ),
 ]

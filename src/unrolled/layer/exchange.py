@@ -6,15 +6,14 @@ What comes in may be a module, its quantised form, or a state dict, of which the
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.ao.nn.quantized import dynamic
 
 from unrolled.equations import CELLS, Cell
 from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.layer.quantised import is_quantised, unpacked, unpacked_state
 from unrolled.layer.regularisation import Noise
 
 __all__ = ["Exchanged", "State", "read_state"]
@@ -27,7 +26,6 @@ _KNOWN = (
 _SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
 _OURS = ("zoneout", "recurrent_dropout", "update_dropout", "engine", "batch_first", "dropout")
 _NAME = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(_l\d+(?:_reverse)?)?", re.DOTALL)
-_PACKED = re.compile(r"_all_weight_values\.\d+\.param|_packed_weight_[ih]h")
 
 
 class Exchanged(nn.Module):
@@ -78,7 +76,8 @@ class Exchanged(nn.Module):
         module : nn.Module or state dict
             An `nn.LSTM`, an `nn.LSTMCell`, what ``quantize_dynamic`` made of one of them, or a
             state dict that has the weights of one of these, with anything before their names.
-            Weights that were quantised are in floating point here, and a warning says so.
+            Weights that were quantised are in floating point here, and a warning says so; a state
+            dict of such may ask whether it is ``bidirectional``.
         **arguments
             Of the layer, where torch's has none or a state dict does not tell: ``engine``,
             ``zoneout``, ``batch_first``, ``dropout``.
@@ -92,7 +91,7 @@ class Exchanged(nn.Module):
         --------
         >>> layer = LSTM.from_torch(torch.nn.LSTM(3, 8, bidirectional=True))
         """
-        found, weights = _read(module)
+        found, weights = _read(module, arguments.get("bidirectional"))
         others = sorted(arguments.keys() - {*found, *_OURS})
         if others:
             raise InvalidTypeError(
@@ -129,14 +128,19 @@ def _copied(weight: Tensor) -> nn.Parameter:
     return nn.Parameter(weight.detach().clone(), requires_grad=trained)
 
 
-def _read(module: nn.Module | State) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(
+    module: nn.Module | State, bidirectional: bool | None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The arguments that a module or its state dict tells of, and its weights by their names."""
     if isinstance(module, Mapping):
-        return read_state(module)
-    quantised = isinstance(module, (dynamic.LSTM, dynamic.LSTMCell))
-    if not quantised and not isinstance(module, (nn.LSTM, nn.LSTMCell)):
+        return read_state(unpacked_state(module, bidirectional))
+    if not is_quantised(module) and not isinstance(module, (nn.LSTM, nn.LSTMCell)):
         raise InvalidTypeError(f"a {type(module).__name__} came, expected {_KNOWN}.")
-    state = _unpacked(module) if quantised else {n: getattr(module, n) for n in _names_of(module)}
+    state = (
+        unpacked(module)
+        if is_quantised(module)
+        else {name: getattr(module, name) for name in _names_of(module)}
+    )
     found, weights = read_state(state)
     for name in ("batch_first", "dropout"):
         if hasattr(module, name):
@@ -194,11 +198,6 @@ def read_state(state: State) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _named(state: State) -> dict[str, Tensor]:
     """The weights of the one LSTM in a state dict, by the names that a layer gives them."""
-    if any(_PACKED.search(str(name)) for name in state):
-        raise InvalidValueError(
-            "the state dict has weights that quantize_dynamic packed, whose scale is no tensor: "
-            "hand over the quantised module itself."
-        )
     matches = [(_NAME.fullmatch(str(name)), value) for name, value in state.items()]
     parts = [(*match.groups(), value) for match, value in matches if match is not None]
     before = sorted({prefix for prefix, *_ in parts})
@@ -225,16 +224,3 @@ def _check_shapes(found: dict[str, Any], weights: dict[str, Tensor]) -> None:
             has = "none" if there is None else str(list(there.shape))
             right = "none" if expected is None else str(list(expected))
             raise InvalidValueError(f"{name} is {has}, and the other weights ask for {right}.")
-
-
-def _unpacked(module: Any) -> dict[str, Tensor]:
-    """The weights of a dynamically quantised module, in floating point."""
-    warnings.warn(
-        f"the weights of {type(module).__module__.rpartition('.modules')[0]}."
-        f"{type(module).__name__} were quantised: they are taken as they were rounded there, in "
-        "floating point.",
-        UserWarning,
-        stacklevel=4,
-    )
-    both = {**module.get_weight(), **module.get_bias()}
-    return {n: w.dequantize() if w.is_quantized else w for n, w in both.items() if w is not None}
