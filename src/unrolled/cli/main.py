@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 
 from unrolled.cli.check import check
 from unrolled.cli.explore import explore
+from unrolled.cli.export import export
 from unrolled.cli.failures import DEBUG, debugged, ended, flush
 from unrolled.cli.forecast import forecast
 from unrolled.cli.refusals import RUNS, Parser, Refusal, need
@@ -186,6 +187,7 @@ COMMANDS: dict[str, Command] = {
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "forecast": Command("forecast DIR", "what comes after a series, with intervals", forecast),
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
+    "export": Command("export DIR --to TARGET", "a run's network as ONNX, C and others", export),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),
     "reproduce": Command("reproduce [NAME...]", "every published figure beside ours", reproduce),
     "audit": Command("audit [FILE]", "what is wrong with your pass or layer, or theirs", audit),

@@ -47,7 +47,7 @@ class Followed(nn.Module):
         elif name == "qconfig":  # quantize_dynamic and its like set it, and swap what they know
             warnings.warn(
                 f"torch's quantization knows torch.nn.LSTM and leaves {type(self).__name__} of "
-                "unrolled as it is, in floating point.",
+                "unrolled as it is, in floating point: to_torch() gives one that it takes.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -55,8 +55,8 @@ class Followed(nn.Module):
     def __prepare_scriptable__(self) -> Any:
         """What torch.jit.script asks for in place of this module."""
         raise InvalidTypeError(
-            f"torch.jit.script cannot read {type(self).__name__} of unrolled: use torch.jit.trace, "
-            "torch.export or torch.compile."
+            f"torch.jit.script cannot read {type(self).__name__} of unrolled: use to_torch(), or "
+            "torch.jit.trace, torch.export or torch.compile."
         )
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:

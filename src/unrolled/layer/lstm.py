@@ -15,6 +15,7 @@ from unrolled.engines.masks import StateMasks, blank, row_masks
 from unrolled.equations import Cell, Gates
 from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.layer import direct, initialisation
+from unrolled.layer.exchange import Exchanged
 from unrolled.layer.followed import Followed
 from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.layer.packed import choice_for_packed, run_packed
@@ -28,7 +29,7 @@ from unrolled.layer.trace import Trace
 __all__ = ["LSTM"]
 
 
-class LSTM(Followed, Planned):
+class LSTM(Followed, Planned, Exchanged):
     """A long short-term memory, as `torch.nn.LSTM`, with more cells, masks, and every gate in view.
 
     Every argument of `torch.nn.LSTM` is taken, positionally and by name, with the same meaning,

@@ -176,6 +176,17 @@ class Recipe(ABC):
         """The networks that `unrolled explore` shows: here none."""
         return []
 
+    def exported(self, model: Any) -> nn.Module:
+        """The network that `unrolled export` writes: its LSTM and head; here the whole model.
+
+        Raises
+        ------
+        ValueError
+            If there is none that reads numbers and gives numbers, in a sentence.
+        """
+        found: nn.Module = model
+        return found
+
     def attempt(self, model: Any, arguments: list[str]) -> str:
         """What ``unrolled try`` prints of the words after it."""
         raise InvalidValueError("this recipe answers nothing: its Recipe has no method attempt().")

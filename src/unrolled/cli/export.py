@@ -1,0 +1,47 @@
+"""`unrolled export`: a run's network as a file that something else runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from unrolled.cli.refusals import Parser, need
+from unrolled.estimators.opened import open_trained
+from unrolled.export.targets import TARGETS, write
+from unrolled.files.whole import check_place
+from unrolled.training import runs
+
+__all__ = ["export"]
+
+DESCRIPTION = (
+    "Write a run's network, with its weights, as a file that runs without Python or with another "
+    "library. What a target cannot say, it declines."
+)
+
+
+def export(arguments: list[str]) -> int:
+    """`unrolled export`."""
+    found = _options(arguments)
+    need("safetensors")
+    target = TARGETS[found.to]
+    path: Path = found.out or found.folder / f"network{target.suffix}"
+    check_place(path)
+    _, recipe, model, _ = open_trained(found.folder, trust=found.trust)
+    for written in write(recipe.exported(model), found.to, path):
+        print(written)
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="unrolled export",
+        description=DESCRIPTION,
+        epilog="Targets: " + "; ".join(f"{name}, {t.summary}" for name, t in TARGETS.items()) + ".",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
+    parser.add_argument("--to", choices=TARGETS, required=True, help="what is written")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where it goes (DIR/network and the target's end)"
+    )
+    parser.add_argument("--trust", action="store_true", help=runs.TRUST)
+    return parser.parse_args(arguments)

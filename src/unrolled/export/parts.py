@@ -1,0 +1,79 @@
+"""What is exported of a module: its LSTM, and the linear head that reads it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+from unrolled.errors import UnrolledError
+from unrolled.export.effect import Effect
+from unrolled.layer.lstm import LSTM
+
+__all__ = ["ExportError", "Parts", "parts_of"]
+
+
+class ExportError(UnrolledError, ValueError):
+    """What a target cannot say, in one sentence that says how to mend it."""
+
+
+class Parts(NamedTuple):
+    """A recurrent layer, and the `nn.Linear` that reads its h at each step, if there is one."""
+
+    lstm: LSTM
+    head: nn.Linear | None
+
+
+def parts_of(module: nn.Module) -> Parts:
+    """The one LSTM in a module, and its linear head.
+
+    Parameters
+    ----------
+    module : nn.Module
+        An `unrolled.LSTM`, an `unrolled.Network`, or anything that has one LSTM and at most one
+        `nn.Linear` in it.
+
+    Raises
+    ------
+    ExportError
+        If there is no LSTM in it, or more than one; or if what else has weights is no head of it.
+    """
+    for one in module.modules():
+        if isinstance(one, Effect) and (one.skip or not one.starts_at_zero):
+            more = f"skip={one.skip}" if one.skip else "a state of its own to start from"
+            raise ExportError(
+                f"the Effect has {more}, which this target cannot say: expected its lstm and head "
+                "alone."
+            )
+    layers = [one for one in module.modules() if isinstance(one, LSTM)]
+    heads = [one for one in module.modules() if isinstance(one, nn.Linear)]
+    name = type(module).__name__
+    if len(layers) != 1:
+        found = f"{len(layers)} of them" if layers else "none"
+        raise ExportError(
+            f"{name} has {found}: expected one unrolled.LSTM, with an nn.Linear as its head or "
+            "without one."
+        )
+    if len(heads) > 1:
+        raise ExportError(
+            f"{name} has {len(heads)} linear layers beside its LSTM: expected one head at most."
+        )
+    lstm, head = layers[0], heads[0] if heads else None
+    known = {id(p) for part in (lstm, head) if part is not None for p in part.parameters()}
+    others = [n for n, p in module.named_parameters() if id(p) not in known]
+    if others:
+        raise ExportError(
+            f"{name} has weights of its own, {', '.join(others)}: expected an LSTM and an "
+            "nn.Linear alone."
+        )
+    if head is not None and head.in_features != _width(lstm):
+        raise ExportError(
+            f"the linear layer of {name} reads {head.in_features} numbers and the LSTM gives "
+            f"{_width(lstm)}: expected a head that reads h as it is."
+        )
+    return Parts(lstm, head)
+
+
+def _width(lstm: LSTM) -> int:
+    """How many numbers the LSTM gives at each step."""
+    return (lstm.proj_size or lstm.hidden_size) * (2 if lstm.bidirectional else 1)
