@@ -4,6 +4,7 @@
 what it cannot say.
 """
 
+from unrolled.export.c import to_c
 from unrolled.export.parts import ExportError, Parts, parts_of
 
-__all__ = ["ExportError", "Parts", "parts_of"]
+__all__ = ["ExportError", "Parts", "parts_of", "to_c"]
