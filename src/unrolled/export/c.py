@@ -15,11 +15,12 @@ from unrolled.files.whole import check_place, replace_file
 __all__ = ["to_c", "write"]
 
 # What a file beside a program would hide, where its folder is searched for headers.
-_STANDARD = frozenset(
-    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign "
-    "stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time "
-    "uchar wchar wctype".split()
-)
+_STANDARD = (
+    "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits",
+    "locale", "math", "setjmp", "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef",
+    "stdint", "stdio", "stdlib", "stdnoreturn", "string", "tgmath", "threads", "time", "uchar",
+    "wchar", "wctype",
+)  # fmt: skip
 
 
 def write(module: nn.Module, path: Path) -> list[Path]:
@@ -63,7 +64,7 @@ def to_c(
     path = Path(path)
     _check(path, name, weights)
     net = drawn(parts_of(module), weights)
-    return _put(path, sources(net, name or path.stem, path.stem))
+    return _put(path, sources(net, path.stem if name is None else name, path.stem))
 
 
 def _check(path: Path, name: str | None, weights: str) -> None:
@@ -75,7 +76,7 @@ def _check(path: Path, name: str | None, weights: str) -> None:
         raise ExportError(
             f"{path.stem}.h would hide C's own <{path.stem}.h>: give the file another name."
         )
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name or path.stem):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", path.stem if name is None else name):
         found = f"{path.stem!r}, the file's name," if name is None else f"name={name!r}"
         raise ExportError(
             f"{found} cannot begin the names of C: expected letters, digits and _ with a letter "

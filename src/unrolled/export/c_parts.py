@@ -5,8 +5,8 @@ __all__ = [
     "CELL",
     "CLOSING",
     "HEAD",
-    "HEAD_INT8",
     "HEADER",
+    "HEAD_INT8",
     "OPENING",
     "STEP",
     "SUMS",
@@ -150,8 +150,8 @@ static inline float ${name}_tanh(float x)
 }
 """
 
-# The first and the last product stand alone: a loop that only copies is made a call of memcpy, whose
-# pieces then are no whole vectors.
+# The first and the last product stand alone: of a loop that only copies a compiler makes a memcpy,
+# whose pieces then are no whole vectors.
 SUMS = """\
 /* a = b + W_ih x + W_hh h for ${width} pre-activations: each sum a chain, in this order. */
 static void ${name}_sums_${width}(const float *restrict w, const float *restrict b,

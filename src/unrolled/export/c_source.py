@@ -97,9 +97,7 @@ def _equations(net: Drawn) -> str:
     """E1 to E8 as this network has them."""
     cell = net.cell
     peep = {g: f" + p_{g} * {'c' if g == 'o' else 'c_in'}" for g in cell.peepholes}
-    forget = {"one": "1", "coupled": "1 - i"}.get(
-        cell.forget, f"sigmoid(a_f{peep.get('f', '')})"
-    )
+    forget = {"one": "1", "coupled": "1 - i"}.get(cell.forget, f"sigmoid(a_f{peep.get('f', '')})")
     lines = [
         "a = b + W_ih x + W_hh h_in, with b = b_ih + b_hh",
         f"E1  i = sigmoid(a_i{peep.get('i', '')})",

@@ -30,7 +30,7 @@ MULTIPLE = 8  # of which a tile's width is one, but for the last
 
 
 class Table(NamedTuple):
-    """Matrices with the same rows as tiles in one table; with int8 each has a scale for each row."""
+    """Matrices side by side, as tiles in one table; with int8 each has a scale for each row."""
 
     numbers: npt.NDArray[np.float32 | np.int8]
     scales: list[Floats]
@@ -151,9 +151,11 @@ def _array(name: str, tensor: Tensor) -> Floats:
     array: Floats = tensor.detach().cpu().numpy()
     wrong = array[~np.isfinite(array)]
     if wrong.size:
+        many = wrong.size > 1
         raise ExportError(
-            f"{name} has {wrong.size} numbers that are not finite, the first is {wrong[0]}: "
-            "expected finite weights; train the network again."
+            f"{name} has {wrong.size} number{'s that are' if many else ' that is'} not finite"
+            f"{', the first is' if many else ':'} {wrong[0]}: expected finite weights; train the "
+            "network again."
         )
     return array
 
