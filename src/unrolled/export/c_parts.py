@@ -107,41 +107,57 @@ static inline float ${name}_reduced(float x, float *n)
   return ${NAME}_FMA(q, square, r);
 }
 
+static inline uint32_t ${name}_bits(float x)
+{
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static inline float ${name}_float(uint32_t bits)
+{
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* a where it is said, else b: no branch, which would keep a loop from being made of vectors. */
+static inline float ${name}_pick(int said, float a, float b)
+{
+  const uint32_t mask = 0u - (uint32_t)said;
+  return ${name}_float((${name}_bits(a) & mask) | (${name}_bits(b) & ~mask));
+}
+
 /* 2^n for n from -126 to 127, of which the number is given plus 127. */
 static inline float ${name}_power(uint32_t biased)
 {
-  const uint32_t bits = biased << 23;
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return power;
+  return ${name}_float(biased << 23);
 }
 
 /* n as a whole number plus 1024, so that none is below 0. */
 static inline uint32_t ${name}_whole(float n)
 {
-  const float moved = n + 12582912.0f;
-  uint32_t bits;
-  memcpy(&bits, &moved, sizeof bits);
-  return bits - 0x4b400000u + 1024u;
+  return ${name}_bits(n + 12582912.0f) - 0x4b400000u + 1024u;
 }
 
-/* 1 / (1 + e^-x), from e^-|x|, so that nothing overflows. */
+/* 1 / (1 + e^-x), from e^-|x|, so that nothing overflows; NaN for NaN. */
 static inline float ${name}_sigmoid(float x)
 {
   const float size = -fabsf(x);
   float n;
-  const float p = ${name}_reduced(-104.0f > size ? -104.0f : size, &n);
+  const float p = ${name}_reduced(${name}_pick(size < -104.0f, -104.0f, size), &n);
   const uint32_t whole = ${name}_whole(n), half = whole >> 1;
   /* In two halves: e^-104 is no normal number. */
   const float e = (p + 1.0f) * ${name}_power(half - 512u + 127u)
                   * ${name}_power(whole - half - 512u + 127u);
-  return (x < 0.0f ? e : 1.0f) / (e + 1.0f);
+  return ${name}_pick(x < 0.0f, e, 1.0f) / (e + 1.0f);
 }
 
 /* e / (e + 2) with e = e^2x - 1; 9.02 gives 1. */
 static inline float ${name}_tanh(float x)
 {
-  const float low = -9.02f > x ? -9.02f : x, held = 9.02f < low ? 9.02f : low;
+  const float low = ${name}_pick(x < -9.02f, -9.02f, x);
+  const float held = ${name}_pick(low > 9.02f, 9.02f, low);
   float n;
   const float p = ${name}_reduced(held + held, &n);
   const float s = ${name}_power(${name}_whole(n) - 1024u + 127u);
