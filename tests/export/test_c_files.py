@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from c_compilers import STRICT, needs
 from unrolled import LSTM, Network, cli
@@ -41,6 +43,8 @@ def with_weight(value: float, name: str = "weight_hh_l0") -> LSTM:
             "bias_ih_l0 has 1 number that is not finite: -inf",
         ),
         (nn.Linear(1, 1), "has none: expected one unrolled.LSTM"),
+        (nn.Sequential(LSTM(1, 3), nn.ReLU(), nn.Linear(3, 1)), "ReLU, which would be left out"),
+        (Network(LSTM(1, 3), units=1), "units=1 and so gives a part of h"),
     ],
 )
 def test_what_c_cannot_say_is_declined(module: nn.Module, sentence: str, tmp_path: Path) -> None:
@@ -126,6 +130,19 @@ def test_the_same_network_gives_the_same_files(tmp_path: Path) -> None:
     first = [path.read_bytes() for path in to_c(lstm, tmp_path / "net.c")]
     assert first == [path.read_bytes() for path in to_c(lstm, tmp_path / "net.c")]
     assert all(line.isascii() and len(line) <= 110 for file in first for line in file.splitlines())
+
+
+def test_a_weight_that_is_made_of_others_is_written_as_it_is(tmp_path: Path) -> None:
+    lstm = LSTM(1, 3)
+    plain, _ = to_c(lstm, tmp_path / "plain.c", name="net")
+    weight_norm(lstm, "weight_hh_l0", dim=None)
+    made, _ = to_c(nn.Sequential(lstm, nn.Dropout()), tmp_path / "made.c", name="net")
+    numbers = [
+        [float(n) for n in re.findall(r"(-?[\d.e-]+)f[,\n]", path.read_text())]
+        for path in (plain, made)
+    ]
+    assert len(numbers[0]) > 60
+    assert numbers[1] == pytest.approx(numbers[0], rel=1e-6)
 
 
 @needs("gcc")

@@ -80,7 +80,7 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
         "C: the .h file is there before the .c file",
         "export/c.py",
         "        _fill(beside, texts.header)\n        replace_file(path,",
-        "        _fill(beside, texts.header)\n        header.write_text('')\n        replace_file(path,",
+        "        header.write_text('')\n        replace_file(path,",
         ["test_c_files.py"],
     ),
     (

@@ -23,8 +23,8 @@ HEADER = """\
  *
  *   ${equations}
  *
- * A state takes ${state} bytes, and a call about ${stack} bytes of the stack beside it. Any number
- * of states may be at work at the same time, each in a thread of its own.
+ * A state takes ${state} bytes, and a call less than ${stack} bytes of the stack. Any number of
+ * states may be at work at the same time, each in a thread of its own.
  *
  * The same bits as unrolled's stepper, for h and c, where both have fused multiply-add: compile
  * with it (x86-64: -mfma or -march=native; arm64 and Cortex-M4F have it) and with

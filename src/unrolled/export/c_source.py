@@ -52,7 +52,7 @@ def sources(net: Drawn, name: str, stem: str) -> Sources:
         "equations": _equations(net),
         "y": _y(net),
         "state": 8 * net.units * len(net.layers),
-        "stack": 4 * _sums(net) + 4 * MOST_ON_STACK,
+        "stack": _stack(net),
     }
     body = _filled(_body(net), words)
     words["mark"] = hashlib.sha256(body.encode()).hexdigest()[:8]
@@ -60,7 +60,14 @@ def sources(net: Drawn, name: str, stem: str) -> Sources:
     return Sources(header, _filled(c_parts.OPENING, words) + body)
 
 
-MOST_ON_STACK = 64 + 16  # the sums of a tile, and what a call takes
+def _stack(net: Drawn) -> int:
+    """Bytes: all pre-activations, a tile's sums (and, with int8, those with x), and the calls."""
+    tile = max(_tiles(net, _sums(net)))
+    return 4 * (_sums(net) + tile * (2 if net.weights == "int8" else 1)) + 256
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _filled(text: str, words: dict[str, object]) -> str:
@@ -71,18 +78,22 @@ def _sums(net: Drawn) -> int:
     return len(net.cell.gates) * net.units
 
 
+def _tiles(net: Drawn, sums: int) -> list[int]:
+    return tiles(sums, net.weights)
+
+
 def _about(net: Drawn) -> str:
     """In words: cell, sizes, head, weights."""
     cell = net.cell
     count = len(net.layers)
     lines = [
-        f"{count} LSTM layer{'s' if count > 1 else ''}: {net.inputs} numbers in, {net.units} units"
-        + (", each reading the one before." if count > 1 else "."),
+        f"{_counted(count, 'LSTM layer')}: {_counted(net.inputs, 'number')} in, "
+        f"{_counted(net.units, 'unit')}" + (", each reading the one before." if count > 1 else "."),
         f"The cell: forget gate {cell.forget}, {'with' if cell.peephole else 'without'} peepholes, "
         f"h = o * {'tanh(c)' if cell.output == 'tanh' else 'c'}.",
         "No head: y is h of the last layer."
         if net.head is None
-        else f"A linear head gives y, {net.outputs} numbers.",
+        else f"A linear head gives y, {_counted(net.outputs, 'number')}.",
     ]
     if net.weights == "int8":
         lines.append("Weights are int8, with a scale for each row; biases and sums are float.")
@@ -118,10 +129,14 @@ def _body(net: Drawn) -> str:
     """Everything below the .c file's opening."""
     sums = c_parts.SUMS_INT8 if net.weights == "int8" else c_parts.SUMS
     blocks = [_tables(net), c_parts.ACTIVATIONS]
-    blocks += [Template(sums).safe_substitute(width=w) for w in sorted(set(tiles(_sums(net))))]
+    blocks += [
+        Template(sums).safe_substitute(width=w) for w in sorted(set(_tiles(net, _sums(net))))
+    ]
     if net.head is not None:
         head = c_parts.HEAD_INT8 if net.weights == "int8" else c_parts.HEAD
-        blocks += [Template(head).safe_substitute(width=w) for w in sorted(set(tiles(net.outputs)))]
+        blocks += [
+            Template(head).safe_substitute(width=w) for w in sorted(set(_tiles(net, net.outputs)))
+        ]
     return "\n".join([*blocks, _cell(net), _step(net), c_parts.CLOSING])
 
 
@@ -218,15 +233,15 @@ def _step(net: Drawn) -> str:
     if net.head is None:
         lines.append(f"memcpy(y, {last}, sizeof {last});")
     else:
-        lines += _head(net.head, net.units, last)
+        lines += _head(net, net.head, last)
     return Template(c_parts.STEP).safe_substitute(sums=_sums(net), lines="\n  ".join(lines))
 
 
-def _head(head: Head, units: int, h: str) -> list[str]:
+def _head(net: Drawn, head: Head, h: str) -> list[str]:
     """The calls that make y."""
     first, lines = 0, ["/* The head */"]
-    for width in tiles(len(head.bias)):
-        places = [f"${{name}}_head_w + {first * units}", f"${{name}}_head_b + {first}"]
+    for width in _tiles(net, net.outputs):
+        places = [f"${{name}}_head_w + {first * net.units}", f"${{name}}_head_b + {first}"]
         places += [f"${{name}}_head_w_scale + {first}" for _ in head.weights.scales]
         lines.append(f"${{name}}_head_{width}({', '.join(places)}, {h}, y + {first});")
         first += width
@@ -238,7 +253,7 @@ def _layer(net: Drawn, k: int, layer: Layer) -> list[str]:
     read = "x" if k == 0 else f"state->h[{k - 1}]"
     columns, first = layer.inputs + net.units, 0
     lines = [f"/* Layer {k} */"]
-    for width in tiles(_sums(net)):
+    for width in _tiles(net, _sums(net)):
         places = [f"${{name}}_w{k} + {first * columns}", f"${{name}}_b{k} + {first}"]
         places += [f"${{name}}_w{k}_scale_{one} + {first}" for one in "xh" if layer.weights.scales]
         lines.append(

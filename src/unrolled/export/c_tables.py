@@ -26,7 +26,8 @@ WEIGHTS = ("float", "int8")
 
 # Sums at once: half of AVX2's registers hold them, and few enough wait for one another.
 MOST_SUMS = 64
-MULTIPLE = 8  # of which a tile's width is one, but for the last
+# A tile's width is a multiple of this, but for the last one's: whole vectors, of bytes too.
+_MULTIPLE = {"float": 8, "int8": 16}
 
 
 class Table(NamedTuple):
@@ -65,10 +66,10 @@ class Drawn(NamedTuple):
     weights: Weights
 
 
-def tiles(sums: int) -> list[int]:
+def tiles(sums: int, weights: Weights) -> list[int]:
     """The widths of the tiles of so many sums: alike, as far as a whole number of vectors goes."""
-    count = -(-sums // MOST_SUMS)
-    width = -(-sums // (count * MULTIPLE)) * MULTIPLE
+    count, multiple = -(-sums // MOST_SUMS), _MULTIPLE[weights]
+    width = -(-sums // (count * multiple)) * multiple
     return [min(width, sums - first) for first in range(0, sums, width)]
 
 
@@ -162,9 +163,9 @@ def _array(name: str, tensor: Tensor) -> Floats:
 
 def _table(matrices: list[Floats], weights: Weights) -> Table:
     if weights == "float":
-        return Table(_tiled(np.concatenate(matrices, 1)), [])
+        return Table(_tiled(np.concatenate(matrices, 1), weights), [])
     whole, scales = zip(*map(_whole, matrices), strict=True)
-    return Table(_tiled(np.concatenate(whole, 1)), list(scales))
+    return Table(_tiled(np.concatenate(whole, 1), weights), list(scales))
 
 
 def _whole(w: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
@@ -174,6 +175,8 @@ def _whole(w: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     return np.rint(w / divisor).clip(-127, 127).astype(np.int8), scale
 
 
-def _tiled(w: npt.NDArray[np.float32 | np.int8]) -> npt.NDArray[np.float32 | np.int8]:
-    ends = np.cumsum(tiles(len(w)))[:-1]
+def _tiled(
+    w: npt.NDArray[np.float32 | np.int8], weights: Weights
+) -> npt.NDArray[np.float32 | np.int8]:
+    ends = np.cumsum(tiles(len(w), weights))[:-1]
     return np.concatenate([rows.T.reshape(-1) for rows in np.split(w, ends)])
