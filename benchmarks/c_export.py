@@ -32,7 +32,7 @@ from c_compilers import CORTEX_M4, HOSTS, M4, Loaded, compiled
 
 SHAPES = ((1, 8, 1), (1, 20, 1), (1, 40, 1), (64, 64, 1), (1, 96, 1), (8, 128, 2))
 WEIGHTS = ("float", "int8")
-TURNS, STEPS = 60, 500
+TURNS, STEPS = 150, 200
 FAST = ("-O3", "-march=native", "-ffp-contract=off")
 
 

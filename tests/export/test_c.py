@@ -50,7 +50,7 @@ def test_ten_thousand_steps_have_the_steppers_bits(cell: Cell, networks: dict[Ce
     case = networks[cell]
     x = inputs(case, STEPS)
     h, state = stepped(case.lstm, x)
-    same = as_this_engine(case) if cell.peephole else case
+    same = as_this_engine(case)
     for compiler in HOSTS:
         c = loaded(same, compiler)
         y = c.run(x.numpy())

@@ -162,3 +162,26 @@ def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.split() == [str(tmp_path / "adder.c"), str(tmp_path / "adder.h")]
     assert cli.main(["export", str(run), "--to", "c", "--out", str(tmp_path / "adder-4.c")]) != 0
     assert "cannot begin the names of C" in capsys.readouterr().err
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "export-c.md"
+
+
+@needs("gcc")
+def test_what_the_guide_says_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Python, its C, its command, and what comes out, for whatever the last bits are here."""
+    text = GUIDE.read_text(encoding="utf-8")
+    blocks = {kind: re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "c")}
+    python, main = (found[1] for found in blocks.values() if found)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python, str(GUIDE), "exec"), {})
+    Path("main.c").write_text(main, encoding="utf-8")
+    (command,) = re.findall(r"^gcc .*$", text, re.MULTILINE)
+    subprocess.run([*command.split(), *STRICT], check=True)
+    out = subprocess.run("./sine", capture_output=True, text=True, check=True).stdout
+    (shown,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    rows, expected = ([line.split() for line in t.splitlines()] for t in (out, shown))
+    assert len(rows) == len(expected) == 10
+    for row, published in zip(rows, expected, strict=True):
+        assert row[0::3] == published[0::3]
+        assert float(row[1]) == pytest.approx(float(published[1]), abs=1e-2)
