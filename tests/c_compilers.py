@@ -27,6 +27,7 @@ PACKAGES = {  # Debian's
     "qemu-aarch64": "qemu-user",
     "qemu-system-arm": "qemu-system-arm",
     "nm": "binutils",
+    "size": "binutils",
 }
 Floats = npt.NDArray[np.float32]
 

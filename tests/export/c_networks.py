@@ -20,13 +20,14 @@ from unrolled.equations import Cell
 from unrolled.export import to_c
 
 __all__ = [
-    "SHAPES",
-    "WAYS",
     "Case",
+    "as_this_engine",
     "cases",
+    "differ",
     "engine_fuses",
+    "inputs",
+    "loaded",
     "random_lstm",
-    "rounded_otherwise",
     "stepped",
 ]
 
