@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-__all__ = ["ARM64", "CORTEX_M4", "HOSTS", "STRICT", "Loaded", "compiled", "needs", "on_cortex_m4"]
+__all__ = [
+    "ARM64",
+    "CORTEX_M4",
+    "HOSTS",
+    "M4",
+    "STRICT",
+    "Loaded",
+    "compiled",
+    "needs",
+    "on_cortex_m4",
+]
 
 REQUIRED = os.environ.get("UNROLLED_REQUIRE_COMPILERS") == "1"
 HOSTS = ("gcc", "clang")
