@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,6 @@ from unrolled.export import to_c
 
 __all__ = [
     "Case",
-    "as_this_engine",
     "cases",
     "differ",
     "engine_fuses",
@@ -119,46 +117,7 @@ def differ(a: Floats, b: Floats) -> bool:
     return a.tobytes() != b.tobytes()
 
 
-# --- what the engine's compiler made of a * b + c ---
-
-# Of E1, E2 and E4 the compiler of the engine chooses which product is rounded: the file has one
-# way, and these are the others.
-_PEEPHOLES = (r"NET\w*_FMA\((p\[[^]]*\]), c_in, (a\[[^]]*\])\)", r"(\1 * c_in + \2)")
-_CELL = (
-    (r"(NET\w*_FMA)\(f, c_in, i \* g\)", r"\1(i, g, f * c_in)"),
-    (r"NET\w*_FMA\(i, g, c_in\)", r"i * g + c_in"),
-)
-WAYS = ((), (_PEEPHOLES,), _CELL, (_PEEPHOLES, *_CELL))
-PLAIN = ("learned", "coupled")  # of these, without peepholes and zoneout, compilers agree
-
-
 def engine_fuses() -> bool:
     """Whether the native engine is there and its level has fused multiply-add."""
     arm = platform.machine().lower() in ("arm64", "aarch64")
     return cpu.built() and (arm or cpu.level() in ("v3", "v4"))
-
-
-def rounded_otherwise(source: Path, way: tuple[tuple[str, str], ...]) -> Path:
-    """A copy of a C file in which some sums of E1, E2 and E4 are rounded another way."""
-    text = source.read_text(encoding="utf-8")
-    for pattern, other in way:
-        text = re.sub(pattern, other, text)
-    copy = source.with_name(f"{source.stem}_way{WAYS.index(way)}.c")
-    copy.write_text(text, encoding="utf-8")
-    return copy
-
-
-def as_this_engine(case: Case) -> Case:
-    """The file whose sums are rounded as this engine's compiler has them; itself if none is."""
-    lstm = case.lstm
-    if lstm.cell.forget in PLAIN and not lstm.cell.peephole and not lstm.noise.zoneout_h:
-        return case
-    x = inputs(case, 40)
-    _, state = stepped(case.lstm, x)
-    for way in WAYS:
-        other = case._replace(source=rounded_otherwise(case.source, way))
-        c = loaded(other, "gcc", ("-O1", *BITS[1:]))
-        c.run(x.numpy())
-        if not differ(c.state, state):
-            return other
-    return case

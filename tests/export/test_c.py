@@ -10,7 +10,6 @@ import pytest
 import torch
 from c_networks import (
     Case,
-    as_this_engine,
     cases,
     differ,
     engine_fuses,
@@ -50,9 +49,8 @@ def test_ten_thousand_steps_have_the_steppers_bits(cell: Cell, networks: dict[Ce
     case = networks[cell]
     x = inputs(case, STEPS)
     h, state = stepped(case.lstm, x)
-    same = as_this_engine(case)
     for compiler in HOSTS:
-        c = loaded(same, compiler)
+        c = loaded(case, compiler)
         y = c.run(x.numpy())
         assert not differ(c.state, state), compiler
         if case.head is None:
@@ -233,4 +231,4 @@ def test_zoneout_is_at_its_expected_value(tmp_path: Path) -> None:
         case = Case(f"net{n}", lstm, None, source)
         x = inputs(case, 1000)
         y, _ = stepped(lstm, x)
-        assert not differ(loaded(as_this_engine(case), "gcc").run(x.numpy()), y)
+        assert not differ(loaded(case, "gcc").run(x.numpy()), y)
