@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import unrolled
-from mutations import arithmetic, around, formats
+from mutations import arithmetic, around, exported, formats
 
 ROOT = Path(__file__).parent.parent
-MUTANTS = [*arithmetic.MUTANTS, *around.MUTANTS, *formats.MUTANTS]
+MUTANTS = [*arithmetic.MUTANTS, *around.MUTANTS, *exported.MUTANTS, *formats.MUTANTS]
 
 
 def _lying(test: str) -> str:

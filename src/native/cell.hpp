@@ -33,14 +33,15 @@ template <class T, class C>
 UNROLLED_INLINE Gates<T> step(const Vec<T>* a, Vec<T> c_in, const Peepholes<T>& p, Vec<T> update,
                               bool updated) {
   Gates<T> s;
-  s.i = sigmoid<T>(C::peephole ? a[0] + p.i * c_in : a[0]);  // E1
+  s.i = sigmoid<T>(C::peephole ? fused(p.i, c_in, a[0]) : a[0]);  // E1
   if constexpr (C::forget == Forget::learned)
-    s.f = sigmoid<T>(C::peephole ? a[1] + p.f * c_in : a[1]);  // E2
+    s.f = sigmoid<T>(C::peephole ? fused(p.f, c_in, a[1]) : a[1]);  // E2
   else
     s.f = C::forget == Forget::one ? all<T>(T(1)) : T(1) - s.i;  // E2
   s.g = tanh<T>(a[C::at_g]);                                     // E3
-  s.c = s.f * c_in + s.i * (updated ? s.g * update : s.g);       // E4
-  s.o = sigmoid<T>(C::peephole ? a[C::at_o] + p.o * s.c : a[C::at_o]);  // E5
+  const Vec<T> g = updated ? s.g * update : s.g;
+  s.c = C::forget == Forget::one ? fused(s.i, g, c_in) : fused(s.f, c_in, s.i * g);  // E4
+  s.o = sigmoid<T>(C::peephole ? fused(p.o, s.c, a[C::at_o]) : a[C::at_o]);  // E5
   s.h = s.o * (C::identity ? s.c : tanh<T>(s.c));                       // E6
   return s;
 }

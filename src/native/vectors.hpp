@@ -7,6 +7,11 @@
 
 #include <cstdint>
 
+#if defined(__FMA__) && VECTOR_BYTES == 32
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 #if defined(__AVX512F__) && VECTOR_BYTES == 64
 #include <immintrin.h>
 #if !defined(__SANITIZE_ADDRESS__)  // which does not look into them
@@ -115,6 +120,31 @@ template <class T> UNROLLED_INLINE Vec<T> at_most(Vec<T> x, T most) {
 // -|x|
 template <class T> UNROLLED_INLINE Vec<T> minus_size(Vec<T> x) {
   return (Vec<T>)((Bits<T>)x | (Bits<T>)all<T>(T(-0.0)));
+}
+
+// a·b + c, rounded once where the level can: of a·b + c·d, and across what a compiler moves, it would
+// else choose which product is rounded first, and levels and compilers would differ in bits.
+UNROLLED_INLINE Vec<float> fused(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+  return (Vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+  return (Vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+  return (Vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+UNROLLED_INLINE Vec<double> fused(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+  return (Vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+  return (Vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+  return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+  return a * b + c;
+#endif
 }
 
 // v · 2^n for whole n, in one instruction, where there is one.

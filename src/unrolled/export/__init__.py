@@ -10,6 +10,7 @@ from unrolled.export.effect import Effect
 from unrolled.export.parts import ExportError, Parts, parts_of
 
 if TYPE_CHECKING:
+    from unrolled.export.c import to_c
     from unrolled.export.elsewhere import (
         from_equinox,
         from_flax,
@@ -42,6 +43,7 @@ __all__ = [
     "from_onnx",
     "from_rtneural",
     "parts_of",
+    "to_c",
     "to_equinox",
     "to_flax",
     "to_guitarml",
@@ -65,6 +67,7 @@ _LATER = {
     "from_nam": "nam",
     "from_onnx": "onnx_weights",
     "from_rtneural": "rtneural",
+    "to_c": "c",
     "to_equinox": "elsewhere",
     "to_flax": "elsewhere",
     "to_guitarml": "guitarml",

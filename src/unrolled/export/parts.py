@@ -9,6 +9,7 @@ from torch import nn
 from unrolled.errors import UnrolledError
 from unrolled.export.effect import Effect
 from unrolled.layer.lstm import LSTM
+from unrolled.steps.network import Network
 
 __all__ = ["ExportError", "Parts", "parts_of"]
 
@@ -66,12 +67,33 @@ def parts_of(module: nn.Module) -> Parts:
             f"{name} has weights of its own, {', '.join(others)}: expected an LSTM and an "
             "nn.Linear alone."
         )
+    acting = _acting(module)
+    if acting:
+        raise ExportError(
+            f"{name} has more in it than an LSTM and an nn.Linear: {', '.join(acting)}, which "
+            "would be left out; export a module without that."
+        )
+    units = getattr(module, "units", None)
+    if isinstance(module, Network) and units is not None and units < _width(lstm):
+        raise ExportError(
+            f"{name} has units={units} and so gives a part of h: expected all of h or a head."
+        )
     if head is not None and head.in_features != _width(lstm):
         raise ExportError(
             f"the linear layer of {name} reads {head.in_features} numbers and the LSTM gives "
             f"{_width(lstm)}: expected a head that reads h as it is."
         )
     return Parts(lstm, head)
+
+
+def _acting(module: nn.Module) -> list[str]:
+    """The parts without parts of their own that may change a number and are not exported."""
+    if isinstance(module, (LSTM, nn.Linear, nn.Identity, nn.Dropout)):
+        return []
+    parts = list(module.children())
+    if parts or isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        return [name for part in parts for name in _acting(part)]
+    return [type(module).__name__]
 
 
 def _width(lstm: LSTM) -> int:
