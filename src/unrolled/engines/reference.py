@@ -52,8 +52,11 @@ class StepMasks(NamedTuple):
     @classmethod
     def of(cls, each: dict[str, Tensor | None], recur: Tensor | None) -> StepMasks:
         """From one step's part of each mask that has a part for each step; see `by_step`."""
-        over_rows = {n: None if each[n] is None else each[n][..., None] for n in ("carry", "live")}
-        return cls(**(each | over_rows), recur=recur)
+        rows = {n: None if m is None else m[..., None] for n, m in each.items() if n in _OVER_ROWS}
+        return cls(**(each | rows), recur=recur)
+
+
+_OVER_ROWS = ("carry", "live")
 
 
 def by_step(masks: StateMasks) -> dict[str, Tensor | None]:

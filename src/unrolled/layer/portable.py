@@ -7,7 +7,6 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, Self
 
-import torch
 from torch import nn
 
 from unrolled.engines import Forward

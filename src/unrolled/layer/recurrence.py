@@ -142,9 +142,7 @@ def recurrence(
         inputs = Inputs(*(None if t is None else t.to(low) for t in inputs))  # type: ignore[arg-type]
         masks = masks.to(low)
         with torch.autocast(inputs.x.device.type, enabled=False):
-            return recurrence(
-                cell, inputs, masks, engine=engine, trace=trace, portable=portable
-            )
+            return recurrence(cell, inputs, masks, engine=engine, trace=trace, portable=portable)
     eager = not recorded() and not transformed(inputs)
     if eager:
         for name, t in zip(Inputs._fields, inputs, strict=True):
@@ -167,10 +165,10 @@ def _run(
 ) -> Forward:
     """What was chosen, the way that is open."""
     if recorded():
-        if torch.onnx.is_in_onnx_export():
-            return onnx_form(cell, inputs, masks, trace)
         if portable:
             return written_out(cell, inputs, masks, trace)
+        if torch.onnx.is_in_onnx_export():
+            return onnx_form(cell, inputs, masks, trace)
         return _compiled(cell, inputs, masks, chosen, trace)
     if transformed(inputs):
         return _reference.forward(cell, inputs, masks, trace=trace)[0]

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from unrolled.engines import Forward, Inputs
-from unrolled.engines import reference
+from unrolled.engines import Forward, Inputs, reference
 from unrolled.engines.masks import NO_MASKS, StateMasks
 from unrolled.engines.watching import scan, traced
 from unrolled.equations import Cell
@@ -67,11 +66,13 @@ def node(
         y [T, D, B, H], and h_n and c_n as ``state``.
     """
     w, r, b, p = weights
-    options: dict[str, Any] = {"hidden_size": state[1].shape[-1], "direction": direction}
+    assert r is not None
+    hidden = r.shape[-1]
+    options: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
     if cell.forget == "coupled":
         options["input_forget"] = 1
-    steps, (directions, rows, hidden) = x.shape[0], state[1].shape
-    shapes = [(steps, directions, rows, hidden), state[0].shape, state[1].shape]
+    (steps, rows), directions = x.shape[:2], r.shape[0]
+    shapes = [(steps, directions, rows, hidden), *[(directions, rows, hidden)] * 2]
     y, h_n, c_n = torch.onnx.ops.symbolic_multi_out(
         "LSTM", (x, w, r, b, lengths, *state, p), options, dtypes=[x.dtype] * 3, shapes=shapes
     )
