@@ -4,6 +4,8 @@
 what it cannot say.
 """
 
+from unrolled.export.onnx import to_onnx
 from unrolled.export.parts import ExportError, Parts, parts_of
+from unrolled.layer.portable import for_export
 
-__all__ = ["ExportError", "Parts", "parts_of"]
+__all__ = ["ExportError", "Parts", "for_export", "parts_of", "to_onnx"]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def to_onnx(
     check_place(place)
     _check_size(module)
     copy = replaced(module, PortableLSTM.of if scan else NodeLSTM.of).eval().requires_grad_(False)
-    bound = _bound(copy, example_inputs)
+    bound = _bound(module, example_inputs)
     given = bound.arguments
     if dynamic_shapes is None:
         _check_example(given)
@@ -186,8 +187,8 @@ def _named(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
 
     def note(name: str, t: Tensor) -> None:
-        taken = sum(other.rpartition("_")[0] == name or other == name for other in found)
-        found[f"{name}_{taken}" if name in found else name] = t
+        names = chain([name], (f"{name}_{k}" for k in count(1)))
+        found[next(free for free in names if free not in found)] = t
 
     _each(arguments, "", note)
     return found
@@ -237,9 +238,7 @@ def _recorded(module: nn.Module, bound: inspect.BoundArguments, shapes: Any) -> 
     except torch.onnx.OnnxExporterError as error:
         cause = error.__cause__ or error
         first = str(cause).strip().partition("\n")[0]
-        raise ExportError(
-            f"torch could not write {type(module).__name__} as ONNX: {first}"
-        ) from error
+        raise ExportError(f"torch could not write the module as ONNX: {first}") from error
 
 
 @contextmanager
