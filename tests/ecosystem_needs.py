@@ -1,4 +1,4 @@
-"""Other people's libraries that tests run what we write in: skipped without, required in .ci/run."""
+"""Other people's libraries that run what we write: skipped without, required in .ci/run."""
 
 from __future__ import annotations
 

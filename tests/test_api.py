@@ -24,6 +24,7 @@ PUBLIC = (
     "unrolled.equations",
     "unrolled.estimators",
     "unrolled.explorer",
+    "unrolled.export",
     "unrolled.faults",
     "unrolled.recipes",
     "unrolled.training",

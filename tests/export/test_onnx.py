@@ -182,8 +182,8 @@ def configuration(k: int) -> dict[str, Any]:
         "cell": Cell(*cells[k % len(cells)]),
         "input_size": draw.randint(1, 4),
         "hidden_size": hidden,
-        "num_layers": draw.choice((1, 1, 2)),
-        "bidirectional": draw.random() < 0.4,
+        "num_layers": draw.choice((1, 1, 1, 2)),
+        "bidirectional": draw.random() < 0.25,
         "bias": draw.random() < 0.7,
         "batch_first": draw.random() < 0.4,
         "proj_size": hidden - 1 if draw.random() < 0.2 else 0,
@@ -416,9 +416,7 @@ def test_what_cannot_be_written_is_declined(tmp_path: Path, monkeypatch: Any) ->
         def forward(self, input: Tensor) -> Tensor:
             return input.reshape(5, 6)
 
-    with pytest.raises(
-        ExportError, match="expected time and batch to vary|could not write the module"
-    ):
+    with pytest.raises(ExportError, match=r"time and batch to vary|could not write the module"):
         to_onnx(Fixed(), torch.randn(5, 2, 3), path)
     assert not path.exists()
 

@@ -116,7 +116,8 @@ def written_out(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool) -> F
             f"torch {torch.__version__} has no torch._higher_order_ops.scan, with which a layer is "
             "written out: expected torch 2.13."
         )
-    start = (inputs.h_0, inputs.c_0) if masks.to_start else (None, None)
+    # Cloned, here and below: of two tensors that are one, torch makes one, or gives up.
+    start = (inputs.h_0.clone(), inputs.c_0.clone()) if masks.to_start else (None, None)
     each = reference.by_step(masks)
     there = [name for name, m in each.items() if m is not None]
     # The compiler behind torch.export finds the number of rows only where a step names it.
@@ -127,12 +128,10 @@ def written_out(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool) -> F
         now = dict.fromkeys(each) | dict(zip(there, seen[1:], strict=True))
         m = reference.StepMasks.of(now, masks.recur)
         s, h, c = reference.one_step(cell, inputs, seen[0], (h, c), m, start)
-        # Cloned: no output of a scan may be another one.
         shown = [reference.shown_gates(s, m.live), c.clone()] if trace else []
         return (h, c), [h.clone(), *shown]
 
     a_x = linear(inputs.x, inputs.w_ih, inputs.b_ih)
     seen = [a_x, *(m for m in each.values() if m is not None)]
-    # Cloned: of two that are one tensor, or one that a step sees as the start, torch makes one.
     (h_n, c_n), out = scan(step, (inputs.h_0.clone(), inputs.c_0.clone()), seen)
     return Forward(out[0], h_n, c_n, *out[1:])
