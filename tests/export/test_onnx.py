@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import warnings
-from collections.abc import Iterator
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,65 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from ecosystem_needs import needed
-from unrolled import LSTM, Cell, Network
+from exported import NEAR, example, hold, leaves, nodes, ran
+from unrolled import LSTM, Network
 from unrolled.export import ExportError, to_onnx
 from unrolled.export.targets import write
 
 onnx = needed("onnx")
-onnxruntime = needed("onnxruntime")
+needed("onnxruntime")
 needed("onnxscript")
-
-State = tuple[Tensor, Tensor]
-NEAR = {"rtol": 1e-6, "atol": 1e-6}
-
-
-def states(lstm: LSTM, rows: int) -> State:
-    count = lstm.num_layers * (2 if lstm.bidirectional else 1)
-    width = lstm.proj_size or lstm.hidden_size
-    return torch.randn(count, rows, width), torch.randn(count, rows, lstm.hidden_size)
-
-
-def example(lstm: LSTM, steps: int, rows: int, lengths: bool = False) -> dict[str, Any]:
-    shape = (rows, steps) if lstm.batch_first else (steps, rows)
-    given: dict[str, Any] = {
-        "input": torch.randn(*shape, lstm.input_size),
-        "hx": states(lstm, rows),
-    }
-    if lengths:
-        given["lengths"] = torch.tensor([steps, *torch.randint(0, steps, (rows - 1,)).tolist()])
-    return given
-
-
-def leaves(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from leaves(list(value.values()))
-    elif value is not None:
-        for one in value:
-            yield from leaves(one)
-
-
-def ran(path: Path, given: Any) -> list[np.ndarray]:
-    """What ONNX Runtime makes of a file."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
-    arrays = [t.detach().numpy() for t in leaves(given)]
-    found: list[np.ndarray] = session.run(None, dict(zip(names, arrays, strict=True)))
-    return found
-
-
-def hold(found: list[np.ndarray], expected: Any) -> None:
-    for one, own in zip(found, leaves(expected), strict=True):
-        assert one.dtype == own.detach().numpy().dtype
-        np.testing.assert_allclose(one, own.detach().numpy(), **NEAR)
-
-
-def nodes(path: Path) -> list[str]:
-    """The kinds of the recurrent nodes in a file."""
-    kinds = [node.op_type for node in onnx.load(path).graph.node]
-    return [kind for kind in kinds if kind in ("LSTM", "Scan")]
-
 
 # --- the standard's own vectors ---
 
@@ -145,6 +91,7 @@ def from_standard(node: Any, given: dict[str, np.ndarray]) -> LSTM:
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_the_standards_vectors_are_read_and_written(name: str, tmp_path: Path) -> None:
+    """Their weights are one number throughout, and blind to the order of gates; see the next."""
     node, given, expected = vector(name)
     lstm = from_standard(node, given)
     x = torch.from_numpy(given["X"].copy())
@@ -168,85 +115,6 @@ def test_the_standards_vectors_are_read_and_written(name: str, tmp_path: Path) -
             elif lstm.batch_first:
                 value = value.swapaxes(0, 1)
             np.testing.assert_allclose(seen, value, **NEAR)
-
-
-# --- sixty-four configurations ---
-
-
-def configuration(k: int) -> dict[str, Any]:
-    """The k-th of 64: each cell in turn, all else drawn."""
-    draw = random.Random(1997 + k)
-    cells = list(product(("learned", "one", "coupled"), (False, True), ("tanh", "identity")))
-    hidden = draw.randint(2, 5)
-    return {
-        "cell": Cell(*cells[k % len(cells)]),
-        "input_size": draw.randint(1, 4),
-        "hidden_size": hidden,
-        "num_layers": draw.choice((1, 1, 1, 2)),
-        "bidirectional": draw.random() < 0.25,
-        "bias": draw.random() < 0.7,
-        "batch_first": draw.random() < 0.4,
-        "proj_size": hidden - 1 if draw.random() < 0.2 else 0,
-        "zoneout": draw.choice((0.0, 0.0, 0.0, 0.2, (0.1, 0.3))),
-    }
-
-
-class Member(nn.Module):
-    """One configuration: an LSTM, and a head on some."""
-
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        torch.manual_seed(k)
-        self.lstm = LSTM(**configuration(k))
-        width = (self.lstm.proj_size or self.lstm.hidden_size) * (1 + self.lstm.bidirectional)
-        self.head = nn.Linear(width, 2) if k % 2 else nn.Identity()
-
-    def forward(self, given: dict[str, Any]) -> Any:
-        y, state = self.lstm(given["input"], given["hx"], lengths=given.get("lengths"))
-        return self.head(y), state
-
-
-class Together(nn.Module):
-    """Some configurations as one module: an export takes seconds, whatever is in it."""
-
-    def __init__(self, members: range) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(map(Member, members))
-
-    def examples(self, steps: int, rows: int) -> list[dict[str, Any]]:
-        pairs = enumerate(self.members)
-        return [example(one.lstm, steps, rows, k % 4 > 1) for k, one in pairs]  # type: ignore[arg-type]
-
-    def shapes(self) -> list[dict[str, Any]]:
-        time, batch = torch.export.Dim("time"), torch.export.Dim("batch")
-        found = []
-        for k, one in enumerate(self.members):
-            turned = one.lstm.batch_first  # type: ignore[union-attr]
-            first = {0: batch, 1: time} if turned else {0: time, 1: batch}
-            own: dict[str, Any] = {"input": first, "hx": ({1: batch}, {1: batch})}
-            found.append(own | ({"lengths": {0: batch}} if k % 4 > 1 else {}))
-        return found
-
-    def forward(self, cases: list[dict[str, Any]]) -> list[Any]:
-        return [one(case) for one, case in zip(self.members, cases, strict=True)]
-
-
-@pytest.mark.parametrize("first", range(0, 64, 4))
-def test_random_configurations(first: int, tmp_path: Path) -> None:
-    module = Together(range(first, first + 4)).eval()
-    given, shapes = (module.examples(5, 2),), {"cases": module.shapes()}
-    path = to_onnx(module, given, tmp_path / "all.onnx", dynamic_shapes=shapes)
-    for steps, rows in ((9, 3), (1, 1)):
-        torch.manual_seed(steps)
-        cases = module.examples(steps, rows)
-        hold(ran(path, cases), module(cases))
-    known = 0
-    for one in module.members:
-        lstm: Any = one.lstm  # type: ignore[union-attr]
-        cell = lstm.cell.forget != "one" and lstm.cell.output == "tanh"
-        plain = not lstm.proj_size and not lstm.noise.zoneout_h and not lstm.noise.zoneout_c
-        known += lstm.num_layers if cell and plain else 0
-    assert nodes(path).count("LSTM") == known
 
 
 # --- names, sizes, the whole of a network ---

@@ -113,8 +113,8 @@ def written_out(cell: Cell, inputs: Inputs, masks: StateMasks, trace: bool) -> F
         return reference.forward(cell, inputs, masks, trace=trace)[0]
     if scan is None:
         raise InvalidStateError(
-            f"torch {torch.__version__} has no torch._higher_order_ops.scan, with which a layer is "
-            "written out: expected torch 2.13."
+            f"torch {torch.__version__} has no scan, with which a layer is written out: expected "
+            "torch 2.13."
         )
     # Cloned, here and below: of two tensors that are one, torch makes one, or gives up.
     start = (inputs.h_0.clone(), inputs.c_0.clone()) if masks.to_start else (None, None)
