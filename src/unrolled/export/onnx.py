@@ -282,8 +282,9 @@ def _check_varying(program: Any, arguments: Mapping[str, Any]) -> None:
     for name, x in list(_named(arguments).items())[:1]:
         sizes = program.model.graph.inputs[0].shape[: min(2, x.dim() - 1)]
         if any(isinstance(size, int) for size in sizes):
+            shown = ", ".join(str(getattr(size, "value", size)) for size in sizes)
             raise ExportError(
-                f"the module takes {name} as {list(sizes)} alone: expected time and batch to vary; "
+                f"the module takes {name} as [{shown}, …] alone: expected time and batch to vary; "
                 "give dynamic_shapes= to say that they do not."
             )
 
