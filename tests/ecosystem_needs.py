@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+from types import ModuleType
 
 import pytest
 
@@ -15,3 +17,11 @@ def needs(*libraries: str) -> pytest.MarkDecorator:
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     reason = f"{', '.join(missing)} is not installed: make ecosystem brings it"
     return pytest.mark.skipif(bool(missing) and not REQUIRED, reason=reason)
+
+
+def needed(name: str) -> ModuleType:
+    """The module of that name; where it is not installed, skip, or fail where it is required."""
+    if REQUIRED:
+        return importlib.import_module(name)
+    found: ModuleType = pytest.importorskip(name, reason=f"make ecosystem brings {name}")
+    return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from unrolled.engines.watching import values_hidden
 
@@ -114,7 +115,7 @@ def row_masks(
     if resets is not None:
         begins = resets if inside is None else resets & inside
         if reverse:
-            begins = torch.cat([begins[1:], torch.zeros_like(begins[:1])])
+            begins = functional.pad(begins, (0, 0, 0, 1))[1:]
         carry = ~begins
     masks = StateMasks(carry=carry, live=live, to_start=to_start, inside=inside)
     return _flipped(masks) if reverse else masks

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +18,17 @@ from unrolled.engines.masks import StateMasks, blank
 from unrolled.engines.protocol import Backward, Forward, Inputs, Request
 from unrolled.equations import Cell, Gates
 
-__all__ = ["backward", "forward", "keeps_gates", "skips", "supports"]
+__all__ = [
+    "StepMasks",
+    "backward",
+    "by_step",
+    "forward",
+    "keeps_gates",
+    "one_step",
+    "shown_gates",
+    "skips",
+    "supports",
+]
 
 skips = False
 keeps_gates = True
@@ -28,16 +39,63 @@ def supports(request: Request) -> str | None:
     return None
 
 
-class _Step:
-    """The masks of one step, rows as [B, 1]."""
+class StepMasks(NamedTuple):
+    """The masks of one step, those over rows as [B, 1]."""
 
-    def __init__(self, masks: StateMasks, t: int) -> None:
-        self.carry = None if masks.carry is None else masks.carry[t][..., None]
-        self.live = None if masks.live is None else masks.live[t][..., None]
-        self.update = None if masks.update is None else masks.update[t]
-        self.keep_h = None if masks.keep_h is None else masks.keep_h[t]
-        self.keep_c = None if masks.keep_c is None else masks.keep_c[t]
-        self.recur = masks.recur
+    carry: Tensor | None
+    live: Tensor | None
+    update: Tensor | None
+    keep_h: Tensor | None
+    keep_c: Tensor | None
+    recur: Tensor | None
+
+    @classmethod
+    def of(cls, each: dict[str, Tensor | None], recur: Tensor | None) -> StepMasks:
+        """From one step's part of each mask that has a part for each step; see `by_step`."""
+        rows = {n: None if m is None else m[..., None] for n, m in each.items() if n in _OVER_ROWS}
+        return cls(**(each | rows), recur=recur)
+
+
+_OVER_ROWS = ("carry", "live")
+
+
+def by_step(masks: StateMasks) -> dict[str, Tensor | None]:
+    """The masks that have a part for each step, by their names."""
+    return {name: getattr(masks, name) for name in StepMasks._fields[:-1]}
+
+
+def one_step(
+    cell: Cell, inputs: Inputs, a_x: Tensor, state: tuple[Tensor, Tensor], m: StepMasks, start: Any
+) -> tuple[Gates, Tensor, Tensor]:
+    """What one step makes, and h and c behind E8.
+
+    Parameters
+    ----------
+    a_x : Tensor, [B, G·H]
+        What x adds to the pre-activations, W_ih x + b_ih.
+    start : (Tensor, Tensor) or (None, None)
+        What a row that starts again goes back to; None: zero.
+    """
+    h_in = equations.before(state[0], start[0], m.carry)  # E7
+    c_in = equations.before(state[1], start[1], m.carry)  # E7
+    h_rec = h_in if m.recur is None else h_in * m.recur  # E7
+    a = a_x + linear(h_rec, inputs.w_hh, inputs.b_hh)
+    s = equations.step(cell, a, c_in, inputs.p, m.update)
+    h_new = s.h if inputs.w_hr is None else linear(s.h, inputs.w_hr)
+    h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
+    c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
+    return s, h, c
+
+
+def shown_gates(s: Gates, live: Tensor | None) -> Tensor:
+    """i, f, g and o of a step, [B, 4, H]; 0 in the rows for which it does not happen."""
+    ifgo = torch.stack(s[:4], -2)
+    return ifgo if live is None else torch.where(live[..., None], ifgo, torch.zeros_like(ifgo))
+
+
+def _at(masks: StateMasks, t: int) -> StepMasks:
+    each = {name: None if m is None else m[t] for name, m in by_step(masks).items()}
+    return StepMasks.of(each, masks.recur)
 
 
 def forward(
@@ -54,28 +112,18 @@ def forward(
     ``change`` is given, after every step, what the step made, h and c behind E8, and the rows that
     are live (None: all); it gives the h and c to go on with.  See `unrolled.inside.intervention`.
     """
-    x, h_0, c_0, w_ih, w_hh, b_ih, b_hh, p, w_hr = inputs
-    start = (h_0, c_0) if masks.to_start else (None, None)
-    a_x = linear(x, w_ih, b_ih)
-    h, c = h_0, c_0
+    h, c = inputs.h_0, inputs.c_0
+    start = (h, c) if masks.to_start else (None, None)
+    a_x = linear(inputs.x, inputs.w_ih, inputs.b_ih)
     ys, cs, gates = [], [], []
-    for t in range(x.shape[0]):
-        m = _Step(masks, t)
-        h_in = equations.before(h, start[0], m.carry)  # E7
-        c_in = equations.before(c, start[1], m.carry)  # E7
-        h_rec = h_in if m.recur is None else h_in * m.recur  # E7
-        s = equations.step(cell, a_x[t] + linear(h_rec, w_hh, b_hh), c_in, p, m.update)
-        h_new = s.h if w_hr is None else linear(s.h, w_hr)
-        h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
-        c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
+    for t in range(a_x.shape[0]):
+        m = _at(masks, t)
+        s, h, c = one_step(cell, inputs, a_x[t], (h, c), m, start)
         if change is not None:
             h, c = change(s, h, c, m.live)
         ys.append(h)
         if save or trace:
-            ifgo = torch.stack(s[:4], -2)
-            if m.live is not None:
-                ifgo = torch.where(m.live[..., None], ifgo, torch.zeros_like(ifgo))
-            gates.append(ifgo)
+            gates.append(shown_gates(s, m.live))
             cs.append(c)
     y = torch.stack(ys)
     if not (save or trace):
@@ -108,7 +156,7 @@ def backward(back: Backward) -> list[Tensor | None]:
     d_c_0: Tensor | None = None
     d_as, h_recs, d_ps, d_rs = [], [], [], []
     for t in reversed(range(x.shape[0])):
-        m = _Step(masks, t)
+        m = _at(masks, t)
         h_in = equations.before(out.y[t - 1] if t else h_0, start[0], m.carry)
         c_in = equations.before(out.c[t - 1] if t else c_0, start[1], m.carry)
         if m.live is not None:  # what a step that did not happen held may be NaN, and 0·NaN is NaN

@@ -33,6 +33,7 @@ __all__ = [
     "recorded",
     "recording",
     "records_again",
+    "scan",
     "sees_operations",
     "short_way_open",
     "tensor_hooked",
@@ -191,6 +192,13 @@ def recording() -> Iterator[None]:
     autograd = torch._C.DispatchKeySet(torch._C.DispatchKey.AutogradCPU)  # of every device
     with force(included(), excluded() - autograd), torch.enable_grad():
         yield
+
+
+scan: Callable[..., Any] | None = _found("_higher_order_ops.scan")
+"""torch's loop over the first dimension, as one operation of a graph; None where there is none.
+
+``scan(step, state, xs)`` gives the last state and all outputs; it has no public name yet.
+"""
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     )
     from unrolled.export.guitarml import from_guitarml, to_guitarml
     from unrolled.export.nam import from_nam, to_nam
+    from unrolled.export.onnx import to_onnx
     from unrolled.export.onnx_weights import OnnxWeights, from_onnx, to_onnx_weights
     from unrolled.export.orders import ORDERS, Order
     from unrolled.export.rates import AtRate, at_rate
     from unrolled.export.rtneural import from_rtneural, to_rtneural
+    from unrolled.layer.portable import for_export
 
 __all__ = [
     "ORDERS",
@@ -35,6 +37,7 @@ __all__ = [
     "Order",
     "Parts",
     "at_rate",
+    "for_export",
     "from_equinox",
     "from_flax",
     "from_guitarml",
@@ -49,32 +52,35 @@ __all__ = [
     "to_guitarml",
     "to_keras",
     "to_nam",
+    "to_onnx",
     "to_onnx_weights",
     "to_rtneural",
 ]
 
 # Brought where they are asked for: who writes one file loads no other format.
 _LATER = {
-    "ORDERS": "orders",
-    "AtRate": "rates",
-    "OnnxWeights": "onnx_weights",
-    "Order": "orders",
-    "at_rate": "rates",
-    "from_equinox": "elsewhere",
-    "from_flax": "elsewhere",
-    "from_guitarml": "guitarml",
-    "from_keras": "elsewhere",
-    "from_nam": "nam",
-    "from_onnx": "onnx_weights",
-    "from_rtneural": "rtneural",
-    "to_c": "c",
-    "to_equinox": "elsewhere",
-    "to_flax": "elsewhere",
-    "to_guitarml": "guitarml",
-    "to_keras": "elsewhere",
-    "to_nam": "nam",
-    "to_onnx_weights": "onnx_weights",
-    "to_rtneural": "rtneural",
+    "AtRate": "export.rates",
+    "ORDERS": "export.orders",
+    "OnnxWeights": "export.onnx_weights",
+    "Order": "export.orders",
+    "at_rate": "export.rates",
+    "for_export": "layer.portable",
+    "from_equinox": "export.elsewhere",
+    "from_flax": "export.elsewhere",
+    "from_guitarml": "export.guitarml",
+    "from_keras": "export.elsewhere",
+    "from_nam": "export.nam",
+    "from_onnx": "export.onnx_weights",
+    "from_rtneural": "export.rtneural",
+    "to_c": "export.c",
+    "to_equinox": "export.elsewhere",
+    "to_flax": "export.elsewhere",
+    "to_guitarml": "export.guitarml",
+    "to_keras": "export.elsewhere",
+    "to_nam": "export.nam",
+    "to_onnx": "export.onnx",
+    "to_onnx_weights": "export.onnx_weights",
+    "to_rtneural": "export.rtneural",
 }
 
 
@@ -82,7 +88,7 @@ def __getattr__(name: str) -> object:
     if name in _LATER:
         from importlib import import_module
 
-        return getattr(import_module(f"unrolled.export.{_LATER[name]}"), name)
+        return getattr(import_module(f"unrolled.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,6 +6,8 @@ Four ways lead through here, all to the same engines:
 - eager without: the engine alone;
 - ``torch.compile`` and ``torch.export``: the op ``unrolled::recurrence`` with a fake kernel;
 - ``torch.func`` transforms, forward-mode AD and double backward: the reference in plain torch.
+
+A fifth leads out of Python: what is recorded for others, who know no op of ours, is `written`.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from unrolled.engines.watching import (
     transformed,
 )
 from unrolled.equations import Cell
+from unrolled.layer.written import onnx_form, written_out
 
 __all__ = ["choice_for", "differentiable_backward", "recurrence", "request_for"]
 
@@ -98,7 +101,13 @@ def _foreign(inputs: Inputs, masks: StateMasks) -> str | None:
 
 
 def recurrence(
-    cell: Cell, inputs: Inputs, masks: StateMasks, *, engine: str = "auto", trace: bool = False
+    cell: Cell,
+    inputs: Inputs,
+    masks: StateMasks,
+    *,
+    engine: str = "auto",
+    trace: bool = False,
+    portable: bool = False,
 ) -> Forward:
     """Run one layer in one direction over all steps.
 
@@ -114,6 +123,8 @@ def recurrence(
         ``"auto"`` or an engine's name.
     trace : bool
         Whether ``gates`` and ``c`` are wanted; they are differentiable outputs like the others.
+    portable : bool
+        Whether what is recorded is to hold torch's own operations and no op of ours.
 
     Returns
     -------
@@ -131,7 +142,7 @@ def recurrence(
         inputs = Inputs(*(None if t is None else t.to(low) for t in inputs))  # type: ignore[arg-type]
         masks = masks.to(low)
         with torch.autocast(inputs.x.device.type, enabled=False):
-            return recurrence(cell, inputs, masks, engine=engine, trace=trace)
+            return recurrence(cell, inputs, masks, engine=engine, trace=trace, portable=portable)
     eager = not recorded() and not transformed(inputs)
     if eager:
         for name, t in zip(Inputs._fields, inputs, strict=True):
@@ -139,19 +150,25 @@ def recurrence(
                 check(name, t)
     chosen = choice_for(cell, inputs, masks, engine, trace).engine
     if masks.live is None:
-        return _run(cell, inputs, masks, chosen, trace)
+        return _run(cell, inputs, masks, chosen, trace, portable)
     inside = masks.inside
     if trace or not eager or not engine_named(chosen).skips:
         masks = replace(masks, inside=None)
     if not eager or not engine_named(chosen).skips:
         inputs = inputs._replace(x=blank(inputs.x, masks.live))
-    out = _run(cell, inputs, masks, chosen, trace)
+    out = _run(cell, inputs, masks, chosen, trace, portable)
     return out if trace or masks.inside is not None else out._replace(y=blank(out.y, inside))
 
 
-def _run(cell: Cell, inputs: Inputs, masks: StateMasks, chosen: str, trace: bool) -> Forward:
+def _run(
+    cell: Cell, inputs: Inputs, masks: StateMasks, chosen: str, trace: bool, portable: bool
+) -> Forward:
     """What was chosen, the way that is open."""
     if recorded():
+        if portable:
+            return written_out(cell, inputs, masks, trace)
+        if torch.onnx.is_in_onnx_export():
+            return onnx_form(cell, inputs, masks, trace)
         return _compiled(cell, inputs, masks, chosen, trace)
     if transformed(inputs):
         return _reference.forward(cell, inputs, masks, trace=trace)[0]
