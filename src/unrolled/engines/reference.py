@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,11 +49,16 @@ def forward(
     save: bool = False,
     trace: bool = False,
     change: Callable[[Gates, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]] | None = None,
+    place: Callable[[int, str, Tensor], Tensor] | None = None,
 ) -> tuple[Forward, None]:
     """All steps of one layer and direction; see `unrolled.engines.Engine`.
 
     ``change`` is given, after every step, what the step made, h and c behind E8, and the rows that
     are live (None: all); it gives the h and c to go on with.  See `unrolled.inside.intervention`.
+
+    ``place`` is given every value of a step as its equation makes it (i, f, g, o and c at E1 to E5,
+    and h at E6, behind the projection where there is one), with the step and the letter; it gives
+    the value to go on with.  See `unrolled.layer.places`.
     """
     x, h_0, c_0, w_ih, w_hh, b_ih, b_hh, p, w_hr = inputs
     start = (h_0, c_0) if masks.to_start else (None, None)
@@ -64,8 +70,14 @@ def forward(
         h_in = equations.before(h, start[0], m.carry)  # E7
         c_in = equations.before(c, start[1], m.carry)  # E7
         h_rec = h_in if m.recur is None else h_in * m.recur  # E7
-        s = equations.step(cell, a_x[t] + linear(h_rec, w_hh, b_hh), c_in, p, m.update)
+        a = a_x[t] + linear(h_rec, w_hh, b_hh)
+        if place is None:
+            s = equations.step(cell, a, c_in, p, m.update)
+        else:
+            s = equations.step(cell, a, c_in, p, m.update, partial(place, t))
         h_new = s.h if w_hr is None else linear(s.h, w_hr)
+        if place is not None:
+            h_new = place(t, "h", h_new)
         h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
         c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
         if change is not None:
