@@ -1,4 +1,4 @@
-"""skorch: our layer inside a scikit-learn estimator, its size found by a grid search.
+"""skorch: our layer inside a scikit-learn estimator, its cell found by a grid search.
 
 python examples/ecosystem/skorch_net.py
 """
@@ -17,7 +17,7 @@ from unrolled import LSTM
 class Last(nn.Module):
     """A number from the last step of a sequence."""
 
-    def __init__(self, hidden_size: int = 8, cell: str = "vanilla") -> None:
+    def __init__(self, hidden_size: int = 16, cell: str = "vanilla") -> None:
         super().__init__()
         self.recurrent = LSTM(1, hidden_size, batch_first=True, cell=cell)
         self.head = nn.Linear(hidden_size, 1)
@@ -40,8 +40,8 @@ def main() -> tuple[float, dict[str, object]]:
         train_split=None,
         verbose=0,
     )
-    sizes = {"module__hidden_size": [2, 16], "module__cell": ["vanilla", "coupled"]}
-    search = GridSearchCV(net, sizes, cv=2, scoring="r2")
+    cells = {"module__cell": ["vanilla", "coupled"]}
+    search = GridSearchCV(net, cells, cv=2, scoring="r2")
     search.fit(x, y)
     score = float(search.best_estimator_.score(x, y))
     print(f"best of {len(search.cv_results_['params'])}: {search.best_params_}, r2 = {score:.3f}")

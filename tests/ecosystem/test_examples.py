@@ -95,7 +95,7 @@ def test_lightning_trains_rows_of_different_lengths(run: Any) -> None:
 
 
 @needs("skorch")
-def test_skorch_searches_the_size_and_the_cell(run: Any) -> None:
+def test_skorch_searches_the_cell(run: Any) -> None:
     score, best = run("skorch_net")
     assert score > 0.9
     assert best["module__cell"] in CELLS
