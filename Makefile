@@ -75,9 +75,10 @@ check: $(READY)  ## Look for what is wrong in the source, without running it
 screenshots: $(READY)  ## Take the explorer's pictures for the docs, in Chromium
 	@.venv/bin/python tests/screenshots.py "$(RUNS)"
 
-ecosystem: $(READY)  ## Install what tests of the adapters need on top: sktime
+# The lock names all that the libraries pull in; most of it is never imported, so nothing is compiled.
+ecosystem: $(READY)  ## Install the libraries that adapters and examples are tested with
 	@if ! cmp -s requirements-ecosystem.lock .venv/.ecosystem; then \
-	  $(RUN) pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c requirements.lock \
+	  $(RUN) pip install --disable-pip-version-check --quiet --no-deps --no-compile $(PIP_FLAGS) \
 	    -r requirements-ecosystem.lock && cp requirements-ecosystem.lock .venv/.ecosystem || exit 1; fi
 
 # Not with --quiet, which hides warnings from --strict too.

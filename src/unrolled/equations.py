@@ -30,6 +30,7 @@ the gradient is the exact one; ``update`` (Semeniuta et al. 2016) is a dropout m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -38,7 +39,7 @@ from torch import Tensor
 
 from unrolled.errors import InvalidValueError
 
-__all__ = ["CELLS", "Cell", "Gates", "after", "after_backward", "before", "before_backward", "step"]
+__all__ = ["CELLS", "Cell", "Gates", "after", "after_backward", "as_made", "before", "before_backward", "step"]
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,21 @@ class Gates(NamedTuple):
     h: Tensor
 
 
+def as_made(letter: str, value: Tensor) -> Tensor:
+    return value
+
+
 def _rows(cell: Cell, p: Tensor | None) -> dict[str, Tensor]:
     return {} if p is None else dict(zip(cell.peepholes, p.unbind(0), strict=True))
 
 
 def step(
-    cell: Cell, a: Tensor, c_in: Tensor, p: Tensor | None = None, update: Tensor | None = None
+    cell: Cell,
+    a: Tensor,
+    c_in: Tensor,
+    p: Tensor | None = None,
+    update: Tensor | None = None,
+    place: Callable[[str, Tensor], Tensor] = as_made,
 ) -> Gates:
     """One step of the cell, E1–E6.
 
@@ -127,6 +137,9 @@ def step(
         Peephole weights of the gates in ``cell.peepholes``.
     update : Tensor, [..., H], optional
         What g is multiplied by.
+    place : callable, optional
+        Handed i, f, g, c and o with their letters, each as its equation makes it and before any
+        other equation reads it; gives the value to go on with.
     """
     a_ = dict(zip(cell.gates, a.chunk(len(cell.gates), -1), strict=True))
     p_ = _rows(cell, p)
@@ -134,14 +147,15 @@ def step(
     def seen(gate: str, c: Tensor) -> Tensor:
         return a_[gate] + p_[gate] * c if gate in p_ else a_[gate]
 
-    i = torch.sigmoid(seen("i", c_in))  # E1
+    i = place("i", torch.sigmoid(seen("i", c_in)))  # E1
     if cell.forget == "learned":
         f = torch.sigmoid(seen("f", c_in))  # E2
     else:
         f = torch.ones_like(i) if cell.forget == "one" else 1 - i  # E2
-    g = torch.tanh(a_["g"])  # E3
-    c = f * c_in + i * (g if update is None else g * update)  # E4
-    o = torch.sigmoid(seen("o", c))  # E5
+    f = place("f", f)
+    g = place("g", torch.tanh(a_["g"]))  # E3
+    c = place("c", f * c_in + i * (g if update is None else g * update))  # E4
+    o = place("o", torch.sigmoid(seen("o", c)))  # E5
     h = o * (torch.tanh(c) if cell.output == "tanh" else c)  # E6
     return Gates(i, f, g, o, c, h)
 

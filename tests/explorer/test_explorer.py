@@ -110,6 +110,7 @@ def test_json_is_the_trace(run: Path, capsys: Captured) -> None:
     )
     with torch.no_grad():
         gates = lstm.trace(torch.tensor(found["x"]))["l0"]
+    assert [layer["name"] for layer in found["layers"]] == ["l0"]
     for key, value in gates._asdict().items():
         np.testing.assert_allclose(found["layers"][0][key], value.numpy(), atol=1e-6)
     np.testing.assert_allclose(

@@ -108,6 +108,20 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
         ["test_intervention.py"],
     ),
     (
+        "a patched cell comes too late for the output gate",
+        "equations.py",
+        'place("o", torch.sigmoid(seen("o", c)))',
+        'place("o", torch.sigmoid(seen("o", f * c_in + i * g)))',
+        ["test_places.py"],
+    ),
+    (
+        "the step of a patch counts as the reverse direction reads",
+        "layer/stepped.py",
+        'steps - 1 - t if key.endswith("_reverse") else t',
+        "t",
+        ["test_places.py"],
+    ),
+    (
         'a unit that is taken says "yes"',
         "inside/ablation.py",
         "there == say",

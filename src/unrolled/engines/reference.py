@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -65,7 +66,13 @@ def by_step(masks: StateMasks) -> dict[str, Tensor | None]:
 
 
 def one_step(
-    cell: Cell, inputs: Inputs, a_x: Tensor, state: tuple[Tensor, Tensor], m: StepMasks, start: Any
+    cell: Cell,
+    inputs: Inputs,
+    a_x: Tensor,
+    state: tuple[Tensor, Tensor],
+    m: StepMasks,
+    start: Any,
+    place: Callable[[str, Tensor], Tensor] = equations.as_made,
 ) -> tuple[Gates, Tensor, Tensor]:
     """What one step makes, and h and c behind E8.
 
@@ -75,13 +82,16 @@ def one_step(
         What x adds to the pre-activations, W_ih x + b_ih.
     start : (Tensor, Tensor) or (None, None)
         What a row that starts again goes back to; None: zero.
+    place : callable, optional
+        Is given each value by its letter, and gives the one to go on with; see `forward`.
     """
     h_in = equations.before(state[0], start[0], m.carry)  # E7
     c_in = equations.before(state[1], start[1], m.carry)  # E7
     h_rec = h_in if m.recur is None else h_in * m.recur  # E7
     a = a_x + linear(h_rec, inputs.w_hh, inputs.b_hh)
-    s = equations.step(cell, a, c_in, inputs.p, m.update)
+    s = equations.step(cell, a, c_in, inputs.p, m.update, place)
     h_new = s.h if inputs.w_hr is None else linear(s.h, inputs.w_hr)
+    h_new = place("h", h_new)
     h = equations.after(h_in, h_new, m.keep_h, m.live)  # E8
     c = equations.after(c_in, s.c, m.keep_c, m.live)  # E8
     return s, h, c
@@ -106,11 +116,16 @@ def forward(
     save: bool = False,
     trace: bool = False,
     change: Callable[[Gates, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]] | None = None,
+    place: Callable[[int, str, Tensor], Tensor] | None = None,
 ) -> tuple[Forward, None]:
     """All steps of one layer and direction; see `unrolled.engines.Engine`.
 
     ``change`` is given, after every step, what the step made, h and c behind E8, and the rows that
     are live (None: all); it gives the h and c to go on with.  See `unrolled.inside.intervention`.
+
+    ``place`` is given every value of a step as its equation makes it (i, f, g, o and c at E1 to E5,
+    and h at E6, behind the projection where there is one), with the step and the letter; it gives
+    the value to go on with.  See `unrolled.layer.places`.
     """
     h, c = inputs.h_0, inputs.c_0
     start = (h, c) if masks.to_start else (None, None)
@@ -118,7 +133,8 @@ def forward(
     ys, cs, gates = [], [], []
     for t in range(a_x.shape[0]):
         m = _at(masks, t)
-        s, h, c = one_step(cell, inputs, a_x[t], (h, c), m, start)
+        at = equations.as_made if place is None else partial(place, t)
+        s, h, c = one_step(cell, inputs, a_x[t], (h, c), m, start, at)
         if change is not None:
             h, c = change(s, h, c, m.live)
         ys.append(h)

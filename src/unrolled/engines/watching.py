@@ -24,6 +24,7 @@ __all__ = [
     "autocast_dtype",
     "batched",
     "compiling",
+    "dispatch_modes",
     "hooked",
     "is_zero",
     "mark_stepped",
@@ -77,6 +78,10 @@ if _modes is None:
 else:
     _mode, _modes_known = None, True
 
+_stack: Callable[[], Sequence[object]] | None = _found(
+    "utils._python_dispatch._get_current_dispatch_mode_stack"
+)
+
 short_way_open = None not in (_functorch, _modes, _functions, _tracing, _any_autocast, _level)
 """Whether `watched` can tell: only then may a call go the short way."""
 
@@ -115,6 +120,11 @@ def recorded() -> bool:
     if _modes is not None:
         return bool(_modes() > 0)
     return _mode is not None and _mode() is not None
+
+
+def dispatch_modes() -> Sequence[object]:
+    """The modes that see every operation, from the outermost in; none where torch does not say."""
+    return () if _stack is None else _stack()
 
 
 def values_hidden() -> bool:

@@ -26,7 +26,9 @@ def trace(explorable: Explorable, text: str = "") -> dict[str, Any]:
     -------
     dict
         ``name``; ``steps``, a word each; ``x`` [T, I]; ``layers``, each with i, f, g, o, c and h
-        [T, H]; ``logits`` [T, O], the head's numbers; ``values`` [T, O], what is made of them.
+        [T, H], and its ``name``: ``l0`` and so on, as in `LSTM.places`, counted through where
+        several LSTMs lie one on the other; ``logits`` [T, O], the head's numbers; ``values``
+        [T, O], what is made of them.
     """
     labels, x = explorable.inputs.read(text)[::-1]
     stack = explorable.stack()
@@ -48,7 +50,10 @@ def trace(explorable: Explorable, text: str = "") -> dict[str, Any]:
         "name": explorable.name,
         "steps": labels,
         "x": x.tolist(),
-        "layers": [{key: t.tolist() for key, t in s._asdict().items()} for s in layers],
+        "layers": [
+            {"name": f"l{number}"} | {key: t.tolist() for key, t in gates._asdict().items()}
+            for number, gates in enumerate(layers)
+        ],
         "logits": logits.tolist(),
         "values": values.tolist(),
     }

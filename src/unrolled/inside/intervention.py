@@ -2,7 +2,8 @@
 
 Inside the blocks of this file a model's layers run through the loop of
 `unrolled.engines.reference`, whatever engine they are set to, and what stands behind each step can
-be seen and changed.  They run as they always do but for that: masks, layers, directions.
+be seen and changed (`unrolled.layer.stepped`).  They run as they always do but for that: masks,
+layers, directions.  A single value is patched by its name, where it is made: `LSTM.patched`.
 
 **Holding** a unit puts its h and its c to given values after each step, behind E8, and the network
 runs on from there; the state that a call starts from is left alone.  Silence is 0 for both.  A unit
@@ -15,37 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from unrolled.engines import Forward, Inputs, reference
-from unrolled.engines.masks import StateMasks, blank
-from unrolled.equations import Cell, Gates
 from unrolled.errors import UnrolledError
 from unrolled.layer.elman import Elman
 from unrolled.layer.lstm import LSTM
+from unrolled.layer.stepped import CellStep, Each, stepped
 
 __all__ = ["GradientFlow", "Seen", "UnitError", "flow", "held", "layer_names", "watch"]
-
-
-class CellStep(NamedTuple):
-    """A step's h and c behind E8, what was made before E8, and the rows it is live for (None: all).
-
-    An Elman network has h alone.
-    """
-
-    h: Tensor
-    c: Tensor | None = None
-    made: Gates | None = None
-    live: Tensor | None = None
-
-
-Each = Callable[
-    [str, CellStep], CellStep
-]  # given the layer's key and a step, gives what to go on with
 
 
 class UnitError(UnrolledError, ValueError):
@@ -107,7 +88,7 @@ def held(
         assert step.c is not None
         return step._replace(h=_put(step.h, places, h), c=_put(step.c, places, c))
 
-    with _stepped(lstm, hold):
+    with stepped(lstm, hold):
         yield
 
 
@@ -181,7 +162,7 @@ def _noted(
     with ExitStack() as stack:
         for name, module in model.named_modules():
             if isinstance(module, LSTM | Elman):
-                stack.enter_context(_stepped(module, note(name), first))
+                stack.enter_context(stepped(module, note(name), first))
         given = call()
     return given, {
         name: steps[::-1] if name.endswith("_reverse") else steps for name, steps in seen.items()
@@ -253,78 +234,9 @@ def _flow_of(loss: Tensor, steps: list[CellStep]) -> GradientFlow:
     return GradientFlow(h, torch.stack(d_c))
 
 
-# --- step by step ---------------------------------------------------------------------------
-
-
 def _lstms(model: nn.Module) -> dict[str, LSTM]:
     return {name: module for name, module in model.named_modules() if isinstance(module, LSTM)}
 
 
 def _joined(name: str, key: str) -> str:
     return f"{name}.{key}" if name else key
-
-
-class _Stepping:
-    """What a module runs by inside a block: as ever, and each step is handed round."""
-
-    def __init__(self, module: LSTM | Elman, each: tuple[Each, ...]) -> None:
-        self.each = each
-        self.key = "l0"
-        if isinstance(module, LSTM):
-            self._inputs_of = partial(type(module).inputs_of, module)
-
-    def inputs_of(self, key: str, *given: Any) -> Inputs:
-        """In place of `LSTM.inputs_of`, which is asked for the layer that runs next."""
-        self.key = key
-        return self._inputs_of(key, *given)
-
-    def handed_round(self, key: str, step: CellStep) -> CellStep:
-        for each in self.each:
-            step = each(key, step)
-        return step
-
-    def lstm(
-        self, cell: Cell, inputs: Inputs, masks: StateMasks, *, engine: str, trace: bool
-    ) -> Forward:
-        """In place of `unrolled.layer.recurrence.recurrence`."""
-        key = self.key
-
-        def change(made: Gates, h: Tensor, c: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor]:
-            step = self.handed_round(key, CellStep(h, c, made, live))
-            assert step.c is not None
-            return step.h, step.c
-
-        inputs = inputs._replace(x=blank(inputs.x, masks.live))
-        out, _ = reference.forward(cell, inputs, masks, trace=trace, change=change)
-        return out if trace else out._replace(y=blank(out.y, masks.inside))
-
-    def elman(self, h: Tensor) -> Tensor:
-        """Behind each step of `Elman.forward`."""
-        return self.handed_round("l0", CellStep(h)).h
-
-
-@contextmanager
-def _stepped(module: LSTM | Elman, each: Each, first: bool = False) -> Iterator[None]:
-    """Let ``each`` see, and change, the state after every step; what did so before still does.
-
-    Who only looks comes first, and sees what the step made.
-    """
-    place = "_run_layer" if isinstance(module, LSTM) else "_change"
-    touched = (place, "inputs_of", "engine")
-    before = {name: module.__dict__[name] for name in touched if name in module.__dict__}
-    inside: Any = before.get(place)
-    earlier = inside.__self__.each if inside is not None else ()
-    stepping = _Stepping(module, (each, *earlier) if first else (*earlier, each))
-    try:
-        if isinstance(module, LSTM):
-            module.__dict__["inputs_of"] = stepping.inputs_of
-            # Setting the engine also makes the next call look anew at which way it goes.
-            module._run_layer, module.engine = stepping.lstm, "reference"
-        else:
-            module._change = stepping.elman
-        yield
-    finally:
-        for name in touched[:2]:
-            module.__dict__.pop(name, None)
-        for name, value in before.items():
-            setattr(module, name, value)

@@ -16,13 +16,14 @@ from unrolled.engines.watching import parameters_of, recorded, transformed
 from unrolled.errors import InvalidStateError, InvalidTypeError
 from unrolled.errors.expected import at_least, check_argument, one_of
 from unrolled.layer.layout import enter
+from unrolled.layer.places import Placed
 
 __all__ = ["Elman"]
 
 _ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 
 
-class Elman(nn.Module):
+class Elman(Placed):
     """h_t = s(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh): no gates, no cell.
 
     Elman 1990; document 001's adder is this with a sigmoid and no bias.  Parameters are named and
@@ -45,7 +46,9 @@ class Elman(nn.Module):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
-    _change: Callable[[Tensor], Tensor] | None = None  # `intervention` puts one here
+    _change: Callable[[int, int, Tensor], Tensor] | None = None  # `stepped` puts one here
+    _keys = ["l0"]  # noqa: RUF012 - as of `LSTM`, where it is the instance's
+    _letters = ("h",)
 
     def __init__(
         self,
@@ -120,10 +123,10 @@ class Elman(nn.Module):
         b_ih, b_hh = (self.bias_ih_l0, self.bias_hh_l0) if self.bias else (None, None)
         s = _ACTIVATIONS[self.activation]
         ys = []
-        for a_x in linear(x, self.weight_ih_l0, b_ih):
+        for t, a_x in enumerate(linear(x, self.weight_ih_l0, b_ih)):
             h = s(a_x + linear(h, self.weight_hh_l0, b_hh))
             if self._change is not None:
-                h = self._change(h)
+                h = self._change(t, len(x), h)
             ys.append(h)
         return layout.outward(torch.stack(ys)), layout.state(torch.stack((h,)))
 

@@ -19,17 +19,18 @@ from unrolled.layer.exchange import Exchanged
 from unrolled.layer.followed import Followed
 from unrolled.layer.layout import Layout, Rows, State, enter, enter_state, rows
 from unrolled.layer.packed import choice_for_packed, run_packed
+from unrolled.layer.places import Placed
 from unrolled.layer.plan import Planned
 from unrolled.layer.recurrence import choice_for, recurrence
 from unrolled.layer.regularisation import Noise
 from unrolled.layer.settings import PROJECTION, WEIGHTS, Settings, cell_named
 from unrolled.layer.stepper import Stepper
-from unrolled.layer.trace import Trace
+from unrolled.layer.trace import Trace, gates_of
 
 __all__ = ["LSTM"]
 
 
-class LSTM(Followed, Planned, Exchanged):
+class LSTM(Followed, Planned, Placed, Exchanged):
     """A long short-term memory, as `torch.nn.LSTM`, with more cells, masks, and every gate in view.
 
     Every argument of `torch.nn.LSTM` is taken, positionally and by name, with the same meaning,
@@ -135,7 +136,7 @@ device, dtype
             self.register_parameter(name, weight)
         self.reset_parameters()
 
-    _run_layer: Callable[..., Forward] = staticmethod(recurrence)  # see `intervention`
+    _run_layer: Callable[..., Forward] = staticmethod(recurrence)  # see `stepped`
 
     def _plain_layers(self) -> list[str]:
         quiet = self.noise == Noise() and not (self.training and self.dropout)
@@ -240,7 +241,7 @@ device, dtype
             short = direct.run(self, input, hx, layers)
             if short is not None:
                 inner = Layout(batch_first=self.batch_first)
-                gates = (_gates(out, inner.outward) for out in layers)
+                gates = (gates_of(out, inner.outward) for out in layers)
                 return Trace(*short, dict(zip(self._keys, gates, strict=True)))
         layout, x, known, state = self._enter(input, hx, lengths, resets, mask, reset_to)
         y, (h, c), seen = self._layers(x, state, known, reset_to == "initial", generator, True)
@@ -360,7 +361,7 @@ device, dtype
                 ys.append(out.y.flip(0) if reverse else out.y)
                 if trace:
                     turned = partial(torch.flip, dims=(0,))
-                    seen[key] = _gates(out, turned if reverse else Layout().outward)
+                    seen[key] = gates_of(out, turned if reverse else Layout().outward)
             x = ys[0] if directions == 1 else torch.cat(ys, -1)
             if layer < self.num_layers - 1:
                 x = self.noise.between(x, self.dropout, self.training, generator)
@@ -392,9 +393,3 @@ device, dtype
             if getattr(self, name) != default
         ]
         return ", ".join([*words, *self.noise.described()])
-
-
-def _gates(out: Forward, seen: Callable[[Tensor], Tensor]) -> Gates:
-    assert out.gates is not None
-    assert out.c is not None
-    return Gates(*map(seen, (*out.gates.unbind(-2), out.c, out.y)))

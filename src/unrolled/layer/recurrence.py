@@ -36,12 +36,14 @@ from unrolled.engines.watching import (
     apply_of,
     autocast_dtype,
     batched,
+    compiling,
     recorded,
     sees_operations,
     traced,
     transformed,
 )
 from unrolled.equations import Cell
+from unrolled.layer.flops import make_known
 from unrolled.layer.written import onnx_form, written_out
 
 __all__ = ["choice_for", "differentiable_backward", "recurrence", "request_for"]
@@ -350,6 +352,8 @@ _op.register_autograd(_op_autograd, setup_context=_setup)
 
 
 def _compiled(cell: Cell, inputs: Inputs, masks: StateMasks, engine: str, trace: bool) -> Forward:
+    if not compiling():
+        make_known()
     save = trace or (_will_be_trained(inputs) and engine_named(engine).keeps_gates)
     out = torch.ops.unrolled.recurrence(
         *inputs,

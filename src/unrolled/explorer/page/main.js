@@ -156,7 +156,7 @@ function trace(store, n) {
     name: net.name,
     steps: reading.labels,
     x: rows(reading.x),
-    layers: run.layers.map((s) => ({ i: rows(s.i), f: rows(s.f), g: rows(s.g), o: rows(s.o), c: rows(s.c), h: rows(s.h) })),
+    layers: run.layers.map((s, n) => ({ name: `l${n}`, i: rows(s.i), f: rows(s.f), g: rows(s.g), o: rows(s.o), c: rows(s.c), h: rows(s.h) })),
     logits: rows(run.logits),
     values: rows(run.values),
   };
