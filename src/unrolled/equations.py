@@ -39,7 +39,17 @@ from torch import Tensor
 
 from unrolled.errors import InvalidValueError
 
-__all__ = ["CELLS", "Cell", "Gates", "after", "after_backward", "as_made", "before", "before_backward", "step"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "Gates",
+    "after",
+    "after_backward",
+    "as_made",
+    "before",
+    "before_backward",
+    "step",
+]
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,7 @@ class Gates(NamedTuple):
 
 
 def as_made(letter: str, value: Tensor) -> Tensor:
+    """A value of a step as its equation makes it: what `step` does where no place is changed."""
     return value
 
 
