@@ -212,7 +212,8 @@ NB_MODULE(_native, m) {
   m.def("forward_f64", forward<double>, nanobind::arg().none(), nanobind::arg("args"));
   m.def("backward_f32", backward<float>);
   m.def("backward_f64", backward<double>);
-  nanobind::class_<Stack>(m, "Stack")
+  // Attributes of its own: in them it keeps alive what it reads and writes.
+  nanobind::class_<Stack>(m, "Stack", nanobind::dynamic_attr())
       .def(nanobind::init<>())
       .def("add_f32", &Stack::add<float>)
       .def("add_f64", &Stack::add<double>)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,10 @@ from ecosystem_needs import needed
 from exported import example, hold, nodes, ran
 from unrolled import LSTM, Cell
 from unrolled.export import to_onnx
+
+# Each takes seconds: a quarter of them, or with UNROLLED_EVERY_CONFIGURATION=1 all.
+EVERY = os.environ.get("UNROLLED_EVERY_CONFIGURATION") == "1"
+GROUPS = range(0, 64, 4 if EVERY else 16)
 
 for name in ("onnx", "onnxscript", "onnxruntime"):
     needed(name)
@@ -78,7 +83,7 @@ class Together(nn.Module):
         return [one(case) for one, case in zip(self.members, cases, strict=True)]
 
 
-@pytest.mark.parametrize("first", range(0, 64, 4))
+@pytest.mark.parametrize("first", GROUPS)
 def test_random_configurations(first: int, tmp_path: Path) -> None:
     module = Together(range(first, first + 4)).eval()
     given, shapes = (module.examples(5, 2),), {"cases": module.shapes()}

@@ -224,7 +224,7 @@ def test_a_rate_that_is_a_word_is_read(tmp_path: Path) -> None:
         (lambda: LSTM(1, 5, bidirectional=True), "one direction"),
         (lambda: LSTM(1, 5, proj_size=2), "proj_size=2"),
         (lambda: LSTM(1, 5, dtype=torch.complex64), "complex"),
-        (lambda: Network(LSTM(1, 5), units=1), "a part of it"),
+        (lambda: Network(LSTM(1, 5), units=1), "gives a part of h"),
         (lambda: nn.Linear(2, 3), "none"),
         (lambda: broken_by_nan(network()), "NaN"),
     ],

@@ -1,5 +1,7 @@
 """`Stepper`: step by step what the layer is in `eval()`."""
 
+import gc
+
 import pytest
 import torch
 
@@ -65,6 +67,17 @@ def test_it_outlives_its_layer(generator: torch.Generator) -> None:
     stepper = make()
     x = normal(generator, 50, 4, 2).float()
     assert all(stepper(step).isfinite().all() for step in x)
+
+
+def test_a_step_that_is_held_alone_keeps_what_it_writes() -> None:
+    stepper = LSTM(1, 8).stepper()
+    written = stepper.y.data_ptr()
+    step = stepper.step
+    del stepper
+    gc.collect()
+    held = step.__self__.kept  # type: ignore[attr-defined]
+    assert [y.data_ptr() for _, y in held] == [written]
+    step()
 
 
 def test_what_cannot_be_stepped_is_refused() -> None:

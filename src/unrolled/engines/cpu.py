@@ -162,7 +162,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._stack = _native.Stack()
-        self._kept: list[object] = []
+        # With the stack itself, which a bound `step` keeps alive when nothing else is left.
+        self._stack.kept = []
         self.step = self._stack.step
         self.refuse = self._stack.refuse
 
@@ -188,7 +189,7 @@ class Steps:
         add = self._stack.add_f32 if y.dtype == torch.float32 else self._stack.add_f64
         call = _Call(cell, inputs, masks, (add, add))
         call.forward(y, inputs.h_0, inputs.c_0, None, None)
-        self._kept.append((call, y))
+        self._stack.kept.append((call.kept, y))
 
 
 _MASKS = (

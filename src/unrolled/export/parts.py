@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from unrolled.errors import UnrolledError
@@ -83,7 +84,45 @@ def parts_of(module: nn.Module) -> Parts:
             f"the linear layer of {name} reads {head.in_features} numbers and the LSTM gives "
             f"{_width(lstm)}: expected a head that reads h as it is."
         )
+    if not _gives(module, lstm, head):
+        raise ExportError(
+            f"{name} gives something else than its {'head of' if head else 'LSTM gives,'} h: what "
+            "its forward does beside them would be left out; export unrolled.Network(lstm, head), "
+            "and do the rest outside."
+        )
     return Parts(lstm, head)
+
+
+def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
+    """Whether a module gives what its parts alone give, at every step or after the last.
+
+    True too where it cannot be asked: it may read symbols, or take more than one argument.
+    """
+    if module is lstm:
+        return True
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, 3) if lstm.batch_first else (3, 2)
+    x = torch.rand(*shape, lstm.input_size, generator=generator)
+    x = x.to(lstm.weight_ih_l0.device, lstm.weight_ih_l0.dtype)
+    was = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            given = module(x)
+            output = lstm(x)[0]
+            output = output if head is None else head(output)
+    except Exception:  # whatever somebody else's forward raises for numbers
+        return True
+    finally:
+        module.train(was)
+    given = given[0] if isinstance(given, tuple) else given
+    if not isinstance(given, torch.Tensor):
+        return True
+    last = output[:, -1] if lstm.batch_first else output[-1]
+    return any(
+        given.numel() == one.numel() and torch.allclose(given.reshape(one.shape), one, atol=1e-6)
+        for one in (output, last)
+    )
 
 
 def _acting(module: nn.Module) -> list[str]:

@@ -37,21 +37,6 @@ class Exchanged(nn.Module):
     dropout: float
     _names: list[str]
 
-    def for_export(self) -> LSTM:
-        """The layer as one that ``torch.export`` writes out in torch's own operations.
-
-        What is saved then loads where this library is not; any number of steps and rows.  Of a
-        whole model: `unrolled.export.for_export`.
-
-        Raises
-        ------
-        ValueError
-            If it runs under an intervention.
-        """
-        from unrolled.layer.portable import PortableLSTM
-
-        return PortableLSTM.of(self)  # type: ignore[arg-type]
-
     def to_torch(self) -> nn.LSTM:
         """The layer as `torch.nn.LSTM`, with copies of the weights: the same numbers.
 

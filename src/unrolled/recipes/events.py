@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
@@ -34,6 +34,7 @@ from unrolled.recipes._events.bursts import CHANNELS, bursts
 from unrolled.recipes._events.labeller import DividedSignal, Labeller, divide, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
+from unrolled.steps.network import Network
 from unrolled.training.recipe import CellName
 
 SOURCE = "documents 004 (EEG events) and 001 (speech), which name the use and give no figure"
@@ -326,6 +327,10 @@ class Recipe(training.Recipe, Reading):
                 },
             )
         ]
+
+    def exported(self, model: Labeller) -> dict[str, nn.Module]:
+        """The LSTM and its logits; the values that it reads are scaled before."""
+        return {"network": Network(model.lstm, model.readout)}
 
     def attempt(self, model: Labeller, arguments: list[str]) -> str:
         """Where events are in a file, or in a fresh made-up signal, and a CSV file that says so."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
@@ -314,6 +314,10 @@ class Recipe(Data):
         """What the explorer shows: one network, over the end of the series."""
         member, name = inside.shown(model)
         return [inside.explorable(member, self.panel, name)]
+
+    def exported(self, model: Forecaster) -> dict[str, nn.Module]:
+        """The LSTM and its output of each network that is heard, on the scale that it sees."""
+        return {f"{n}": member.network for n, member in enumerate(model.speaking, 1)}
 
     def attempt(self, model: Forecaster, arguments: list[str]) -> str:
         """What comes after the end of the series: the horizon, or as many values as asked."""

@@ -176,16 +176,14 @@ class Recipe(ABC):
         """The networks that `unrolled explore` shows: here none."""
         return []
 
-    def exported(self, model: Any) -> nn.Module:
-        """The network that `unrolled export` writes: its LSTM and head; here the whole model.
+    def exported(self, model: Any) -> dict[str, nn.Module]:
+        """The networks that `unrolled export` can write, by name: here the model, or each of its.
 
-        Raises
-        ------
-        ValueError
-            If there is none that reads numbers and gives numbers, in a sentence.
+        Each reads numbers and gives numbers; what is done to them before and behind is not written.
         """
-        found: nn.Module = model
-        return found
+        if isinstance(model, nn.ModuleDict):
+            return dict(model.items())
+        return {"network": model}
 
     def attempt(self, model: Any, arguments: list[str]) -> str:
         """What ``unrolled try`` prints of the words after it."""
