@@ -162,6 +162,14 @@ def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     assert (told["input_size"], told["hidden_size"], told["noise"]["zoneout_c"]) == (3, 4, 0.1)
 
 
+def test_a_network_with_lengths(tmp_path: Path) -> None:
+    network = Network(LSTM(3, 4), nn.Linear(4, 2), read="last").eval()
+    given = {"input": torch.randn(5, 2, 3), "lengths": torch.tensor([5, 3])}
+    path = to_onnx(network, given, tmp_path / "network.onnx")
+    given = {"input": torch.randn(9, 3, 3), "lengths": torch.tensor([9, 0, 4])}
+    hold(ran(path, given), network(**given))
+
+
 def test_resets_and_a_mask_are_a_scan(tmp_path: Path) -> None:
     lstm = LSTM(3, 4, bidirectional=True)
     given: dict[str, Any] = example(lstm, 5, 2, lengths=True)

@@ -88,7 +88,9 @@ class Network(nn.Module):
             return self.head.out_features
         return self.units or _width(self.recurrent)
 
-    def forward(self, input: Tensor, state: Any = None, **masks: Any) -> tuple[Tensor, Any]:
+    def forward(
+        self, input: Tensor, state: Any = None, *, lengths: Any = None, **masks: Any
+    ) -> tuple[Tensor, Any]:
         """The output, and the state after it.
 
         Parameters
@@ -96,14 +98,16 @@ class Network(nn.Module):
         input : Tensor, [T, B, I]
         state : (Tensor, Tensor) or Tensor, optional
             What the recurrent layer takes as ``hx``.
-        **masks
-            ``lengths``, ``resets`` and ``mask`` of an LSTM.
+        lengths, **masks
+            ``lengths``, and ``resets`` and ``mask``, of an LSTM.
 
         Returns
         -------
         output : Tensor, [T, B, O] or [B, O]
         state : (Tensor, Tensor) or Tensor
         """
+        if lengths is not None:
+            masks["lengths"] = lengths
         y, state = self.recurrent(input, state, **masks)
         if self.read == "last":
             h = state[0] if isinstance(state, tuple) else state
