@@ -5,11 +5,16 @@ They are written anew from what such tutorials describe, and are exact as they s
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
+from unrolled.auditing.guessing import guess
+from unrolled.auditing.learner import Learner
+from unrolled.auditing.loading import load
 from written_systems import HEAD, NET, STATES, TWO
 
-__all__ = ["STYLES", "written"]
+__all__ = ["STYLES", "declaration", "read", "written"]
 
 # A step at a time, a matrix for each gate that holds [h, x], biases as columns, one sequence or
 # many in columns.
@@ -287,3 +292,17 @@ def written(folder: Path, style: str, changes: list[tuple[str, str]]) -> Path:
     path = folder / f"{style}.py"
     path.write_text(source, encoding="utf-8")
     return path
+
+
+@cache
+def declaration(style: str) -> str:
+    """What is found of a style that is exact: a slip does not change it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return str(guess(written(Path(folder), style, [])).declared)
+
+
+def read(folder: Path, style: str, changes: list[tuple[str, str]]) -> Learner:
+    """A file in that style, with some of its source replaced, and its declaration pasted."""
+    path = written(folder, style, changes)
+    path.write_text(f"{path.read_text()}\n{declaration(style)}\n", encoding="utf-8")
+    return load(path)

@@ -11,7 +11,7 @@ from unrolled.auditing.checks import audit_learner
 from unrolled.auditing.guessing import guess
 from unrolled.auditing.layouts import AuditError
 from unrolled.auditing.loading import load
-from written import STYLES, written
+from written import declaration, read, written
 
 Changes = list[tuple[str, str]]
 
@@ -96,24 +96,9 @@ FORWARD: list[tuple[str, set[str], Changes]] = [
 ]  # fmt: skip
 
 
-def declared(folder: Path, style: str) -> str:
-    """What is found of a style that is exact; a slip in the forward pass is not to change it."""
-    folder.mkdir()
-    return str(guess(written(folder, style, [])).declared)
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_what_is_found_can_be_pasted(style: str, tmp_path: Path) -> None:
-    path = written(tmp_path, style, [])
-    path.write_text(f"{path.read_text()}\n{guess(path).declared}\n")
-    assert audit_learner(load(path)).exact
-
-
 @pytest.mark.parametrize(("style", "names", "changes"), BACKWARD)
 def test_a_slip_is_named(style: str, names: set[str], changes: Changes, tmp_path: Path) -> None:
-    found = guess(written(tmp_path, style, changes))
-    assert found.exact
-    report = audit_learner(found.learner)
+    report = audit_learner(read(tmp_path, style, changes))
     assert names in keys(report.faults), report
     assert len(report.faults[0]) == len(names)
 
@@ -122,31 +107,27 @@ def test_a_slip_is_named(style: str, names: set[str], changes: Changes, tmp_path
 def test_a_slip_in_the_forward_pass_is_named(
     style: str, names: set[str], changes: Changes, tmp_path: Path
 ) -> None:
-    text = declared(tmp_path / "exact", style)
-    path = written(tmp_path, style, changes)
-    path.write_text(f"{path.read_text()}\n{text}\n")
-    report = audit_learner(load(path))
+    report = audit_learner(read(tmp_path, style, changes))
     assert report.forward_faults is not None
     assert names in keys(report.forward_faults), report
     assert len(report.forward_faults[0]) == len(names)
 
 
-@pytest.mark.parametrize("style", ["node", "module", "head", "net", "two", "states"])
-def test_there_is_no_false_alarm(style: str, tmp_path: Path) -> None:
-    found = guess(written(tmp_path, style, []))
-    assert all(audit_learner(found.learner, seed=seed).exact for seed in range(1, 6))
+@pytest.mark.parametrize("style", ["head", "net", "two", "node"])
+def test_a_slip_does_not_change_what_is_found(style: str, tmp_path: Path) -> None:
+    changes = next(changes for own, _, changes in BACKWARD if own == style)
+    found = guess(written(tmp_path, style, changes))
+    assert found.exact
+    assert str(found.declared) == declaration(style)
 
 
 def test_a_loss_that_nothing_explains_is_said_to_be_wrong(tmp_path: Path) -> None:
-    text = declared(tmp_path / "exact", "head")
-    path = written(tmp_path, "head", [("return -sum(", "return -1.1 * sum(")])
-    path.write_text(f"{path.read_text()}\n{text}\n")
-    assert "the loss is wrong" in str(audit_learner(load(path)))
+    learner = read(tmp_path, "head", [("return -sum(", "return -1.1 * sum(")])
+    assert "the loss is wrong" in str(audit_learner(learner))
 
 
 def test_where_several_layers_depart_is_said(tmp_path: Path) -> None:
-    path = written(tmp_path, "two", [("db += da.sum(0)", "db += 1.3 * da.sum(0)")])
-    report = audit_learner(guess(path).learner)
+    report = audit_learner(read(tmp_path, "two", [("db += da.sum(0)", "db += 1.3 * da.sum(0)")]))
     assert not report.faults
     said = "departs at T = 1 in the bias of layer 0 (i, g, o) and the bias of layer 1 (i, g, o)."
     assert said in str(report)
