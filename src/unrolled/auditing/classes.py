@@ -97,7 +97,7 @@ def parameters_of(made: Any) -> dict[str, tuple[int, ...]]:
 
 def _arrays(made: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(made, nn.Module):
-        yield from made.named_parameters(recurse=False)
+        yield from made.named_parameters()
     for name, value in vars(made).items():
         if _is_array(value):
             yield name, value
@@ -168,6 +168,9 @@ class Classed:
 
 def _put(made: Any, name: str, value: Any) -> None:
     """Give it a parameter, wherever it has one of that name."""
+    within, _, name_there = name.rpartition(".")
+    if within and isinstance(made, nn.Module) and name in dict(made.named_parameters()):
+        return _put(made.get_submodule(within), name_there, value)
     if isinstance(made, nn.Module) and isinstance(getattr(made, name, None), nn.Parameter):
         del made._parameters[name]
         setattr(made, name, value)

@@ -7,6 +7,7 @@ faults that were found above make it.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -44,6 +45,38 @@ class Observed(NamedTuple):
 
 def explain(system: System, calls: Sequence[Observed], rule: Rule, tolerance: float) -> Explanation:
     """The smallest sets of faults that explain every gradient of every call; see `FaultSearch`."""
+    found = _explained(system, calls, rule, tolerance)
+    sets = tuple(tuple(_in_their_order(system, one) for one in some) for some in found.sets)
+    if found.nearest is None:
+        return replace(found, sets=sets)
+    faults, left = found.nearest
+    own = tuple(_in_their_order(system, one) for one in faults)
+    return replace(found, sets=sets, nearest=(own, left))
+
+
+_ORDERED = re.compile(r"(?:order-(?:all|ih|hh|b)|stacked)-([ifgo]+)")
+
+
+def _in_their_order(system: System, one: Fault) -> Fault:
+    """A fault of the gates' order, told in the order in which the learner's arrays have them."""
+    key, right = one.key.partition("@")[0], system.cell.gates
+    match = _ORDERED.fullmatch(key)
+    if match is None and not key.endswith("-exchanged"):
+        return one
+    theirs = [k for k in system.gates if k in right]
+    stacked = dict(zip(right, match[1] if match else right, strict=True))
+    words = {
+        ", ".join(stacked[k] for k in right): ", ".join(stacked[k] for k in theirs),
+        ", ".join(right): ", ".join(theirs),
+    }
+    told = re.compile("|".join(map(re.escape, words)))
+    wrong, mend = (told.sub(lambda m: words[m[0]], text) for text in (one.wrong, one.mend))
+    return replace(one, wrong=wrong, mend=mend)
+
+
+def _explained(
+    system: System, calls: Sequence[Observed], rule: Rule, tolerance: float
+) -> Explanation:
     if system.head is None:
         return _layers(system, calls, [call.given.d_y for call in calls], tolerance)
     best, nearest = Explanation(), Explanation()

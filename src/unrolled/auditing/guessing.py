@@ -129,7 +129,7 @@ def _held(names: Sequence[str]) -> Iterator[dict[str, str]]:
     """Every way in which arrays of these names may hold the parameters."""
     layers = _layers(names)
     groups = _grouped(layers[0])
-    biases = [g for g in groups if all(re.match(r"_?[bB]", name) for name in g.values())]
+    biases = [g for g in groups if all(re.match(r"(.*\.)?_?[bB]", name) for name in g.values())]
     weights = [g for g in groups if g not in biases]
     for parts, own in itertools.product(_parts(weights), _BIASES.get(len(biases), [])):
         head = "head" in parts
@@ -226,7 +226,7 @@ def _grouped(names: Sequence[str]) -> list[dict[str, str]]:
         name = left[0]
         for place, letter in enumerate(name):
             four = [name[:place] + other + name[place + 1 :] for other in _alike(letter)]
-            there = [other for other in four if other in left]
+            there = list(dict.fromkeys(other for other in four if other in left))
             if len(there) == 4:
                 groups.append({_gate(other[place]): other for other in there})
                 break
@@ -237,8 +237,8 @@ def _grouped(names: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _alike(letter: str) -> Sequence[str]:
-    """The letters of all gates, if it is one of them, as large or small as it is."""
-    known = "ifogcaz" if letter.islower() else "IFOGCAZ"
+    """The letters of all gates, if it is one of them; a cell's may be large beside small ones."""
+    known = "ifogcazCG" if letter.islower() else "IFOGCAZcg"
     return known if letter in known else ()
 
 

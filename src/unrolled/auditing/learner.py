@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,8 +200,10 @@ class Learner:
 
     def _call(self, name: str, function: Callable[..., Any], *given: Any) -> Any:
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
                 return function(*given)
+        except AuditError:
+            raise  # says by itself what is wrong
         except (Exception, SystemExit) as error:
             raise AuditError(raised(name, error, self.file)) from error
 

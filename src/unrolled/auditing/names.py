@@ -76,10 +76,14 @@ def _of_class(module: ModuleType, sizes: Sizes, libraries: Sequence[str]) -> lis
 
 def _called(function: object, own: int) -> tuple[Sequence[str], Sequence[Head], bool]:
     """The ways in which it can be called, by how many arguments it takes beside ``own``."""
-    taken = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
-    beside = (
-        sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in taken) - own
-    )
+    taken = [
+        one
+        for one in inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+        if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
+    beside = len(taken) - own
+    if beside == 2 and taken[-1].default is None:  # states that may be left out: no target
+        return ("sequence",), (("linear", "index"),), False
     if beside == 2:  # x, and a target
         inside = (("softmax", "index"), ("softmax", "one-hot"))
         return ("sequence",), inside, True

@@ -107,6 +107,7 @@ def _differentiated(forward: Callable[..., Any], system: System) -> Callable[...
         with torch.enable_grad():
             returned = forward(leaves, x, *beside[1:])
             value = returned[0] if isinstance(returned, tuple) else returned
+            value = torch.stack(value) if isinstance(value, list) else value
         wanted = {**leaves, "x": x}
         try:
             found = torch.autograd.grad(value, list(wanted.values()), d_y, allow_unused=True)

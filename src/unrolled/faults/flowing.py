@@ -59,6 +59,18 @@ def carried(cell: Cell, longest: int) -> Iterator[Fault]:
         )
         for j, k in itertools.combinations(cell.gates, 2)
     )
+    yield from (
+        Fault(
+            f"stacked-{''.join(order)}",
+            f"the deltas are stacked in the order {', '.join(order)} and used in the order "
+            f"{', '.join(cell.gates)}: in the sums, and on the way to step t-1",
+            f"stack the deltas in the order of W_hh's rows: {', '.join(cell.gates)}",
+            "stacked",
+            rare=True,
+        )
+        for order in itertools.permutations(cell.gates)
+        if order != tuple(cell.gates)
+    )
     yield Fault(
         "c-not-carried",
         "the cell's gradient is not carried from step t+1 to step t",

@@ -171,7 +171,7 @@ def _along(
         d_a, d_c_prev, d_p = step_backward(
             cell, point, d_h, d_c_next, weights.p, on, own, place > 0
         )
-        d_a = d_a.view(*d_a.shape[:-1], len(cell.gates), size)
+        d_a = _stacked(cell, d_a.view(*d_a.shape[:-1], len(cell.gates), size), on)
         d_h_next = _carry(cell, d_a, w_hh, on)
         d_c_next = on.pick("c-not-carried", d_c_prev, lambda: torch.zeros_like(d_c_prev))  # noqa: B023
         d_c_next = on.pick("c-twice", d_c_next, lambda: 2 * d_c_prev)  # noqa: B023
@@ -189,6 +189,17 @@ def _along(
         d_h_next.expand(on.count, *d_h_next.shape[1:]),
         d_c_next.expand(on.count, *d_c_next.shape[1:]),
     )
+
+
+def _stacked(cell: Cell, d_a: Tensor, on: Switches) -> Tensor:
+    """The deltas [N, B, G, H] as they are stacked, for every product that they are part of."""
+    found = d_a.flatten(2)
+    for order in itertools.permutations(range(len(cell.gates))):
+        key = f"stacked-{''.join(cell.gates[k] for k in order)}"
+        if on.on(key):
+            wrong = d_a[:, :, list(order)].flatten(2)
+            found = on.pick(key, found, lambda: wrong)  # noqa: B023
+    return found.view(-1, *d_a.shape[1:])
 
 
 def _carry(cell: Cell, d_a: Tensor, w_hh: Tensor, on: Switches) -> Tensor:
