@@ -103,6 +103,8 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
     True too where it cannot be asked: it may read symbols, or take more than one argument.
     """
     clean = PortableLSTM.of(lstm)  # its weights alone: no hook, no intervention
+    if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+        return True  # NaN is like nothing: each target says of its own whether it takes that
     generator = torch.Generator().manual_seed(0)
     shape = (2, 3) if lstm.batch_first else (3, 2)
     x = torch.rand(*shape, lstm.input_size, generator=generator)

@@ -45,8 +45,8 @@ class PortableLSTM(LSTM):
             )
         if type(lstm).forward is not LSTM.forward:
             raise InvalidValueError(
-                f"{type(lstm).__name__} has a forward of its own, which would be left out: expected "
-                "an unrolled.LSTM, with the rest in a module around it."
+                f"{type(lstm).__name__} has a forward of its own, which would be left out: "
+                "expected an unrolled.LSTM, with the rest in a module around it."
             )
         noise = lstm.noise
         copy = cls(
