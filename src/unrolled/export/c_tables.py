@@ -133,11 +133,7 @@ def _layer(lstm: LSTM, k: int, weights: Weights) -> Layer:
     return Layer(
         w_ih.shape[1],
         _table([w_ih, w_hh], weights),
-        zero
-        if b_ih is None or b_hh is None
-        else _array(
-            f"the sum of the biases of layer {k}", torch.from_numpy(b_ih) + torch.from_numpy(b_hh)
-        ),
+        zero if b_ih is None or b_hh is None else b_ih + b_hh,
         None if peepholes is None else peepholes.reshape(-1),
     )
 
