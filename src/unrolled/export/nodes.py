@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unrolled.equations import Gates
+from unrolled.errors import InvalidStateError
 from unrolled.layer.layout import Rows, State
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.portable import PortableLSTM
@@ -62,6 +63,11 @@ class NodeLSTM(PortableLSTM):
         trace: bool,
     ) -> tuple[Tensor, State, dict[str, Gates]]:
         """As the layer's own, with a node for each layer where that says what is asked."""
+        if "_run_layer" in vars(self) and torch.onnx.is_in_onnx_export():
+            raise InvalidStateError(
+                "this LSTM runs under an intervention, which ONNX's LSTM cannot say: export the "
+                "layer itself."
+            )
         plain = known.present is None and known.resets is None and not trace
         if not (plain and self.is_node() and torch.onnx.is_in_onnx_export()):
             return super()._layers(x, state, known, to_start, generator, trace)

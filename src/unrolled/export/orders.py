@@ -143,7 +143,8 @@ def moved(weight: Tensor, here: str, there: str) -> Tensor:
 def layers_of(lstm: LSTM) -> list[list[Layer]]:
     """The weights of each layer and, in it, of each direction."""
     ends = ("", "_reverse") if lstm.bidirectional else ("",)
-    found = {name: weight.detach().cpu() for name, weight in lstm.named_parameters()}
+    # By name: where a weight is made of other parameters, those are called something else.
+    found = {name: getattr(lstm, name).detach().cpu() for name in lstm._names}
     return [
         [Layer(*(found.get(f"{part}_l{layer}{end}") for part in Layer._fields)) for end in ends]  # type: ignore[arg-type]
         for layer in range(lstm.num_layers)

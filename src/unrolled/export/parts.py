@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
 from unrolled.errors import UnrolledError
 from unrolled.export.effect import Effect
 from unrolled.layer.lstm import LSTM
+from unrolled.layer.portable import PortableLSTM
 from unrolled.steps.network import Network
 
 __all__ = ["ExportError", "Parts", "parts_of"]
@@ -61,6 +63,8 @@ def parts_of(module: nn.Module) -> Parts:
             f"{name} has {len(heads)} linear layers beside its LSTM: expected one head at most."
         )
     lstm, head = layers[0], heads[0] if heads else None
+    if any(weight.is_meta for weight in module.parameters()):
+        raise ExportError(f"{name} has no numbers yet: it is on the device meta.")
     known = {id(p) for part in (lstm, head) if part is not None for p in part.parameters()}
     others = [n for n, p in module.named_parameters() if id(p) not in known]
     if others:
@@ -98,29 +102,34 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
 
     True too where it cannot be asked: it may read symbols, or take more than one argument.
     """
-    if module is lstm:
-        return True
+    clean = PortableLSTM.of(lstm)  # its weights alone: no hook, no intervention
+    if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+        return True  # NaN is like nothing: each target says of its own whether it takes that
     generator = torch.Generator().manual_seed(0)
     shape = (2, 3) if lstm.batch_first else (3, 2)
     x = torch.rand(*shape, lstm.input_size, generator=generator)
     x = x.to(lstm.weight_ih_l0.device, lstm.weight_ih_l0.dtype)
-    was = module.training
+    were = [(one, one.training) for one in module.modules()]
     module.eval()
+    clean.eval()
     try:
         with torch.no_grad():
             given = module(x)
-            output = lstm(x)[0]
-            output = output if head is None else head(output)
+            output = clean.forward(x)[0]
+            output = output if head is None else linear(output, head.weight, head.bias)
     except Exception:  # whatever somebody else's forward raises for numbers
         return True
     finally:
-        module.train(was)
+        for one, was in were:
+            one.training = was
     given = given[0] if isinstance(given, tuple) else given
     if not isinstance(given, torch.Tensor):
         return True
     last = output[:, -1] if lstm.batch_first else output[-1]
+    near = 1e-6 if torch.finfo(output.dtype).bits >= 32 else 1e-2
     return any(
-        given.numel() == one.numel() and torch.allclose(given.reshape(one.shape), one, atol=1e-6)
+        given.numel() == one.numel()
+        and torch.allclose(given.reshape(one.shape), one, rtol=near, atol=near, equal_nan=True)
         for one in (output, last)
     )
 

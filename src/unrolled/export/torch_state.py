@@ -26,11 +26,14 @@ def write(module: nn.Module, path: Path) -> list[Path]:
     """
     lstm, head = parts_of(module)
     check_sayable(lstm, "torch.nn.LSTM", projected=True)
-    state = lstm.state_dict()
+    # By name: where a weight is made of other parameters, those are called something else.
+    state = {name: getattr(lstm, name) for name in lstm._names}
     if head is not None:
-        state |= {f"head.{name}": weight for name, weight in head.state_dict().items()}
+        of_head = {"head.weight": head.weight, "head.bias": head.bias}
+        state |= {name: weight for name, weight in of_head.items() if weight is not None}
     tensors = {name: weight.detach().cpu().clone() for name, weight in state.items()}
-    replace_file(path, lambda beside: _safetensors().save_file(tensors, beside, {"format": "pt"}))
+    data = _safetensors().save(tensors, {"format": "pt"})  # its save_file makes a file of mode 600
+    replace_file(path, lambda beside: beside.write_bytes(data))
     return [path]
 
 

@@ -109,6 +109,11 @@ class Exchanged(nn.Module):
         return made.train(module.training if isinstance(module, nn.Module) else True)
 
     def _check_torch_has_it(self) -> None:
+        if "_run_layer" in vars(self):
+            raise InvalidValueError(
+                "this LSTM runs under an intervention, which is no part of its weights: export it "
+                "outside of the `with`."
+            )
         if self.cell != Cell():
             preset = next((name for name, cell in CELLS.items() if cell == self.cell), None)
             raise InvalidValueError(

@@ -34,6 +34,11 @@ def check_quiet(layer: LSTM) -> None:
             f"a gradient for each sample of an LSTM with {said} cannot be had: its masks are drawn "
             "anew in each call; use dropout outside the layer."
         )
+    if "_run_layer" in vars(layer):
+        raise InvalidStateError(
+            "a gradient for each sample of an LSTM under an intervention cannot be had: train it "
+            "outside of the `with`."
+        )
 
 
 def per_sample_gradients(layer: LSTM, x: Tensor, d_y: Tensor) -> dict[nn.Parameter, Tensor]:
@@ -69,7 +74,8 @@ def per_sample_gradients(layer: LSTM, x: Tensor, d_y: Tensor) -> dict[nn.Paramet
         for name, gradient in given.items():
             weight = getattr(layer, f"{name}_{one.key}", None)
             if weight is not None and weight.requires_grad:
-                gradients[weight] = gradient
+                both = gradients.get(weight)  # one weight may have two names
+                gradients[weight] = gradient if both is None else both + gradient
     return gradients
 
 

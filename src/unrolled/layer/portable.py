@@ -17,6 +17,15 @@ from unrolled.layer.recurrence import recurrence
 __all__ = ["PortableLSTM", "for_export"]
 
 
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+
+
 class PortableLSTM(LSTM):
     """An `LSTM` that ``torch.export`` writes out: any number of steps and rows, no op of ours.
 
@@ -33,6 +42,11 @@ class PortableLSTM(LSTM):
             raise InvalidValueError(
                 "this LSTM runs under an intervention, which is no part of its weights: export it "
                 "outside of the `with`."
+            )
+        if type(lstm).forward is not LSTM.forward:
+            raise InvalidValueError(
+                f"{type(lstm).__name__} has a forward of its own, which would be left out: "
+                "expected an unrolled.LSTM, with the rest in a module around it."
             )
         noise = lstm.noise
         copy = cls(
@@ -54,6 +68,8 @@ class PortableLSTM(LSTM):
             weight = getattr(lstm, name)
             own = nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad)
             copy.register_parameter(name, own)
+        for name in _HOOKS:  # a hook is part of what a module gives
+            getattr(copy, name).update(getattr(lstm, name))
         return copy.train(lstm.training)
 
     def _plain_layers(self) -> list[str]:
