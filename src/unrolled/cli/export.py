@@ -27,14 +27,25 @@ def export(arguments: list[str]) -> int:
     """`unrolled export`."""
     found = _options(arguments)
     need("safetensors")
-    target = TARGETS[found.to]
-    path: Path = found.out or found.folder / f"network{target.suffix}"
-    check_place(path)
     _, recipe, model, _ = open_trained(found.folder, trust=found.trust)
+    path = _place(found.out, found.folder, found.to)
     network = _chosen(recipe.exported(model), found.network, found.folder)
     for written in write(network, found.to, path):
         print(written)
     return 0
+
+
+def _place(out: Path | None, folder: Path, target: str) -> Path:
+    """Where it goes: into the run's folder, if nothing else is said."""
+    suffix = TARGETS[target].suffix
+    alone = sum(one.suffix == suffix for one in TARGETS.values()) == 1
+    path = out or folder / f"{'network' if alone else target}{suffix}"
+    if path.parent.resolve() == folder.resolve() and path.name in (*runs.FILES, runs.DATA):
+        raise Refusal(f"--out {path} is a file of the run itself: give another name.")
+    if path.suffix != suffix:
+        raise Refusal(f"--out {path} does not end in {suffix}, as a file of {target} does.")
+    check_place(path)
+    return path
 
 
 def _chosen(networks: Mapping[str, nn.Module], name: str | None, folder: Path) -> nn.Module:
@@ -58,7 +69,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("folder", metavar="DIR", type=Path, help="the run's folder")
     parser.add_argument("--to", choices=TARGETS, required=True, help="what is written")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where it goes (DIR/network and the target's end)"
+        "--out", type=Path, metavar="FILE", help="where it goes (DIR/network… or DIR/TARGET…)"
     )
     parser.add_argument(
         "--network", metavar="NAME", help="which network, of a run that holds several"

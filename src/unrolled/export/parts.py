@@ -90,9 +90,9 @@ def parts_of(module: nn.Module) -> Parts:
         )
     if not _gives(module, lstm, head):
         raise ExportError(
-            f"{name} gives something else than its {'head of' if head else 'LSTM gives,'} h: what "
-            "its forward does beside them would be left out; export unrolled.Network(lstm, head), "
-            "and do the rest outside."
+            f"{name} gives something else for x than its {'linear layer' if head else 'LSTM'} "
+            "does, or cannot be asked: what its forward does beside that would be left out; export "
+            "unrolled.Network(lstm, head), and do the rest outside."
         )
     return Parts(lstm, head)
 
@@ -100,7 +100,7 @@ def parts_of(module: nn.Module) -> Parts:
 def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
     """Whether a module gives what its parts alone give, at every step or after the last.
 
-    True too where it cannot be asked: it may read symbols, or take more than one argument.
+    True too of a network of this library that reads symbols, and so cannot be asked.
     """
     clean = PortableLSTM.of(lstm)  # its weights alone: no hook, no intervention
     if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
@@ -118,13 +118,13 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
             output = clean.forward(x)[0]
             output = output if head is None else linear(output, head.weight, head.bias)
     except Exception:  # whatever somebody else's forward raises for numbers
-        return True
+        return _is_ours(module)
     finally:
         for one, was in were:
             one.training = was
     given = given[0] if isinstance(given, tuple) else given
     if not isinstance(given, torch.Tensor):
-        return True
+        return _is_ours(module)
     last = output[:, -1] if lstm.batch_first else output[-1]
     near = 1e-6 if torch.finfo(output.dtype).bits >= 32 else 1e-2
     return any(
@@ -132,6 +132,10 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
         and torch.allclose(given.reshape(one.shape), one, rtol=near, atol=near, equal_nan=True)
         for one in (output, last)
     )
+
+
+def _is_ours(module: nn.Module) -> bool:
+    return type(module).__module__.partition(".")[0] == "unrolled"
 
 
 def _acting(module: nn.Module) -> list[str]:
