@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from cases import normal
 from processes import one_sentence
 from unrolled import CELLS, LSTM, Elman
+from unrolled.export import to_keras
 from unrolled.inside import intervention
 from unrolled.layer.places import patched, place_names
 
@@ -336,3 +337,14 @@ def test_what_a_hook_gives_or_writes_takes_the_values_place(generator: torch.Gen
     torch.testing.assert_close(y, expected["h"], rtol=0, atol=1e-12)
     y.sum().backward()
     assert set(opened.get_submodule("l0")._modules) == set(LETTERS)
+
+
+def test_a_stepper_and_weights_are_refused_inside() -> None:
+    lstm = LSTM(2, 3)
+    with lstm.patched({"l0.c": torch.zeros(3)}):
+        with pytest.raises(ValueError, match="make it outside of the `with`"):
+            lstm.stepper()
+        with pytest.raises(ValueError, match="export it outside of the `with`"):
+            to_keras(lstm)
+    lstm.stepper()
+    to_keras(lstm)

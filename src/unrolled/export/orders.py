@@ -141,7 +141,18 @@ def moved(weight: Tensor, here: str, there: str) -> Tensor:
 
 
 def layers_of(lstm: LSTM) -> list[list[Layer]]:
-    """The weights of each layer and, in it, of each direction."""
+    """The weights of each layer and, in it, of each direction.
+
+    Raises
+    ------
+    ExportError
+        If it runs under an intervention, which its weights do not say.
+    """
+    if "_run_layer" in vars(lstm):
+        raise ExportError(
+            "this LSTM runs under an intervention, which is no part of its weights: export it "
+            "outside of the `with`."
+        )
     ends = ("", "_reverse") if lstm.bidirectional else ("",)
     # By name: where a weight is made of other parameters, those are called something else.
     found = {name: getattr(lstm, name).detach().cpu() for name in lstm._names}

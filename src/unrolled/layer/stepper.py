@@ -101,7 +101,17 @@ class Stepper:
         """Read the layer's weights again; the state stays.
 
         Where they have another dtype or device by now, the stepper's tensors are made anew.
+
+        Raises
+        ------
+        ValueError
+            If the layer runs under an intervention, which no stepper takes part in.
         """
+        if "_run_layer" in vars(self._layer):
+            raise InvalidValueError(
+                "this LSTM runs under an intervention, and a stepper takes the layer's own steps: "
+                "make it outside of the `with`."
+            )
         if self._unlike() is not None:
             h, c = self.h, self.c
             self._lay_out()
