@@ -59,6 +59,9 @@ CAUSES: dict[str, list[tuple[str, str]]] = {
         ("d_z = d_a @ W", "d_z = np.concatenate([d_a_i, d_a_f, d_a_g, d_a_o], 1) @ W"),
         ("d_x[t], d_h_next = d_z[:, :I], d_z", "d_x[t], d_h_next = (d_a @ W)[:, :I], d_z"),
     ],
+    "stacked-fgoi": [
+        ("[d_a_i, d_a_f, d_a_o, d_a_g], 1)", "[d_a_f, d_a_g, d_a_i, d_a_o], 1)"),
+    ],
     # indices and loops
     "f-wraps": [("d_a_f = d_c * c_prev", "d_a_f = d_c * steps[t - 1][6]")],
     "hh-wraps": [("d_a.T @ z", "d_a.T @ np.concatenate([x[t], steps[t - 1][7]], 1)")],
@@ -141,6 +144,14 @@ def test_causes_in_twos_and_threes_are_named(tmp_path: Path, names: tuple[str, .
     changes = [change for name in names for change in known[name]]
     report = audit_learner(load(write(tmp_path, *changes)))
     assert keys(report.faults) == [set(names)]
+
+
+def test_an_order_is_told_as_the_learner_s_arrays_have_it(tmp_path: Path) -> None:
+    # The example's are i, f, o, g; this library's i, f, g, o.
+    stacked = ("[d_a_i, d_a_f, d_a_o, d_a_g], 1)", "[d_a_i, d_a_f, d_a_g, d_a_o], 1)")
+    said = str(audit_learner(load(write(tmp_path, stacked))))
+    assert "stacked in the order i, f, g, o and used in the order i, f, o, g" in said
+    assert "stack the deltas in the order of W_hh's rows: i, f, o, g" in said
 
 
 SPLIT = "a_i, a_f, a_o, a_g = np.split(z @ W.T + b, 4, axis=1)"

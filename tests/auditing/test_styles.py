@@ -128,6 +128,35 @@ def test_there_is_no_false_alarm(style: str, tmp_path: Path) -> None:
     assert all(audit_learner(learner, seed=seed).exact for seed in range(1, 11))
 
 
+def test_what_is_read_besides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    letters = [(f'"b{k}"', f'"b_{k}"') for k in "fio"] + [('"bc"', '"b_C"')]
+    letters += [(f'"W{k}"', f'"W_{k}"') for k in "fio"] + [('"Wc"', '"W_C"')]
+    names = 'for name, d in (("f", df), ("i", di), ("c", dg), ("o", do)):'
+    source = STYLES["cellwise"].replace(names, names.replace('"c"', '"C"'))
+    source = source.replace('"W" + name', '"W_" + name').replace('"b" + name', '"b_" + name')
+    for old, new in letters:
+        source = source.replace(old, new)
+    source = source.replace("    H = len(f)", '    print("loss 0.1")\n    H = len(f)')
+    optional = STYLES["module"].replace("forward(self, x)", "forward(self, x, init_states=None)")
+    linear = STYLES["module"].replace(
+        "self.weights = torch.nn.Parameter(torch.randn(4 * hidden_size, input_size + hidden_size))",
+        "self.gates = torch.nn.Linear(input_size + hidden_size, 4 * hidden_size)",
+    )
+    linear = linear.replace(
+        "        self.bias = torch.nn.Parameter(torch.randn(4 * hidden_size))\n", ""
+    )
+    linear = linear.replace(
+        "torch.nn.functional.linear(torch.cat([h, x_t], 1), self.weights, self.bias)",
+        "self.gates(torch.cat([h, x_t], 1))",
+    )
+    a_list = STYLES["module"].replace("torch.stack(out), (h, c)", "out, (h, c)")
+    for number, text in enumerate((source, optional, linear, a_list)):
+        path = tmp_path / f"mine_{number}.py"
+        path.write_text(text)
+        assert cli.main(["audit", str(path), "--guess"]) == 0, number
+        assert "loss 0.1" not in capsys.readouterr().out
+
+
 def test_what_cannot_be_guessed_is_said(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
