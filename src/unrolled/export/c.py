@@ -99,5 +99,5 @@ def _put(path: Path, texts: Sources) -> list[Path]:
     return [path, header]
 
 
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+def _fill(beside: Path, text: str) -> None:
+    beside.write_text(text, encoding="utf-8", newline="\n")
