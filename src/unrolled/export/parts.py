@@ -100,7 +100,8 @@ def parts_of(module: nn.Module) -> Parts:
 def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
     """Whether a module gives what its parts alone give, at every step or after the last.
 
-    True too of a network of this library that reads symbols, and so cannot be asked.
+    True too where it cannot be asked and is known to do nothing else: a container, or a network of
+    this library that reads symbols.
     """
     clean = PortableLSTM.of(lstm)  # its weights alone: no hook, no intervention
     if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
@@ -118,13 +119,13 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
             output = clean.forward(x)[0]
             output = output if head is None else linear(output, head.weight, head.bias)
     except Exception:  # whatever somebody else's forward raises for numbers
-        return _is_ours(module)
+        return _does_nothing(module)
     finally:
         for one, was in were:
             one.training = was
     given = given[0] if isinstance(given, tuple) else given
     if not isinstance(given, torch.Tensor):
-        return _is_ours(module)
+        return _does_nothing(module)
     last = output[:, -1] if lstm.batch_first else output[-1]
     near = 1e-6 if torch.finfo(output.dtype).bits >= 32 else 1e-2
     return any(
@@ -134,8 +135,11 @@ def _gives(module: nn.Module, lstm: LSTM, head: nn.Linear | None) -> bool:
     )
 
 
-def _is_ours(module: nn.Module) -> bool:
-    return type(module).__module__.partition(".")[0] == "unrolled"
+def _does_nothing(module: nn.Module) -> bool:
+    """Whether it is known to do nothing beside its parts: it only holds them, or it is ours."""
+    holds = isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
+    silent = type(module).forward is nn.Module.forward
+    return holds or silent or type(module).__module__.partition(".")[0] == "unrolled"
 
 
 def _acting(module: nn.Module) -> list[str]:
