@@ -19,7 +19,7 @@ from unrolled.steps.stepping import train_steps
 
 if TYPE_CHECKING:
     from unrolled.auditing import Report, assert_exact, audit
-    from unrolled.estimators import Forecaster, Run, open_run
+    from unrolled.estimators import Forecaster, LSTMClassifier, LSTMRegressor, Run, open_run
     from unrolled.explorer import explore
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "Gates",
     "Job",
     "LSTMCell",
+    "LSTMClassifier",
+    "LSTMRegressor",
     "Loss",
     "Network",
     "Report",
@@ -54,6 +56,8 @@ __all__ = [
 # Brought where they are asked for: most programs never audit a pass and never draw a page.
 _LATER = {
     "Forecaster": "unrolled.estimators",
+    "LSTMClassifier": "unrolled.estimators",
+    "LSTMRegressor": "unrolled.estimators",
     "Report": "unrolled.auditing",
     "Run": "unrolled.estimators",
     "assert_exact": "unrolled.auditing",

@@ -1,0 +1,135 @@
+"""Sequences as people hand them over: lists of arrays, padded arrays with lengths, one array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.errors import InvalidTypeError, InvalidValueError
+
+__all__ = ["collected"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def collected(X: Any, lengths: Any = None) -> list[Floats]:
+    """Sequences [T_i, C] of float64, out of X in any of its forms.
+
+    Parameters
+    ----------
+    X : list of arrays [T_i, C] or [T_i], or array [N, T, C] or [N, T]
+        Of an array, the steps at a sequence's end that are NaN in every channel are padding: a
+        sequence ends before them.  Elsewhere NaN is a value that is missing.
+    lengths : sequence of N whole numbers, optional
+        Of an array: how many steps of each sequence count; what lies behind is not looked at.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one sentence that says which sequence is wrong and how to mend it.
+    """
+    if hasattr(X, "toarray"):
+        raise InvalidTypeError(
+            "X is a sparse matrix, expected a dense array of sequences: X.toarray() makes one."
+        )
+    array = _one_array(X)
+    if array is None:
+        if lengths is not None:
+            raise InvalidValueError(
+                "lengths was given with a list of arrays, which have lengths of their own: leave "
+                "it out, or give one padded array [N, T, C]."
+            )
+        return [_sequence(one, n) for n, one in enumerate(X)]
+    whole = _whole(array)
+    ends = _ends(whole) if lengths is None else _checked(lengths, whole)
+    return [one[:end] for one, end in zip(whole, ends, strict=True)]
+
+
+def _one_array(X: Any) -> npt.NDArray[Any] | None:
+    """X as one array, or None where it is several."""
+    if isinstance(X, (str, bytes, dict)) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
+        raise InvalidTypeError(
+            f"X is a {type(X).__name__}: expected a list of arrays [steps, channels], or one array "
+            "[sequences, steps, channels]."
+        )
+    if isinstance(X, (list, tuple)):
+        try:
+            found = np.asarray(X)
+        except ValueError:  # arrays of unequal lengths
+            return None
+        # Of equal ones, or of numbers in lists: it is all the same whether they are one array.
+        return found if found.dtype != object else None
+    found = np.asarray(X)
+    return None if found.dtype == object and found.ndim == 1 else found
+
+
+def _whole(array: npt.NDArray[Any]) -> Floats:
+    """[N, T, C] of numbers."""
+    if array.ndim not in (2, 3):
+        raise InvalidValueError(
+            f"X has the shape {array.shape}: expected [sequences, steps, channels], or [sequences, "
+            "steps] of one channel. Reshape your data: one sequence is X[None]."
+        )
+    if 0 in array.shape:
+        what = "feature(s)" if array.shape[0] else "sample(s)"
+        raise InvalidValueError(
+            f"X has 0 {what} (shape={array.shape}) while a minimum of 1 is required: a sequence has "
+            "a step or more, and a step a channel or more."
+        )
+    values = _numbers(array, "X")
+    return values[..., None] if values.ndim == 2 else values
+
+
+def _sequence(one: Any, number: int) -> Floats:
+    array = np.asarray(one)
+    if array.ndim not in (1, 2) or not array.size:
+        raise InvalidValueError(
+            f"sequence {number} of X has the shape {array.shape}: expected [steps, channels], at "
+            "least one of each, or [steps]."
+        )
+    values = _numbers(array, f"sequence {number} of X")
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _numbers(array: npt.NDArray[Any], what: str) -> Floats:
+    if np.iscomplexobj(array):
+        raise InvalidValueError(f"Complex data not supported: {what} is complex, expected reals.")
+    try:
+        values = np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        kind = InvalidTypeError if isinstance(error, TypeError) else InvalidValueError
+        raise kind(f"{what} holds what is no number ({error}): expected numbers.") from None
+    if np.isinf(values).any():
+        place = tuple(int(k) for k in np.argwhere(np.isinf(values))[0])
+        raise InvalidValueError(
+            f"{what} holds an infinity at {place}: expected finite numbers, or NaN where a value "
+            "is missing."
+        )
+    return values
+
+
+def _ends(whole: Floats) -> list[int]:
+    """How many steps each sequence has before the padding."""
+    there = ~np.isnan(whole).all(2)
+    none = np.flatnonzero(~there.any(1))
+    if len(none):
+        raise InvalidValueError(
+            f"sequence {none[0]} of X is NaN throughout: expected a step or more with a number."
+        )
+    ends: list[int] = (whole.shape[1] - there[:, ::-1].argmax(1)).tolist()
+    return ends
+
+
+def _checked(lengths: Any, whole: Floats) -> Sequence[int]:
+    found = np.asarray(lengths)
+    right = found.shape == whole.shape[:1] and found.dtype.kind in "iu"
+    if not right or found.min() < 1 or found.max() > whole.shape[1]:
+        raise InvalidValueError(
+            f"lengths has the shape {found.shape} and holds {found.dtype}: expected "
+            f"{len(whole)} whole numbers from 1 to {whole.shape[1]}, one for each sequence."
+        )
+    ends: list[int] = found.tolist()
+    return ends

@@ -1,0 +1,292 @@
+"""Classes and numbers of whole sequences, by scikit-learn's conventions.
+
+The recipe `labels` and these learn with the same code: `unrolled.recipes._labels.learning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from unrolled import training
+from unrolled.errors import InvalidValueError
+from unrolled.estimators.collected import collected
+from unrolled.recipes._labels.drawing import drawn_fold
+from unrolled.recipes._labels.learning import Fold, Learning, Lesson
+from unrolled.recipes._labels.reader import predict
+
+__all__ = ["LSTMClassifier", "LSTMRegressor"]
+
+Floats = npt.NDArray[np.float64]
+Folds = Sequence[Fold]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taught(Learning):
+    """What is learnt of arrays: the lesson is put beside the fields."""
+
+    @property
+    def lesson(self) -> Lesson:
+        """What `fit` was given."""
+        given: Lesson = vars(self)["_given"]
+        return given
+
+
+class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What the two have in common: how sequences are learnt from, and answered."""
+
+    def __sklearn_tags__(self) -> Any:
+        """Which X is taken: sequences of one length in an array, and missing values."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _learn(
+        self, sequences: list[Floats], answers: npt.NDArray[Any], classes: int, folds: Folds
+    ) -> None:
+        own = self.get_params()
+        own["balanced"] = own.pop("class_weight", None) == "balanced"
+        recipe = _Taught(report_every=max(self.steps // 20, 1), **own)
+        vars(recipe)["_given"] = Lesson(sequences, answers, classes, folds)
+        training.check(recipe)
+        *_, last = training.train(recipe)
+        self.model_ = last.model.eval()
+        self.n_features_in_ = sequences[0].shape[1]
+
+    def _drawn(self, classes: Sequence[Any], groups: Any) -> Folds:
+        """For each network, which sequences it learns from and which choose its weights."""
+        return [
+            drawn_fold(classes, groups, self.validation_share, [self.seed, number])
+            for number in range(self.ensemble)
+        ]
+
+    def _said(self, X: Any, lengths: Any) -> Floats:
+        check_is_fitted(self, "model_")
+        return predict(self.model_, collected(X, lengths))
+
+
+class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
+    """Gives each whole sequence a class, by LSTMs whose weights a validation part chooses.
+
+    What `unrolled train labels` does, of arrays: each network reads the sequences at their own
+    lengths, in both directions; what it has at all steps is pooled and read by a linear head.
+
+    Parameters
+    ----------
+    hidden, layers, cell, both_directions : int, int, str, bool
+        The LSTM: units in each direction, layers, `unrolled.CELLS`.
+    pooling : {"mean", "max", "last"}
+        What is made of the steps.
+    dropout, input_noise : float
+        In training: the share of numbers set to 0; noise, in units of each channel's spread.
+    steps, learning_rate, batch_size : int, float, int
+        Updates, how far each goes, and sequences in it.
+    ensemble : int
+        Networks whose probabilities are averaged, each with a validation part of its own.
+    validation_share : float
+        The share of the sequences, or of the groups, that chooses how many updates are made.
+    refit : bool
+        Whether the network is then trained anew on all of them.
+    class_weight : {None, "balanced"}
+        Whether rare classes weigh as much as frequent ones.
+    seed : int
+        The same seed gives the same answers.
+
+    Attributes
+    ----------
+    classes_ : array [K]
+    model_ : torch.nn.Module
+        The networks, each with an `unrolled.LSTM`.
+    n_features_in_ : int
+        C, the channels of a sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draw = np.random.default_rng(0)
+    >>> X = [draw.normal(k % 2, 1, (int(draw.integers(8, 20)), 3)) for k in range(40)]
+    >>> y = ["low", "high"] * 20
+    >>> classifier = LSTMClassifier(hidden=8, steps=60).fit(X, y)
+    >>> classifier.predict_proba(X).shape
+    (40, 2)
+    >>> bool(classifier.score(X, y) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 64,
+        layers: int = 1,
+        cell: str = "vanilla",
+        both_directions: bool = True,
+        pooling: str = "mean",
+        dropout: float = 0.3,
+        input_noise: float = 0.1,
+        steps: int = 1000,
+        learning_rate: float = 0.003,
+        batch_size: int = 32,
+        ensemble: int = 1,
+        validation_share: float = 0.2,
+        refit: bool = True,
+        class_weight: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.hidden, self.layers, self.cell = hidden, layers, cell
+        self.both_directions, self.pooling = both_directions, pooling
+        self.dropout, self.input_noise = dropout, input_noise
+        self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
+        self.ensemble, self.validation_share = ensemble, validation_share
+        self.refit, self.class_weight, self.seed = refit, class_weight, seed
+
+    def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMClassifier:
+        """Learn from sequences.
+
+        Parameters
+        ----------
+        X : list of N arrays [T_i, C] or [T_i], or array [N, T, C] or [N, T]
+            NaN is a value that is missing; at an array's end, in every channel, it is padding.
+        y : sequence of N classes
+        lengths : sequence of N whole numbers, optional
+            Of an array: how many steps of each sequence count.
+        groups : sequence of N names, optional
+            Whose each sequence is: all of somebody's either learn or choose.
+
+        Raises
+        ------
+        ValueError, TypeError
+            In one sentence, if an argument makes no sense.
+        """
+        sequences, labels = _paired(X, y, lengths)
+        check_classification_targets(labels)
+        if self.class_weight not in (None, "balanced"):
+            raise InvalidValueError(
+                f"class_weight={self.class_weight!r} is not known: expected None or 'balanced'."
+            )
+        self.classes_, places = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InvalidValueError(
+                f"y has one class alone, {self.classes_[0]!r}: expected two classes or more."
+            )
+        folds = self._drawn(places.tolist(), groups)
+        self._learn(sequences, places, len(self.classes_), folds)
+        return self
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> Floats:
+        """The probability of each class, [N, K], in the order of `classes_`."""
+        return self._said(X, lengths)
+
+    def predict(self, X: Any, lengths: Any = None) -> npt.NDArray[Any]:
+        """The most probable class of each sequence."""
+        places = self.predict_proba(X, lengths).argmax(1)
+        chosen: npt.NDArray[Any] = self.classes_[places]
+        return chosen
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """The share of sequences whose class is right."""
+        return float((self.predict(X, lengths) == np.asarray(y)).mean())
+
+
+class LSTMRegressor(RegressorMixin, _OfSequences):  # type: ignore[misc]
+    """Gives each whole sequence a number, or several, by LSTMs as `LSTMClassifier` has them.
+
+    Parameters
+    ----------
+    hidden, layers, cell, both_directions, pooling, dropout, input_noise, steps, learning_rate, \
+batch_size, ensemble, validation_share, refit, seed
+        As of `LSTMClassifier`.
+
+    Attributes
+    ----------
+    model_ : torch.nn.Module
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draw = np.random.default_rng(0)
+    >>> y = draw.uniform(-2, 2, 60)
+    >>> X = [draw.normal(level, 0.3, (int(draw.integers(8, 20)), 1)) for level in y]
+    >>> regressor = LSTMRegressor(hidden=8, steps=150).fit(X, y)
+    >>> bool(regressor.score(X, y) > 0.8)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 64,
+        layers: int = 1,
+        cell: str = "vanilla",
+        both_directions: bool = True,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+        input_noise: float = 0.1,
+        steps: int = 1000,
+        learning_rate: float = 0.003,
+        batch_size: int = 32,
+        ensemble: int = 1,
+        validation_share: float = 0.2,
+        refit: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.hidden, self.layers, self.cell = hidden, layers, cell
+        self.both_directions, self.pooling = both_directions, pooling
+        self.dropout, self.input_noise = dropout, input_noise
+        self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
+        self.ensemble, self.validation_share = ensemble, validation_share
+        self.refit, self.seed = refit, seed
+
+    def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMRegressor:
+        """Learn from sequences and their numbers: y is [N] or [N, K]; else as `LSTMClassifier`."""
+        sequences, given = _paired(X, y, lengths)
+        numbers = _finite(given)
+        self._flat = numbers.ndim == 1
+        folds = self._drawn([0] * len(sequences), groups)
+        self._learn(sequences, numbers.reshape(len(sequences), -1), 0, folds)
+        return self
+
+    def predict(self, X: Any, lengths: Any = None) -> Floats:
+        """The number of each sequence, [N], or [N, K] as y had them."""
+        found = self._said(X, lengths)
+        return found[:, 0] if self._flat else found
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """The coefficient of determination, as scikit-learn's regressors have it."""
+        from sklearn.metrics import r2_score
+
+        return float(r2_score(y, self.predict(X, lengths)))
+
+
+def _paired(X: Any, y: Any, lengths: Any) -> tuple[list[Floats], npt.NDArray[Any]]:
+    if y is None:
+        raise InvalidValueError("fit requires y to be passed, but the target y is None.")
+    sequences, answers = collected(X, lengths), np.asarray(y)
+    if answers.ndim == 2 and answers.shape[1] == 1:
+        answers = column_or_1d(answers, warn=True)
+    if len(answers) != len(sequences):
+        raise InvalidValueError(
+            f"X has {len(sequences)} sequences and y {len(answers)} answers: expected as many."
+        )
+    return sequences, answers
+
+
+def _finite(given: npt.NDArray[Any]) -> Floats:
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidValueError(f"y holds {given.dtype}, expected numbers.") from None
+    if numbers.ndim not in (1, 2) or not np.isfinite(numbers).all():
+        raise InvalidValueError(
+            "y holds NaN or an infinity, or has more than two dimensions: expected finite numbers "
+            "[N] or [N, K]."
+        )
+    return numbers
