@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -85,13 +86,13 @@ def test_it_is_cloned_pickled_and_searched() -> None:
 
 def test_the_same_seed_gives_the_same_bits_and_leaves_others_randomness_alone() -> None:
     x, y, _ = sequences()
-    before = np.random.get_state()[1].tolist()
+    before = torch.get_rng_state().tolist()
     first, second = (LSTMClassifier(**SMALL, ensemble=2).fit(x, y) for _ in range(2))
     assert np.array_equal(first.predict_proba(x), second.predict_proba(x))
     assert not np.array_equal(
         first.predict_proba(x), LSTMClassifier(**SMALL, seed=1).fit(x, y).predict_proba(x)
     )
-    assert np.random.get_state()[1].tolist() == before
+    assert torch.get_rng_state().tolist() == before
 
 
 def test_one_person_is_on_one_side() -> None:

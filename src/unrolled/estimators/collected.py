@@ -76,8 +76,8 @@ def _whole(array: npt.NDArray[Any]) -> Floats:
     if 0 in array.shape:
         what = "feature(s)" if array.shape[0] else "sample(s)"
         raise InvalidValueError(
-            f"X has 0 {what} (shape={array.shape}) while a minimum of 1 is required: a sequence has "
-            "a step or more, and a step a channel or more."
+            f"X has 0 {what} (shape={array.shape}) while a minimum of 1 is required: a sequence "
+            "has a step or more, and a step a channel or more."
         )
     values = _numbers(array, "X")
     return values[..., None] if values.ndim == 2 else values
