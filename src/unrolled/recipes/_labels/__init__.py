@@ -1,0 +1,1 @@
+"""The parts of the recipe labels: sequences and their files, the network, its rivals, its judges."""
