@@ -1,1 +1,1 @@
-"""The parts of the recipe labels: sequences and their files, the network, its rivals, its judges."""
+"""The parts of the recipe labels: sequences, their files, the network, its rivals and judges."""
