@@ -102,7 +102,7 @@ def test_one_person_is_on_one_side() -> None:
     groups = [f"person {n % 6}" for n in range(len(x))]
     estimator = LSTMClassifier(**SMALL, ensemble=3)
     _, places = np.unique(y, return_inverse=True)
-    for learns, chooses in estimator._drawn(places.tolist(), groups):
+    for learns, chooses in estimator._drawn(places, ("high", "low"), groups):
         sides = [{groups[k] for k in part} for part in (learns, chooses)]
         assert len(learns)
         assert len(chooses)

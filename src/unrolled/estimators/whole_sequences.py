@@ -18,13 +18,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from unrolled import training
 from unrolled.errors import InvalidValueError
 from unrolled.estimators.collected import collected
-from unrolled.recipes._labels.drawing import drawn_fold
 from unrolled.recipes._labels.learning import Fold, Learning, Lesson
+from unrolled.recipes._labels.parts import check_classes, divide
 from unrolled.recipes._labels.reader import predict
 
 __all__ = ["LSTMClassifier", "LSTMRegressor"]
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Folds = Sequence[Fold]
 
 
@@ -61,12 +62,19 @@ class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         self.model_ = last.model.eval()
         self.n_features_in_ = sequences[0].shape[1]
 
-    def _drawn(self, classes: Sequence[Any], groups: Any) -> Folds:
+    def _drawn(self, places: Integers, names: Sequence[Any], groups: Any) -> Folds:
         """For each network, which sequences it learns from and which choose its weights."""
-        return [
-            drawn_fold(classes, groups, self.validation_share, [self.seed, number])
-            for number in range(self.ensemble)
-        ]
+        whose = [] if groups is None else [str(name) for name in groups]
+        if whose and len(whose) != len(places):
+            raise InvalidValueError(
+                f"groups names {len(whose)} sequences, and there are {len(places)}: expected as "
+                "many."
+            )
+        none, shares = np.zeros(0, np.int64), (0.5, self.validation_share)
+        division = divide(places, whose, none, shares, self.ensemble, self.seed)
+        if names:
+            check_classes(division, places, [str(name) for name in names], whose)
+        return division.folds
 
     def _said(self, X: Any, lengths: Any) -> Floats:
         check_is_fitted(self, "model_")
@@ -176,7 +184,7 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
             raise InvalidValueError(
                 f"y has one class alone, {self.classes_[0]!r}: expected two classes or more."
             )
-        folds = self._drawn(places.tolist(), groups)
+        folds = self._drawn(places, self.classes_.tolist(), groups)
         self._learn(sequences, places, len(self.classes_), folds)
         return self
 
@@ -250,7 +258,7 @@ batch_size, ensemble, validation_share, refit, seed
         sequences, given = _paired(X, y, lengths)
         numbers = _finite(given)
         self._flat = numbers.ndim == 1
-        folds = self._drawn([0] * len(sequences), groups)
+        folds = self._drawn(np.zeros(len(sequences), np.int64), (), groups)
         self._learn(sequences, numbers.reshape(len(sequences), -1), 0, folds)
         return self
 
@@ -276,6 +284,8 @@ def _paired(X: Any, y: Any, lengths: Any) -> tuple[list[Floats], npt.NDArray[Any
         raise InvalidValueError(
             f"X has {len(sequences)} sequences and y {len(answers)} answers: expected as many."
         )
+    if len(sequences) < 2:
+        raise InvalidValueError("X has 1 sample: expected 2 or more, one of which chooses weights.")
     return sequences, answers
 
 
