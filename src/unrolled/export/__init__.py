@@ -6,7 +6,7 @@ what it cannot say.  `orders.ORDERS` says how the weights lie in each library.
 
 from typing import TYPE_CHECKING
 
-from unrolled.export.effect import Effect
+from unrolled.layer.effect import Effect
 from unrolled.export.parts import ExportError, Parts, parts_of
 
 if TYPE_CHECKING:

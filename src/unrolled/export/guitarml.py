@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.export.effect import Effect
+from unrolled.layer.effect import Effect
 from unrolled.export.orders import Layer, built, layers_of
 from unrolled.export.parts import ExportError
 from unrolled.export.sound import (

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.export.effect import Effect
+from unrolled.layer.effect import Effect
 from unrolled.export.orders import ORDERS, Layer, built, inward, layers_of, outward
 from unrolled.export.sound import (
     Document,
