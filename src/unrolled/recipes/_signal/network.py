@@ -101,13 +101,18 @@ def skip_of(inputs: int, outputs: int) -> int:
 
 
 @torch.no_grad()
-def stream(model: SignalNetwork, pieces: Iterable[Numbers]) -> Iterator[Numbers]:
-    """What comes out [≤ T, D] of pieces [T, C] of any length, with the state carried through."""
+def stream(
+    model: SignalNetwork, pieces: Iterable[Numbers], *, side_by_side: bool = False
+) -> Iterator[Numbers]:
+    """What comes out [≤ T, D] of pieces [T, C] of any length, with the state carried through.
+
+    ``side_by_side``: the model has one channel, and each of C goes through it by itself.
+    """
     state = None
     for block in _blocks(pieces):
-        values = torch.from_numpy(np.ascontiguousarray(block))[:, None]
-        output, state = model(values, state)
-        yield output[:, 0].numpy()
+        values = torch.from_numpy(np.ascontiguousarray(block))
+        output, state = model(values[:, :, None] if side_by_side else values[:, None], state)
+        yield (output[:, :, 0] if side_by_side else output[:, 0]).numpy()
 
 
 def _blocks(pieces: Iterable[Numbers]) -> Iterator[Numbers]:

@@ -17,7 +17,7 @@ from unrolled.files.sound import SOUNDS, read_sound
 from unrolled.files.tables import Reading, Table, read_table
 from unrolled.recipes._events.arrays import Arrays, read_arrays
 
-__all__ = ["ARRAYS", "Asked", "Signal", "columns_of", "kind_of", "read_signal"]
+__all__ = ["ARRAYS", "Asked", "Signal", "columns_of", "kind_of", "read_inputs", "read_signal"]
 
 ARRAYS = (".npy", ".npz")
 DEPTH = "32-bit float"
@@ -179,6 +179,20 @@ def _of_columns(asked: Asked, kind: str) -> Signal:
     x, y = columns_of(source, ins, "--inputs"), columns_of(other, outs, "--outputs")
     x, y, more = _shorter(x, y, (asked.data.name, asked.target.name))
     return Signal(x, y, (ins, outs), said=(*said, *more))
+
+
+def read_inputs(path: Path, names: Sequence[str], reading: Reading) -> Floats:
+    """What goes in alone, out of a table or a NumPy file: [T, len(names)].
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    source = _source(path, kind_of(path), reading)
+    if not len(source.rows):
+        raise InvalidValueError(f"{path.name} has no row: there is nothing to go in.")
+    return columns_of(source, names, "--inputs")
 
 
 def _source(path: Path, kind: str, reading: Reading) -> Table | Arrays:
