@@ -136,7 +136,7 @@ def _finite(pieces: Iterable[Numbers]) -> Iterator[Numbers]:
     for piece in pieces:
         bad = np.argwhere(~np.isfinite(piece))
         if len(bad):
-            raise Refusal(f"step {at + bad[0][0]:,} comes out as no finite number: nothing is kept.")
+            raise Refusal(f"step {at + bad[0][0]:,} comes out as no finite number: none is kept.")
         at += len(piece)
         yield piece
 

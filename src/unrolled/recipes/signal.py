@@ -10,41 +10,28 @@ filter, a tanh, a filter.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, Expected, Layers, at_least, only, share
+from unrolled.errors.expected import Count, Layers, below_one, only
 from unrolled.explorer import Explorable
-from unrolled.files.tables import Reading
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._signal import keeping
 from unrolled.recipes._signal.answers import judged_anew
-from unrolled.recipes._signal.delay import delay_between, shifted
+from unrolled.recipes._signal.data import Data
 from unrolled.recipes._signal.judging import error_to_signal, steps_told, table
 from unrolled.recipes._signal.linear import LinearFilter
-from unrolled.recipes._signal.made_up import RATE, drive, played
 from unrolled.recipes._signal.network import SignalNetwork, State, predict
-from unrolled.recipes._signal.parts import (
-    Parts,
-    Scales,
-    Windows,
-    divide,
-    drawn,
-    scales_of,
-    windows_of,
-)
-from unrolled.recipes._signal.reading import Asked, Numbers, Signal, read_signal
+from unrolled.recipes._signal.parts import Parts, drawn
+from unrolled.recipes._signal.reading import Numbers
 from unrolled.steps.batches import Batches
 from unrolled.steps.losses import Loss
 from unrolled.steps.program import Native
@@ -56,21 +43,14 @@ SOURCE = "Wright, Damskägg, Juvela & Välimäki 2020 (loss and windows: Automat
 PUBLISHED = None
 
 TAPS = 512  # of the linear filter, over all that goes in
-SECONDS = 0.5  # how far apart two recordings may lie
 OFFSET = 1 / 3  # the published 0.25 of the offset beside 0.75 of the rest
 MOST_FITTED = 2**22  # steps that the filter is fitted to, the last ones: 87 seconds at 48,000 Hz
 
-_MAYBE = Expected("1 or more", lambda value: value is None or value >= 1)
-_MAYBE_NONE = Expected("0 or more", lambda value: value is None or value >= 0)
-_EMPHASIS = Expected("0 or more and below 1", lambda value: value is None or 0 <= value < 1)
-
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe, Reading):
+class Recipe(Data):
     """The hyperparameters of an effect."""
 
-    seed: int = 0
-    """Draws the weights, the batches and the made-up sound."""
     steps: int = 1000
     """Updates: of sound about two minutes of one core."""
     learning_rate: float = 0.005
@@ -81,24 +61,6 @@ class Recipe(training.Recipe, Reading):
     """Only 0 makes sense: --window says how many steps make an update."""
     report_every: int = 50
     """Updates from one report to the next; each runs over the validation part."""
-    data: Path | None = None
-    """What goes in: sound (.wav, .flac, .aiff, .ogg), a table (.csv, .parquet, …) or NumPy (.npy,
-    .npz); none: a made-up sound and drive."""
-    target: Path | None = None
-    """What comes out, in a file of its own of the same kind."""
-    inputs: tuple[str, ...] = ()
-    """The columns that go in; empty: all but those that come out."""
-    outputs: tuple[str, ...] = ()
-    """The columns that come out; empty: all of --target."""
-    delay: int | None = None
-    """By how many steps the target comes after what goes in, which is undone; not given: of sound
-    it is found and undone, of a table it is left to be learnt."""
-    validation_share: Annotated[float, share] = 0.1
-    """The share of steps, before the test part, that chooses which weights are kept."""
-    test_share: Annotated[float, share] = 0.1
-    """The share of steps, the last ones, that only judges."""
-    length: Annotated[int, at_least(1_000)] = 960_000
-    """Of the made-up sound: samples at 48,000 Hz."""
     cell: CellName = "vanilla"
     """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
     hidden: Count = 32
@@ -109,18 +71,11 @@ class Recipe(training.Recipe, Reading):
     """Add the input to the output, as GuitarML's networks do: what is learnt is the difference.
     The targets c and nam cannot say it."""
     criterion: Literal["esr", "mse"] = "esr"
-    """What is made small: the error's energy, with pre-emphasis, by the target's; or the mean
+    """What is made small: the error's energy, with --emphasis, by the target's; or the mean
     squared error."""
-    emphasis: Annotated[float | None, _EMPHASIS] = None
-    """Of esr: how much of the error of the step before is taken away, so that high tones count; not
-    given: 0.95 of sound, 0 of a table."""
-    window: Annotated[int | None, _MAYBE] = None
-    """Steps in one update; not given: 2,048, or of a short signal a 64th of what is learnt from."""
-    windows: Count = 12
-    """Windows that follow each other; the state is carried from each to the next."""
-    warm_up: Annotated[int | None, _MAYBE_NONE] = None
-    """Steps at the begin of the first window that are heard and not learnt from; not given: 1,000,
-    or half a window."""
+    emphasis: Annotated[float, below_one] = 0.0
+    """Of esr: how much of the error of the step before is taken away, so that high tones count:
+    GuitarML's is 0.85. It is what it is judged by that suffers."""
     batch_size: Count = 50
     """Places in the signal that are read side by side."""
 
@@ -128,82 +83,17 @@ class Recipe(training.Recipe, Reading):
 
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other, or the data."""
-        if self.data is None:
-            self._check_made_up()
+        self.check_files()
         if self.criterion == "mse" and self.emphasis:
             raise InvalidValueError(
                 f"emphasis = {self.emphasis} is of criterion = esr: leave it out with mse."
             )
         _ = self.windowed  # which reads, and so looks over, the whole of the files
 
-    def _check_made_up(self) -> None:
-        named = ("target", "inputs", "outputs", "delay")
-        for name in named:
-            if getattr(self, name) not in (None, ()):
-                raise InvalidValueError(
-                    f"{name} = {getattr(self, name)!r} is of no file: add --data FILE."
-                )
-
     @property
     def comparable(self) -> bool:
         """No figure was published of this."""
         return False
-
-    # --- the data ---
-
-    def digest(self) -> str:
-        """What tells this data from other data: a run goes on with its own alone."""
-        told = hashlib.sha256()
-        for array in (self.signal.inputs, self.signal.outputs):
-            told.update(np.ascontiguousarray(array).data)
-        return told.hexdigest()
-
-    @cached_property
-    def signal(self) -> Signal:
-        """The whole of it, without a delay."""
-        if self.data is None:
-            x = played(self.length, self.seed)
-            pair = (x.astype(np.float32)[:, None], drive(x).astype(np.float32)[:, None])
-            return Signal(*pair, (("0",), ("0",)), RATE, "32-bit float")
-        return self._undelayed(self.read(self.data, self.target))
-
-    def read(self, data: Path, target: Path | None) -> Signal:
-        """Other files, read as this run's own."""
-        return read_signal(Asked(data, target, self.inputs, self.outputs, self))
-
-    def _undelayed(self, signal: Signal) -> Signal:
-        found = self.delay
-        if found is None:
-            most = round(SECONDS * signal.rate) or len(signal) // 8
-            found = delay_between(signal.inputs[:, 0], signal.outputs[:, 0], most)
-            if not signal.is_sound:
-                told = f"the target comes {_late(found)}, which is left to be learnt (--delay)"
-                return signal.telling(told) if found else signal
-        if abs(found) > len(signal) // 2:
-            raise InvalidValueError(
-                f"delay = {found} leaves less than half of the {len(signal):,} steps: expected a "
-                "smaller one."
-            )
-        x, y = shifted(signal.inputs, signal.outputs, found)
-        why = "found; --delay says another" if self.delay is None else "as was said"
-        undone = f"the target comes {_late(found)}, which is undone ({why})"
-        shorter = dataclasses.replace(signal, inputs=x, outputs=y)
-        return shorter.telling(undone if found else f"no delay ({why})")
-
-    @cached_property
-    def parts(self) -> Parts:
-        """The signal, cut in time."""
-        return divide(self.signal, self.validation_share, self.test_share)
-
-    @cached_property
-    def windowed(self) -> Windows:
-        """How long what one update learns from is."""
-        return windows_of(self.parts.first, self.window, self.windows, self.warm_up)
-
-    @cached_property
-    def scales(self) -> Scales:
-        """Those of the training part."""
-        return scales_of(self.parts.training)
 
     @cached_property
     def _linear(self) -> LinearFilter:
@@ -232,23 +122,16 @@ class Recipe(training.Recipe, Reading):
             model = self.model()
         x, y = torch.from_numpy(known.inputs), torch.from_numpy(known.outputs)
         target = (y.double() - model.mean_out) / model.size_out
-        filtered = target[1:] - self._loss_emphasis * target[:-1]
+        filtered = target[1:] - self.emphasis * target[:-1]
         return model.scaled(x), model.wanted(x, y), filtered.square().mean()
-
-    @property
-    def _loss_emphasis(self) -> float:
-        if self.criterion == "mse":
-            return 0.0
-        return (0.95 if self.signal.is_sound else 0.0) if self.emphasis is None else self.emphasis
 
     @cached_property
     def _loss(self) -> Loss:
+        kind = "emphasised_squared_error"
         if self.criterion == "mse":
-            return Loss("emphasised_squared_error")
-        p = self._loss_emphasis
-        factor = 1 / float(self._learnt[2])
-        offset = OFFSET if p else 0.0
-        return Loss("emphasised_squared_error", factor=factor, emphasis=p, offset=offset)
+            return Loss(kind)
+        offset = OFFSET if self.emphasis else 0.0
+        return Loss(kind, "mean", 1 / float(self._learnt[2]), emphasis=self.emphasis, offset=offset)
 
     def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Windows that follow each other: what is read [K, T, B, C], what is wanted, who begins.
@@ -386,7 +269,3 @@ class Recipe(training.Recipe, Reading):
     def attempt(self, model: SignalNetwork, arguments: list[str]) -> str:
         """How far it is from the target on another pair of files, or on a fresh made-up sound."""
         return judged_anew(self, model, arguments)
-
-
-def _late(delay: int) -> str:
-    return f"{abs(delay):,} steps {'later' if delay >= 0 else 'earlier'} than what goes in"

@@ -43,8 +43,8 @@ class Loss:
         is NaN is not known and does not count.
     emphasis : float
         Of kind ``"emphasised_squared_error"``, from 0 up to 1: how much of the error of the step
-        before is taken away (Wright et al. 2020: 0.95 for sound).  It is 0 before the first step.  A
-        target that is NaN is not known: it does not count, and its error is 0 for the step after.
+        before is taken away; it is 0 before the first step.  A target that is NaN is not known: it
+        does not count, and its error is 0 for the step after.
     offset : float
         Of the same kind: how much n·(mean of e)² of each row and output of n steps weighs, which
         the filter all but takes away.

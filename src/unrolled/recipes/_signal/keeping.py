@@ -1,4 +1,4 @@
-"""What a run keeps of its signal, so that it is of use without its files; and what is shown of it."""
+"""What a run keeps of its signal, to be of use without its files; and what is shown of it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class LinearFilter:
 
     def __call__(self, inputs: Floats) -> Floats:
         """What it makes of inputs [T, C]: [T, D]."""
-        count, (taps, width, outs) = len(inputs), self.taps.shape
+        count, (taps, _, outs) = len(inputs), self.taps.shape
         size = 1 << (count + taps - 1).bit_length()
         spectrum = np.fft.rfft(inputs - self.mean, size, axis=0)
         y = np.empty((count, outs))

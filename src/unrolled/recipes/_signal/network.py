@@ -87,8 +87,12 @@ class SignalNetwork(nn.Module):
         own = LSTM(lstm.input_size, lstm.hidden_size, lstm.num_layers, **cell)  # type: ignore[arg-type]
         own.load_state_dict(lstm.state_dict())
         weight = lstm.weight_ih_l0.double() / self.size_in
+        bias = lstm.bias_ih_l0
+        assert isinstance(bias, Tensor)
         own.weight_ih_l0.copy_(weight)
-        own.bias_ih_l0.copy_(lstm.bias_ih_l0.double() - weight @ self.mean_in)
+        held = own.bias_ih_l0
+        assert isinstance(held, Tensor)
+        held.copy_(bias.double() - weight @ self.mean_in)
         outer = nn.Linear(head.in_features, head.out_features)
         outer.weight.copy_(head.weight.double() * self.size_out[:, None])
         outer.bias.copy_(head.bias.double() * self.size_out + self.mean_out)

@@ -33,7 +33,7 @@ class Scales:
 
 @dataclass(frozen=True)
 class Parts:
-    """The steps before ``first`` are learnt from, those before ``second`` choose, the rest judge."""
+    """Steps before ``first`` are learnt from, those before ``second`` choose, the rest judge."""
 
     signal: Signal
     first: int

@@ -146,8 +146,8 @@ def _of_sound(asked: Asked) -> Signal:
         )
     said = [f"{asked.data.name}: {one.told}", f"{asked.target.name}: {other.told}"]
     x, y, more = _shorter(x, y, (asked.data.name, asked.target.name))
-    names = tuple(tuple(f"{k}" for k in range(values.shape[1])) for values in (x, y))
-    return Signal(x, y, (names[0], names[1]), one.rate, other.depth, (*said, *more))
+    ins, outs = (tuple(map(str, range(values.shape[1]))) for values in (x, y))
+    return Signal(x, y, (ins, outs), one.rate, other.depth, (*said, *more))
 
 
 def _shorter(

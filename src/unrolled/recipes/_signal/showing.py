@@ -43,9 +43,7 @@ def drawn(
             title="signal: learning (error-to-signal ratio on the validation part)",
         ),
         waves(target, {"LSTM": ours, label: linear}, signal.rate, folder / "waves.png"),
-        spectrum(
-            target, {"LSTM": ours, label: linear}, signal.rate, folder / "error_spectrum.png"
-        ),
+        spectrum(target, {"LSTM": ours, label: linear}, signal.rate, folder / "error_spectrum.png"),
     ]
     if signal.is_sound:
         for name, sound in {"input": signal.inputs, "target": target, "output": ours}.items():
