@@ -6,6 +6,8 @@
 //   binary_cross_entropy   −y log σ(z) − (1 − y) log(1 − σ(z))
 //   cross_entropy          −log softmax(z)_y
 //   quantile               q·(y − z) where z <= y, else (q − 1)·(y − z): Koenker & Bassett 1978, (3.1)
+//   emphasised_squared_error  (e_t − p·e_{t−1})² with e = z − y, and offset·n·(mean of e)² of each row of
+//                          n steps: Wright et al. 2020, (9) and (10), before they are divided
 // and multiplied by `scale`, which holds the factor and what the sum is divided by.
 #pragma once
 
@@ -122,6 +124,46 @@ static double quantile_loss(const Loss& loss, const T* z, const T* y, long rows,
   return sum * scale;
 }
 
+// Of `steps` steps of `wide` numbers each, the errors of which are those of as many filters.  A target
+// that is NaN does not count: its error is 0 for the step after it.
+template <class T, class Counts>
+static double emphasised_loss(const Loss& loss, const T* z, const T* y, long steps, long wide, long B, long O, T* d,
+                              Counts counts) {
+  const T p = T(loss.emphasis);
+  Buffer<T> before(wide, true);
+  Buffer<double> total(wide, true), number(wide, true);
+  const auto known = [&](long t, long j) { return counts(t * B + j / O) && y[t * wide + j] == y[t * wide + j]; };
+  double sum = 0, there = 0;
+  for (long t = 0; t < steps; ++t) {  // d holds e_t − p·e_{t−1}
+    for (long j = 0; j < wide; ++j) {
+      const long k = t * wide + j;
+      const bool counted = known(t, j);
+      const T e = counted ? z[k] - y[k] : T(0), r = counted ? e - p * before.at[j] : T(0);
+      d[k] = r;
+      before.at[j] = e;
+      total.at[j] += double(e);
+      number.at[j] += counted;
+      sum += double(r) * double(r);
+    }
+  }
+  for (long j = 0; j < wide; ++j) {
+    there += number.at[j];
+    if (number.at[j] == 0) continue;
+    total.at[j] /= number.at[j];  // the mean from here on
+    sum += loss.offset * number.at[j] * total.at[j] * total.at[j];
+  }
+  const double by = loss.over == Over::mean ? (there ? there : 1.0) : loss.over == Over::rows ? double(B) : 1.0;
+  const T scale = T(2 * loss.factor / by);
+  for (long t = 0; t < steps; ++t) {
+    for (long j = 0; j < wide; ++j) {
+      const long k = t * wide + j;
+      const T after = t + 1 < steps ? d[k + wide] : T(0);
+      d[k] = known(t, j) ? scale * (d[k] - p * after + T(loss.offset * total.at[j])) : T(0);
+    }
+  }
+  return sum * loss.factor / by;
+}
+
 // The loss of `rows` rows of O numbers, and d.  inside: [rows] or null: 0 where a row does not count.
 template <class T>
 static double loss_of(const Loss& loss, const T* output, const void* target, const std::uint8_t* inside, long rows,
@@ -133,6 +175,8 @@ static double loss_of(const Loss& loss, const T* output, const void* target, con
     return (!inside || inside[r]) && !(classes && class_of[r] == loss.ignored);
   };
   if (loss.criterion == Criterion::quantile) return quantile_loss<T>(loss, output, numbers, rows, B, O, d, counts);
+  if (loss.criterion == Criterion::emphasised_squared_error)
+    return emphasised_loss<T>(loss, output, numbers, rows / B, B * O, B, O, d, counts);
   double scale = loss.factor;
   if (loss.over == Over::rows) scale /= double(B);
   if (loss.over == Over::mean) {

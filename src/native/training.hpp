@@ -17,7 +17,8 @@ enum class Activation { UNROLLED_ACTIVATION(UNROLLED_MEMBER) };
   MEMBER(sigmoid_squared_error)    \
   MEMBER(binary_cross_entropy)     \
   MEMBER(cross_entropy)            \
-  MEMBER(quantile)
+  MEMBER(quantile)                 \
+  MEMBER(emphasised_squared_error)
 enum class Criterion { UNROLLED_CRITERION(UNROLLED_MEMBER) };
 
 // The loss is divided by nothing, by B, or by what it sums over.
@@ -91,7 +92,9 @@ template <class T> struct Head {
   FIELD(double, factor)                                                                   \
   FIELD(long, ignored)              /* the class that does not count */                   \
   FIELD(const double*, quantiles) /* [levels]: those that adjacent outputs are, or null */ \
-  FIELD(long, levels)
+  FIELD(long, levels)                                                                     \
+  FIELD(double, emphasis)         /* of emphasised_squared_error, as is offset */         \
+  FIELD(double, offset)
 
 struct Loss {
   UNROLLED_LOSS(UNROLLED_FIELD)

@@ -74,7 +74,7 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
     ),
     (
         "files: an effect without the input that it adds",
-        "export/effect.py",
+        "layer/effect.py",
         "return y + input[..., : self.skip] if self.skip else y",
         "return y",
         ["test_sound.py", "test_rates.py"],

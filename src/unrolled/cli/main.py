@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from unrolled.cli.apply import apply
 from unrolled.cli.check import check
 from unrolled.cli.explore import explore
 from unrolled.cli.export import export
@@ -186,6 +187,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command("check DIR", "whether each file of a run is as it was written", check),
     "try": Command("try DIR ARGS...", "put what a run has learnt to use", attempt),
     "forecast": Command("forecast DIR", "what comes after a series, with intervals", forecast),
+    "apply": Command("apply DIR FILE", "play a file through what `signal` has learnt", apply),
     "explore": Command("explore DIR [DIR]", "a page to see inside a run, and to reach in", explore),
     "export": Command("export DIR --to TARGET", "a run's network as ONNX, C and others", export),
     "bench": Command("bench [flags]", "time the layer beside torch's and others", measure),

@@ -29,6 +29,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
         "binary_cross_entropy",
         "cross_entropy",
         "quantile",
+        "emphasised_squared_error",
     ),
     "Over": ("sum", "rows", "mean"),
     "Method": ("sgd", "adagrad", "adam", "adamw", "rmsprop"),
@@ -186,13 +187,22 @@ class Trainer:
         self._kernel.set_head(O, w, b, last)
 
     def set_loss(
-        self, criterion: int, over: int, factor: float, ignored: int, quantiles: int, levels: int
+        self,
+        criterion: int,
+        over: int,
+        factor: float,
+        ignored: int,
+        quantiles: int,
+        levels: int,
+        emphasis: float,
+        offset: float,
     ) -> None:
         """Say what the loss is: the fields of `unrolled.Loss`, words as numbers.
 
         ``quantiles``: where ``levels`` doubles lie, which are copied now.
         """
-        self._kernel.set_loss(criterion, over, factor, ignored, quantiles, levels)
+        shape = (quantiles, levels, emphasis, offset)
+        self._kernel.set_loss(criterion, over, factor, ignored, *shape)
 
     def set_rule(self, rule: Rule, clip: float) -> None:
         """Say how an update is made; ``clip``: the largest norm of the gradient, 0: any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from unrolled.recipes._series.forecaster import Forecaster
     from unrolled.recipes._series.panel import Panel
     from unrolled.recipes._series.predicting import Ahead
+    from unrolled.recipes._signal.network import SignalNetwork
     from unrolled.recipes.series import Recipe as Series
+    from unrolled.recipes.signal import Recipe as Signal
 
-__all__ = ["OpenedForecaster", "OpenedRun", "open_forecaster", "open_trained"]
+__all__ = [
+    "OpenedForecaster",
+    "OpenedRun",
+    "OpenedSignal",
+    "open_forecaster",
+    "open_signal",
+    "open_trained",
+]
 
 
 class OpenedRun(NamedTuple):
@@ -49,6 +58,9 @@ def open_trained(folder: Path, trust: bool = False) -> OpenedRun:
         opened = open_forecaster(folder)
         settings = [member.setting for member in opened.model.each]
         return OpenedRun(config, opened.recipe.remembering(opened.kept, settings), opened.model, ())
+    if config.recipe == "signal" and (folder / runs.DATA).is_file():
+        signal = open_signal(folder)
+        return OpenedRun(config, signal.recipe, signal.model, ())
     if config.recipe not in recipes.names() and config.recipe.endswith(".py") and not trust:
         raise runs.RunError(
             f"{folder} is a run of {runs.printable(config.recipe)}, whose code would be run to "
@@ -141,6 +153,51 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
         raise runs.RunError(f"{folder / runs.CONFIG} asks for too much memory.") from error
     fit(folder / runs.WEIGHTS, weights, model)
     return OpenedForecaster(recipe, kept, model.eval())
+
+
+class OpenedSignal(NamedTuple):
+    """A run of `signal`, opened without the files that it was trained on."""
+
+    recipe: Signal
+    model: SignalNetwork
+
+
+def open_signal(folder: Path) -> OpenedSignal:
+    """Read a run of `signal`, and what it holds of its data; the files are not asked for.
+
+    Raises
+    ------
+    RunError
+        If the folder is no such run, or it is not finished, or damaged.
+    """
+    from unrolled.recipes.signal import Recipe as Signal
+
+    config = runs.read_config(folder)
+    if config.recipe != "signal":
+        raise runs.RunError(
+            f"{folder} is a run of {runs.printable(config.recipe)}, through which no signal goes: "
+            "expected a run of `unrolled train signal`."
+        )
+    recipe = runs.decode_fields(Signal, config.fields)
+    path = folder / runs.DATA
+    if not path.is_file():
+        raise runs.RunError(
+            f"{folder} is not finished, so it does not say what it reads: finish it with `unrolled "
+            "train signal --resume`."
+        )
+    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
+    _check_sizes(folder, recipe, weights)
+    tree = checkpoint.read_tree(path)
+    try:
+        recipe = recipe.remembering(tree)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise runs.DamagedError(path, "what it says of the signal makes no sense") from error
+    try:
+        model = training.build(recipe)
+    except (MemoryError, RuntimeError) as error:
+        raise runs.RunError(f"{folder / runs.CONFIG} asks for too much memory.") from error
+    fit(folder / runs.WEIGHTS, weights, model)
+    return OpenedSignal(recipe, cast("SignalNetwork", model.eval()))
 
 
 def _named(recipe: Recipe) -> list[Path]:

@@ -6,8 +6,8 @@ what it cannot say.  `orders.ORDERS` says how the weights lie in each library.
 
 from typing import TYPE_CHECKING
 
-from unrolled.export.effect import Effect
 from unrolled.export.parts import ExportError, Parts, parts_of
+from unrolled.layer.effect import Effect
 
 if TYPE_CHECKING:
     from unrolled.export.c import to_c

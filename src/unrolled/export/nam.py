@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.export.effect import Effect
 from unrolled.export.orders import Layer, built, layers_of
 from unrolled.export.parts import ExportError
 from unrolled.export.sound import (
@@ -26,6 +25,7 @@ from unrolled.export.sound import (
     numbers,
     write_document,
 )
+from unrolled.layer.effect import Effect
 
 __all__ = ["from_nam", "to_nam", "write"]
 

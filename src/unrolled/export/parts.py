@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 from unrolled.errors import UnrolledError
-from unrolled.export.effect import Effect
+from unrolled.layer.effect import Effect
 from unrolled.layer.lstm import LSTM
 from unrolled.layer.portable import PortableLSTM
 from unrolled.steps.network import Network

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from unrolled.errors import InvalidStateError
 from unrolled.errors.expected import check_argument, positive
-from unrolled.export.effect import Effect
 from unrolled.export.parts import ExportError, parts_of
+from unrolled.layer.effect import Effect
 
 __all__ = ["AtRate", "at_rate"]
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unrolled.export.effect import Effect
 from unrolled.export.orders import ORDERS, Layer, built, inward, layers_of, outward
 from unrolled.export.sound import (
     Document,
@@ -25,6 +24,7 @@ from unrolled.export.sound import (
     numbers,
     write_document,
 )
+from unrolled.layer.effect import Effect
 
 __all__ = ["from_rtneural", "to_rtneural", "write"]
 

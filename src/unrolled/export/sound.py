@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.errors import InvalidValueError
-from unrolled.export.effect import Effect
 from unrolled.export.orders import check_sayable
 from unrolled.export.parts import ExportError, parts_of
 from unrolled.files.bounded import parse_json, read_at_most
 from unrolled.files.whole import replace_file
+from unrolled.layer.effect import Effect
 
 __all__ = [
     "Document",

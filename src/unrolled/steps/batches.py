@@ -32,6 +32,8 @@ class Batches(NamedTuple):
     resets, mask : Tensor of bool, [N, T, B], optional
         As `unrolled.LSTM` takes them.  What lies beyond a row's length does not count in the loss;
         a step that is missing does.
+    begins : Tensor of bool, [N], optional
+        Where a state is carried: which batches begin at zero all the same.
     """
 
     x: Tensor
@@ -39,6 +41,7 @@ class Batches(NamedTuple):
     lengths: Tensor | None = None
     resets: Tensor | None = None
     mask: Tensor | None = None
+    begins: Tensor | None = None
 
     def at(self, k: int) -> Batches:
         """The k-th batch alone, without N."""
@@ -61,7 +64,7 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
         In one sentence, where something does not fit the network.
     """
     if not isinstance(given, Batches):
-        if not isinstance(given, (tuple, list)) or not 2 <= len(given) <= 5:
+        if not isinstance(given, (tuple, list)) or not 2 <= len(given) <= 6:
             raise InvalidTypeError(
                 f"a block of batches is a {type(given).__name__}, expected (x, target) or "
                 "unrolled.Batches."
@@ -89,8 +92,9 @@ def as_batches(given: Any, network: Network, loss: Loss) -> Batches:
         for name in ("lengths", "resets", "mask"):
             if getattr(block, name) is not None:
                 raise InvalidValueError(f"{name} was given, and an Elman takes none: leave it out.")
+    shapes: dict[str, tuple[int, ...]]
     shapes = {"lengths": (count, rows), "resets": (count, steps, rows)}
-    shapes["mask"] = shapes["resets"]
+    shapes |= {"mask": shapes["resets"], "begins": (count,)}
     for name, shape in shapes.items():
         t = getattr(block, name)
         if t is None:
@@ -150,7 +154,7 @@ class Places(NamedTuple):
 def places(batches: Batches, carried: bool) -> Places:
     """Where each batch of a block lies, with its masks, as a table that the kernel reads.
 
-    ``carried``: each batch begins with the state that the one before left.
+    ``carried``: each batch begins with the state that the one before left, if it does not begin.
     """
     count, steps, rows, _ = batches.x.shape
     masks = row_masks(batches.inside(), batches.mask, batches.resets)
@@ -166,6 +170,7 @@ def places(batches: Batches, carried: bool) -> Places:
         kept.append(t)
         return t.data_ptr() + numbers * (t.stride(0) * t.element_size())
 
+    fresh = 1 if not carried else 0 if batches.begins is None else batches.begins.to("cpu").long()
     columns = Batch(
         steps=steps,
         rows=rows,
@@ -174,7 +179,7 @@ def places(batches: Batches, carried: bool) -> Places:
         carry=each(masks.carry),
         live=each(masks.live),
         inside=each(masks.inside),
-        fresh=int(not carried),
+        fresh=fresh,
     )
     table = torch.empty(count, len(columns), dtype=torch.int64, device="cpu")
     for k, column in enumerate(columns):

@@ -25,10 +25,12 @@ class Loss:
     Parameters
     ----------
     kind : {"squared_error", "sigmoid_squared_error", "binary_cross_entropy", "cross_entropy", \
-"quantile"}
+"quantile", "emphasised_squared_error"}
         (z − y)²; (σ(z) − y)², document 001's adder; that of bits, from logits; that of classes,
         from logits, where the target holds the class's number; that of quantiles (pinball loss),
-        Koenker & Bassett 1978: q·(y − z) where z ≤ y, else (q − 1)·(y − z).
+        Koenker & Bassett 1978: q·(y − z) where z ≤ y, else (q − 1)·(y − z); that of the error
+        e = z − y of a signal, step by step, after a filter, (e_t − emphasis·e_{t−1})², with what
+        ``offset`` adds.
     over : {"mean", "sum", "rows"}
         What the sum over all that counts is divided by: their number, nothing, or B.
     factor : float
@@ -39,6 +41,13 @@ class Loss:
         Of kind ``"quantile"``: which ones, each between 0 and 1.  The output has them side by side
         for each number of the target, so its last size is theirs times the target's.  A target that
         is NaN is not known and does not count.
+    emphasis : float
+        Of kind ``"emphasised_squared_error"``, from 0 up to 1: how much of the error of the step
+        before is taken away; it is 0 before the first step.  A target that is NaN is not known: it
+        does not count, and its error is 0 for the step after.
+    offset : float
+        Of the same kind: how much n·(mean of e)² of each row and output of n steps weighs, which
+        the filter all but takes away.
 
     Raises
     ------
@@ -58,6 +67,8 @@ class Loss:
     factor: float = 1.0
     ignore_index: int = -100
     quantiles: tuple[float, ...] = ()
+    emphasis: float = 0.0
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in (("kind", MEMBERS["Criterion"]), ("over", MEMBERS["Over"])):
@@ -79,6 +90,19 @@ class Loss:
                 raise InvalidValueError(
                     f"quantiles holds {level}, expected numbers between 0 and 1."
                 )
+        self._check_filter()
+
+    def _check_filter(self) -> None:
+        if not (0 <= self.emphasis < 1 and 0 <= self.offset < math.inf):
+            raise InvalidValueError(
+                f"emphasis={self.emphasis} with offset={self.offset} makes no sense: expected an "
+                "emphasis from 0 up to 1, and an offset that is 0 or more."
+            )
+        if (self.emphasis or self.offset) and self.kind != "emphasised_squared_error":
+            raise InvalidValueError(
+                f"kind={self.kind!r} came with emphasis={self.emphasis} and offset={self.offset}: "
+                "leave them out, or use kind='emphasised_squared_error'."
+            )
 
     def __call__(self, output: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
         """The loss in plain torch.
@@ -97,6 +121,9 @@ class Loss:
             target = target.reshape(output.shape[:-1])
         elif self.kind != "cross_entropy":
             target = target.reshape(output.shape)
+        if self.kind == "emphasised_squared_error":
+            total, count = self._emphasised(output, target, inside)
+            return self._divided(total, count, rows)
         if inside is not None:
             output, target = output[inside], target[inside]
         if self.kind == "cross_entropy":
@@ -113,11 +140,26 @@ class Loss:
             z = output.sigmoid() if self.kind == "sigmoid_squared_error" else output
             total = (z - target).square().sum()
             count = output.numel()
-        if self.over == "mean":
-            total = total / count
-        elif self.over == "rows":
-            total = total / rows
-        return total * self.factor
+        return self._divided(total, count, rows)
+
+    def _divided(self, total: Tensor, count: int, rows: int) -> Tensor:
+        by = {"mean": count, "rows": rows, "sum": 1}
+        return total / by[self.over] * self.factor
+
+    def _emphasised(
+        self, output: Tensor, target: Tensor, inside: Tensor | None
+    ) -> tuple[Tensor, int]:
+        known = ~target.isnan()
+        if inside is not None:
+            known = known & inside[..., None]
+        error = torch.where(known, output - target.nan_to_num(), 0.0)
+        error = error.reshape(-1, *error.shape[-2:])  # a step of its own, where it has no time
+        known = known.reshape(error.shape)
+        before = torch.cat((torch.zeros_like(error[:1]), error[:-1]))
+        total = torch.where(known, error - self.emphasis * before, 0.0).square().sum()
+        number = known.sum(0).clamp(min=1)
+        total = total + self.offset * (error.sum(0).square() / number).sum()
+        return total, max(int(known.sum()), 1)
 
     def _at_quantiles(self, output: Tensor, target: Tensor) -> tuple[Tensor, int]:
         known = ~target.isnan()

@@ -88,6 +88,24 @@ class Network(nn.Module):
             return self.head.out_features
         return self.units or _width(self.recurrent)
 
+    def state_like(self, state: Any, rows: int) -> Any:
+        """A state of so many rows that may be written to: a copy of ``state``, or zeros for None.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is no state of such a network.
+        """
+        recurrent = self.recurrent
+        elman = isinstance(recurrent, Elman)
+        layers = 1 if isinstance(recurrent, Elman) else recurrent.num_layers
+        zeros = recurrent.weight_ih_l0.detach().new_zeros(layers, rows, recurrent.hidden_size)
+        held = [zeros] * (1 if elman else 2) if state is None else [state] if elman else list(state)
+        if any(not isinstance(t, Tensor) or t.shape != zeros.shape for t in held):
+            raise InvalidValueError(f"state is none of {rows} rows of this network.")
+        copies = tuple(t.detach().to(zeros, copy=True).contiguous() for t in held)
+        return copies[0] if elman else copies
+
     def forward(
         self, input: Tensor, state: Any = None, *, lengths: Any = None, **masks: Any
     ) -> tuple[Tensor, Any]:

@@ -186,6 +186,8 @@ class Program:
             loss.ignore_index,
             quantiles.data_ptr(),
             len(quantiles),
+            loss.emphasis,
+            loss.offset,
         )
         self._set_rule(updates.rule_of(optimizer))
         self._changed = [*_parts(self._state)]

@@ -57,7 +57,8 @@ class _Plain:
             batch = batches.at(k)
             masks = {"lengths": batch.lengths, "resets": batch.resets, "mask": batch.mask}
             given = {name: mask for name, mask in masks.items() if mask is not None}
-            output, state = self._network(batch.x, self._state, **given)
+            begins = batches.begins is not None and bool(batches.begins[k])
+            output, state = self._network(batch.x, None if begins else self._state, **given)
             every = inside is not None and self._network.read == "every"
             loss = self._loss(
                 output, batch.target, inside[k] if every and inside is not None else None

@@ -97,8 +97,8 @@ class Session:
         """What the kernel is to be told of, or why updates go through autograd."""
         if plain:
             return None, "it was asked to be plain"
-        if self.recipe.steps_per_update or self.recipe.carry_state:
-            return None, "the state goes from one update to the next"
+        if self.recipe.steps_per_update:
+            return None, "a batch is cut into several updates"
         found = self.recipe.native(self.model)
         if isinstance(found, str):
             return None, found
@@ -147,11 +147,10 @@ class Session:
         with self.randomness:
             self._enough()
         if self._program is None:
-            network, loss, _ = self._native
-            count = torch.get_num_threads()
-            self._program = Program(network, self.optimizer, loss, self.recipe.clip, None, count)
+            self._program = self._programmed(self._native)
         if self._places is None:
-            self._places = places(self._checked(self._native), carried=False)
+            carried = self.recipe.carry_state
+            self._places = places(self._checked(self._native), carried=carried)
         first = self._window
         most = min(most, self._batches - first, self._program.at_once(self._places))
         most = self._schedule.alike(self.step, most)
@@ -166,6 +165,14 @@ class Session:
             raise self._program.error(self.step + 1)
         self._take(self._window - 1)
         return losses.tolist()
+
+    def _programmed(self, native: Native) -> Program:
+        """The kernel, told of the network, and of the state if that is carried."""
+        if self.recipe.carry_state:
+            rows = native.read(self._block).x.shape[2]
+            self.state = native.network.state_like(self.state, rows)
+        count, clip = torch.get_num_threads(), self.recipe.clip
+        return Program(native.network, self.optimizer, native.loss, clip, self.state, count)
 
     def advance(self, save: Callable[[dict[str, Any]], None] | None = None) -> float:
         """One update.  ``save`` is given what was before it, once its loss has come out finite."""
@@ -256,7 +263,7 @@ class Session:
             "random": self.randomness.state,
             "generator": self._before_batch if drawn else self.generator.get_state(),
             "window": self._window if drawn else 0,
-            "state": self.state,
+            "state": checkpoint.copy_tree(self.state),
             "data": self.recipe.digest(),
             **({"best": checkpoint.copy_tree(self.best)} if self.recipe.chosen_by else {}),
         }
