@@ -28,7 +28,7 @@ from unrolled.recipes._events import answers
 from unrolled.recipes._events.alarms import Clock
 from unrolled.recipes._events.asked import Signal
 from unrolled.recipes._events.data import FRESH, Data, made_up
-from unrolled.recipes._events.labeller import Labeller, logits_of, probabilities, scores
+from unrolled.recipes._events.labeller import Labeller, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
 from unrolled.recipes._events.told import Judge, Opinion
 from unrolled.steps.network import Network
@@ -93,8 +93,12 @@ class Recipe(Data):
 
     @property
     def chosen_by(self) -> str:
-        """The loss on the validation part, where that has an event."""
-        return "validation_loss" if self.parts.chooses else ""
+        """The share of pairs in the wrong order, on the validation part, where that has an event.
+
+        The loss there has its least value long before: it grows with how sure a network is, while
+        the order, which is what is judged, still gets better.
+        """
+        return "validation_misranked" if self.parts.chooses else ""
 
     def model(self) -> Labeller:
         """An LSTM and its output, from values to a logit for each event and step."""
@@ -127,15 +131,14 @@ class Recipe(Data):
     # --- judging ---
 
     def metrics(self, model: Labeller) -> dict[str, float]:
-        """Loss and ROC-AUC on the validation part, or the end of what is learnt from."""
+        """ROC-AUC, and what it lacks of 1, on the validation part or what is learnt from."""
         parts = self.parts
         name, part = "validation", parts.chosen
         if not parts.chooses:
             name, part = "training", slice(max(0, parts.learnt.stop - LOOKED_AT), parts.learnt.stop)
-        logits = parts.over(part, lambda values: logits_of(model, values).numpy())
-        flags = parts.flags[part]
-        loss = model.loss(torch.from_numpy(logits), torch.from_numpy(flags).float())
-        return {f"{name}_loss": loss.item(), f"{name}_roc_auc": scores(flags, logits)["roc_auc"]}
+        found = parts.over(part, lambda values: probabilities(model, values))
+        roc = scores(parts.flags[part], found)["roc_auc"]
+        return {f"{name}_roc_auc": roc, f"{name}_misranked": 1 - roc}
 
     @cached_property
     def _judge(self) -> Judge:
@@ -180,7 +183,7 @@ class Recipe(Data):
 
     def result(self, model: Labeller) -> dict[str, Any]:
         """Scores on the held-out part, of the network and of the linear labeller."""
-        figures = self._judge.figures(self._opinions(model))
+        figures = self._judge.figures(self._opinions(model)) | self.metrics(model)
         return figures | {"linear_window": self._linear.window}
 
     # --- showing ---

@@ -93,7 +93,7 @@ def runs_of(flags: Bools) -> list[tuple[int, int]]:
 
 def count_events(flags: Bools, stretches: Sequence[slice]) -> int:
     """Count the events: runs of consecutive steps."""
-    return Part(flags, np.empty(0), stretches).runs(flags).shape[1]
+    return len(Part(flags, np.empty(0), stretches).runs(flags)[0])
 
 
 def alarms_at(part: Part, threshold: float) -> Alarms:

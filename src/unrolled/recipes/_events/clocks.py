@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,6 +18,7 @@ from unrolled.files.timeline import Timeline
 __all__ = ["check_no_clock", "rate_of", "timeline_at"]
 
 FEWEST = 20  # rows: of fewer, a measured channel may rise throughout by chance
+TIMES, DAYTIME = "holds times", "holds times of day"
 NEARLY_ALL = 0.99  # of the steps: a counter may begin anew, a clock be set
 
 
@@ -46,10 +48,11 @@ def check_no_clock(source: Columns, column: str, others: Sequence[str]) -> None:
     what = _why_a_clock(source, column)
     if what:
         rest = " ".join(map(shlex.quote, others)) or "NAME …"
+        named = f"{flagged('--time', column)} takes it as when each row was, "
         raise InvalidValueError(
             f"column {column!r} of {source.file} {what}, as a clock or a counter does: "
-            f"{flagged('--time', column)} takes it as when each row was, --channels {rest} leaves "
-            "it out, and with its own name among --channels it is a channel."
+            f"{'' if what == DAYTIME else named}--channels {rest} leaves it out"
+            f"{'.' if what in (DAYTIME, TIMES) else ', and with its own name added takes it in.'}"
         )
 
 
@@ -59,9 +62,13 @@ def _why_a_clock(source: Columns, column: str) -> str:
     if len(cells) < FEWEST:
         return ""
     if cells.dtype.kind == "M":
-        return "holds times"
-    if cells.dtype.kind in "OU" and says_when(column, [str(cell) for cell in cells[:FEWEST]]):
-        return "holds times"
+        return TIMES
+    if cells.dtype.kind in "OU":
+        words = [str(cell).strip() for cell in cells[:FEWEST]]
+        if all(re.fullmatch(r"\d\d?:\d\d(:\d\d([.,]\d+)?)?", word) for word in words):
+            return DAYTIME
+        if says_when(column, words):
+            return TIMES
     try:
         values = source.numbers(column)
     except InvalidValueError:  # which is told where the column is read

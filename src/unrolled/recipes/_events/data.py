@@ -84,7 +84,7 @@ class Data(training.Recipe, Reading):
     validation_share: Annotated[float, _PART, Before(0.0)] = 0.15
     """The share of steps before those that chooses which weights are kept, and the threshold of the
     figures by event; 0: none, so that the last weights are kept."""
-    length: Count = 64_000
+    length: Count = 80_000
     """Of the made-up signal: steps. With 24,000 the network learns its training part by heart."""
     both_directions: bool = False
     """Read forwards and backwards: better where the whole signal is there, useless while it is

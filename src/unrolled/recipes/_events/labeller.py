@@ -13,7 +13,7 @@ from unrolled.files.columns import Bools, Floats
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events.parts import DividedSignal
 
-__all__ = ["Labeller", "logits_of", "probabilities", "scores"]
+__all__ = ["Labeller", "probabilities", "scores"]
 
 State = tuple[Tensor, Tensor]
 STRETCH = 65_536  # steps that are labelled at once: it bounds the memory, and changes no result
@@ -75,23 +75,16 @@ class Labeller(nn.Module):
         return torch.sigmoid(logits.double() - self.rarity.log())
 
 
-def logits_of(model: Labeller, values: Floats) -> Tensor:
-    """Read a whole signal [T, C] in one pass that starts from a state of zeros: logits [T, K]."""
+def probabilities(model: Labeller, values: Floats) -> Floats:
+    """Label a whole signal [T, C] in one pass that starts from a state of zeros: [T, K]."""
     length = len(values) if model.lstm.bidirectional else STRETCH
-    state, found = None, [torch.empty(0, len(model.rarity), dtype=model.readout.weight.dtype)]
+    state, found = None, []
     with torch.no_grad():
         for begin in range(0, len(values), max(length, 1)):
             stretch = torch.from_numpy(values[begin : begin + length])[:, None]
             logits, state = model(stretch, state)
-            found.append(logits[:, 0])
-    return torch.cat(found)
-
-
-def probabilities(model: Labeller, values: Floats) -> Floats:
-    """Label a whole signal [T, C] in one pass that starts from a state of zeros: [T, K]."""
-    with torch.no_grad():
-        found: Floats = model.probability(logits_of(model, values)).numpy()
-    return found
+            found.append(model.probability(logits)[:, 0].numpy())
+    return np.concatenate(found) if found else np.empty((0, len(model.rarity)))
 
 
 def scores(flags: Bools, predictions: Floats, events: Sequence[str] = ()) -> dict[str, float]:

@@ -118,13 +118,14 @@ class LinearLabeller:
         """The windows [N, C * window] of some steps of pieces that lie one after the other."""
         ends = np.cumsum([len(piece) for piece in pieces])
         of = np.searchsorted(ends, rows, side="right")
-        found = np.empty((len(rows), self.window * len(self.mean)), np.float32)
+        found: Any = np.empty((len(rows), self.window * len(self.mean)), np.float32)
         for number, piece in enumerate(pieces):
             here = of == number
             if here.any():
                 windows = self._windows(piece)[rows[here] - (ends[number] - len(piece))]
                 found[here] = windows.reshape(len(windows), -1)
-        return found
+        features: Floats = found
+        return features
 
     def _windows(self, values: Floats) -> Floats:
         """The window of each step, as a view [T, C, window] that takes no room."""

@@ -101,8 +101,7 @@ class DividedSignal:
 
 def both_kinds(flags: Bools) -> Bools:
     """Of flags [T, K], which events have steps with and steps without."""
-    kinds: Bools = flags.any(0) & ~flags.all(0)
-    return kinds
+    return np.array([each.any() and not each.all() for each in flags.T], dtype=bool)
 
 
 class Shares(NamedTuple):

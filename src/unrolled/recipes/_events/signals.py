@@ -71,6 +71,8 @@ def read_signals(
     else:
         names, said = _marks_of(files, asked), ()
         events = [_flags(file, names) for file in files]
+        if not names:  # nothing is marked, anywhere
+            return [file.signal for file in files]
     signals = [replace(file.signal, events=each) for file, each in zip(files, events, strict=True)]
     return [replace(signals[0], said=(*said, *signals[0].said)), *signals[1:]]
 
@@ -119,15 +121,10 @@ def _marks_of(files: Sequence[Measured], asked: Asked) -> list[str]:
     return names
 
 
-def _flags(file: Measured, names: Sequence[str]) -> Mapping[str, Bools] | None:
-    """Where each event is in one file; None where the file marks nothing at all."""
-    if not file.marks:
-        return None if not names else {name: _nowhere(file) for name in names}
-    return {name: file.marks.get(name, _nowhere(file)) for name in names}
-
-
-def _nowhere(file: Measured) -> Bools:
-    return np.zeros(len(file.signal.values), dtype=bool)
+def _flags(file: Measured, names: Sequence[str]) -> Mapping[str, Bools]:
+    """Where each event is in one file."""
+    nowhere = np.zeros(len(file.signal.values), dtype=bool)
+    return {name: (file.marks or {}).get(name, nowhere) for name in names}
 
 
 # --- other steps of the same signal ---
