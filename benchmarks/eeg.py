@@ -4,11 +4,11 @@
 
 FOLDER holds recordings as the Brain Imaging Data Structure lays them, `sub-*/eeg/*_eeg.edf` with
 `*_events.tsv` beside them, such as the two subjects of 128 channels that the package pylossless
-0.2.0 ships as test data (faces, houses and checkerboards, and a key for each).  An event lasts 0.4 s
-from its onset on.  Everybody is causal, learns from all subjects but one and is judged on that one:
-an LSTM, logistic regression on at most the last second (`unrolled train events` has both), and a
-linear discriminant with shrinkage on the last second (Blankertz et al., NeuroImage 56, 2011).
-Nothing is chosen by the subject that is held out.
+0.2.0 ships as test data (faces, houses and checkerboards, and a key for each).  An event lasts
+0.4 s from its onset on.  Everybody is causal, learns from all subjects but one and is judged on
+that one: an LSTM, logistic regression on at most the last second (`unrolled train events` has
+both), and a linear discriminant with shrinkage on the last second (Blankertz et al., NeuroImage 56,
+2011).  Nothing is chosen by the subject that is held out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def contestants(recipe: Recipe, seeds: range) -> Iterator[tuple[str, np.ndarray]
             vars(one)[cached] = getattr(recipe, cached)
         *_, last = training.train(one)
         model = last.model.eval()
-        found.append(parts.over(parts.tested, lambda values: probabilities(model, values)))
+        found.append(parts.over(parts.tested, partial(probabilities, model)))
         kept = one.metrics(model)["validation_roc_auc"]
         yield f"LSTM, seed {seed} ({kept:.3f} where its weights were chosen)", found[-1]
     if len(found) > 1:

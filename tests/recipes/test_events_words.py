@@ -92,7 +92,7 @@ CLOCKS = {
 def test_a_column_that_looks_like_a_clock_is_asked_about(name: str, tmp_path: Path) -> None:
     rows = "".join(f"{when},{n % 7},{int(n % 9 == 0)}\n" for n, when in enumerate(CLOCKS[name]))
     path = written(tmp_path, f"when,x,e\n{rows}")
-    with pytest.raises(ValueError, match="'when' of data.csv .* a clock or a counter") as refusal:
+    with pytest.raises(ValueError, match=r"'when' of data\.csv .* a clock or a counter") as refusal:
         read_signals([path], Asked("e"))
     assert "--time when takes it" in str(refusal.value)
     assert "--channels x leaves it out" in str(refusal.value)
@@ -105,7 +105,7 @@ def test_times_of_day_are_asked_about_too(tmp_path: Path) -> None:
     """They begin anew each day, so that they cannot say when: --time would refuse them."""
     rows = "".join(f"23:59:{n:02},{n % 7},{int(n % 9 == 0)}\n" for n in range(40))
     path = written(tmp_path, f"when,x,e\n{rows}")
-    with pytest.raises(ValueError, match="'when' of data.csv holds times of day") as refusal:
+    with pytest.raises(ValueError, match=r"'when' of data\.csv holds times of day") as refusal:
         read_signals([path], Asked("e"))
     assert "--time" not in str(refusal.value)
     assert "--channels x leaves it out" in str(refusal.value)
@@ -123,11 +123,11 @@ def test_times_of_an_archive_are_a_clock(tmp_path: Path) -> None:
     when = np.datetime64("2020-01-01T00:00") + np.arange(30) * np.timedelta64(30, "s")
     path = tmp_path / "x.npz"
     np.savez(path, when=when, x=np.arange(30) % 4, e=np.arange(30) % 9 == 0)
-    with pytest.raises(ValueError, match="'when' of x.npz holds times"):
+    with pytest.raises(ValueError, match=r"'when' of x\.npz holds times"):
         read_signals([path], Asked("e"))
     (signal,) = read_signals([path], Asked("e", time="when"))
     assert signal.rate == pytest.approx(1 / 30)
-    with pytest.raises(ValueError, match="--rate 2 says what the times of x.npz say too"):
+    with pytest.raises(ValueError, match=r"--rate 2 says what the times of x\.npz say too"):
         read_signals([path], Asked("e", time="when", rate=2))
 
 
@@ -160,19 +160,22 @@ def test_intervals_may_be_dates(tmp_path: Path) -> None:
     (signal,) = read_signals([path], asked, [written(tmp_path, marks, "ev.csv")])
     assert where(signal) == {"a": [3, 4]}
     assert signal.rate == pytest.approx(1 / 60)
-    with pytest.raises(ValueError, match="is 3, but the times of data.csv are dates, such as 2020"):
+    with pytest.raises(
+        ValueError, match=r"is 3, but the times of data\.csv are dates, such as 2020"
+    ):
         read_signals([path], asked, [written(tmp_path, "start,end,label\n3,5,a\n", "ev.csv")])
-    with pytest.raises(ValueError, match="row 3 of column 'End' is blank: expected times as those"):
+    with pytest.raises(
+        ValueError, match=r"row 3 of column 'End' is blank: expected times as those"
+    ):
         read_signals([path], asked, [written(tmp_path, marks + "2020-01-01 00:09,,a\n", "ev.csv")])
 
 
 def test_rows_need_a_clock_for_intervals(tmp_path: Path) -> None:
     path, marks = labelled(tmp_path, *"abcdef"), written(tmp_path, GOOD, "ev.csv")
-    with pytest.raises(ValueError, match="nothing says when the rows of data.csv were"):
+    with pytest.raises(ValueError, match=r"nothing says when the rows of data\.csv were"):
         read_signals([path], Asked("", ("x",)), [marks])
-    with pytest.raises(ValueError, match="has no event 'siezure': .* did you mean 'seizure'"):
-        asked = Asked("siezure", ("x",), rate=0.5)
-        read_signals([path], asked, [marks])
+    with pytest.raises(ValueError, match=r"has no event 'siezure': .* did you mean 'seizure'"):
+        read_signals([path], Asked("siezure", ("x",), rate=0.5), [marks])
     (signal,) = read_signals([path], Asked("seizure", ("x",), rate=0.5), [marks])
     assert where(signal) == {"seizure": [1, 5]}
 
