@@ -1,6 +1,6 @@
 """A real EEG, subject by subject: which picture is seen, and which key pressed, told as it happens.
 
-    python benchmarks/eeg.py FOLDER [--steps 1500] [--seeds 3]
+    python benchmarks/eeg.py FOLDER [--steps 600] [--seeds 3]
 
 FOLDER holds recordings as the Brain Imaging Data Structure lays them, `sub-*/eeg/*_eeg.edf` with
 `*_events.tsv` beside them, such as the two subjects of 128 channels that the package pylossless
@@ -40,7 +40,7 @@ def main() -> None:
     """Hold out each subject in turn, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()
     linear.MOST_NUMBERS = MOST_NUMBERS

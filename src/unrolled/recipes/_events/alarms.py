@@ -16,7 +16,17 @@ import numpy as np
 
 from unrolled.files.columns import Bools, Floats, Integers
 
-__all__ = ["Alarms", "Clock", "Part", "chosen_threshold", "count_events", "runs_of", "swept"]
+__all__ = [
+    "Alarms",
+    "Clock",
+    "Part",
+    "alarms_at",
+    "chosen_threshold",
+    "count_events",
+    "most_found",
+    "runs_of",
+    "swept",
+]
 
 MOST_THRESHOLDS = 300
 
@@ -112,13 +122,16 @@ def alarms_at(part: Part, threshold: float) -> Alarms:
 def swept(part: Part, clock: Clock, most: float = np.inf) -> list[Alarms]:
     """Lower the threshold from the highest probability on, and count what each finds.
 
-    It ends where false alarms are first more than ``most`` of an hour: lower thresholds, at which
-    alarms run into each other until one of them lies over everything, say nothing.
+    It ends where false alarms are first more than ``most`` an hour, or alarms lie over half of the
+    steps without an event: below, they run into each other, until one of them lies over everything
+    and is false nowhere.
     """
     found: list[Alarms] = []
+    quiet = part.probabilities[~part.flags]
     for threshold in _thresholds(part.probabilities):
         counted = alarms_at(part, threshold)
-        if counted.false_by(clock) > most:
+        loud = len(quiet) and (quiet >= threshold).mean() > 0.5
+        if found and (loud or counted.false_by(clock) > most):
             break
         found.append(counted)
     return found
@@ -133,8 +146,13 @@ def _thresholds(probabilities: Floats) -> list[float]:
 
 
 def chosen_threshold(part: Part, clock: Clock) -> float:
-    """The lowest threshold that has one false alarm an hour, or 1,000 steps, at the most.
+    """The threshold that finds most events with one false alarm an hour, or 1,000 steps, at most.
 
-    A part shorter than that allows none.
+    Of equals it is the highest.  A part shorter than that allows no false alarm.
     """
-    return swept(part, clock, most=1.0)[-1].threshold
+    return most_found(swept(part, clock, most=1.0)).threshold
+
+
+def most_found(counted: Sequence[Alarms]) -> Alarms:
+    """The point of a sweep at which most events are found; of equals the first, and highest."""
+    return max(counted, key=lambda alarms: len(alarms.latencies))

@@ -16,6 +16,7 @@ from unrolled.recipes._events.alarms import (
     alarms_at,
     chosen_threshold,
     count_events,
+    most_found,
     swept,
 )
 from unrolled.recipes._events.labeller import scores
@@ -72,7 +73,7 @@ class Judge:
     def alarms(self, who: Opinion, k: int) -> Alarms:
         """What an event's chosen threshold finds; without one, the point of the curve."""
         if not self.chooses(k):
-            return self.curve(who, k, most=1.0)[-1]
+            return most_found(self.curve(who, k, most=1.0))
         threshold = chosen_threshold(self._part(self.parts.chosen, who.chosen, k), self.clock)
         return alarms_at(self._part(self.parts.tested, who.tested, k), threshold)
 
@@ -103,7 +104,7 @@ class Judge:
     def _by_event(self, who: Opinion) -> dict[str, float]:
         per = "hour" if self.clock.rate else "1000_steps"
         unit = "seconds" if self.clock.rate else "steps"
-        rows = [(k, self.alarms(who, k), self.curve(who, k, 1.0)[-1]) for k in self.judged]
+        rows = [(k, self.alarms(who, k), most_found(self.curve(who, k, 1.0))) for k in self.judged]
         found = {
             "sensitivity": [a.sensitivity for _, a, _ in rows],
             f"false_alarms_per_{per}": [a.false_by(self.clock) for _, a, _ in rows],
@@ -178,8 +179,8 @@ class Judge:
         lines = []
         if chosen:
             lines.append(
-                f"thresholds were chosen on the validation part, {steps:,} steps: the lowest with "
-                f"{one} at most{short}"
+                f"thresholds were chosen on the validation part, {steps:,} steps: where most "
+                f"is found with {one} at most{short}"
             )
         if len(chosen) < len(self.judged):
             which = "" if not chosen else " of the events that are not in the validation part"
