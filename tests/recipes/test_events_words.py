@@ -7,20 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recordings import where, written
 from unrolled.files.timeline import Timeline
 from unrolled.recipes._events.intervals import read_intervals
-from unrolled.recipes._events.signals import Asked, Signal, read_signals
-
-
-def written(folder: Path, text: str | bytes, name: str = "data.csv") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def where(signal: Signal) -> dict[str, list[int]]:
-    assert signal.events is not None
-    return {name: np.flatnonzero(flags).tolist() for name, flags in signal.events.items()}
+from unrolled.recipes._events.signals import Asked, read_signals
 
 
 def labelled(folder: Path, *words: str, name: str = "data.csv") -> Path:
