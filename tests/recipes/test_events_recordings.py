@@ -132,7 +132,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one file twice": ({"data": ("a.csv", "a.csv")}, "--data names .*a.csv twice"),
     "held out elsewhere": ({"data": ("a.csv",), "hold_out": ("b.csv",)}, "is none of the files in"),
     "all held out": ({"data": ("a.csv",), "hold_out": ("a.csv",)}, "every file in --data"),
-    "held out of nothing": ({"data": (), "hold_out": ("a.csv",)}, "is of no file: add --data"),
+    "held out of nothing": ({"data": None, "hold_out": ("a.csv",)}, "is of no file: add --data"),
+    "nothing named": ({"data": ()}, "--data names nothing: give it one file or more"),
+    "no intervals named": ({"data": ("a.csv",), "events_file": ()}, "--events-file names nothing"),
     "one list for two": ({"data": ("a.csv", "b.csv"), "events_file": ("e",)}, "expected one for"),
     "too short a recording": ({"data": ("a.csv", "short.csv")}, "short.csv has 18 steps, of which"),
     "all chooses": (
@@ -154,7 +156,7 @@ def test_recordings_that_do_not_fit_are_refused(name: str, tmp_path: Path) -> No
     (tmp_path / "f.csv").write_text((tmp_path / "a.csv").read_text().replace("x,y,e", "x,y,f"))
     fields = dict(given)
     for key in {"data", "hold_out", "events_file"} & fields.keys():
-        fields[key] = tuple(tmp_path / file for file in fields[key])
+        fields[key] = fields[key] and tuple(tmp_path / file for file in fields[key])
     recipe = Recipe(**{**TINY, **fields}, event="e" if fields["data"] else "")
     with pytest.raises(ValueError, match=sentence) as refusal:
         training.check(recipe)

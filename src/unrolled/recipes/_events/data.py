@@ -115,7 +115,14 @@ class Data(training.Recipe, Reading):
         named = ("event", "channels", "time", "hold_out", "events_file", "rate")
         for name in named if not self.files else ():
             if value := getattr(self, name):
-                raise InvalidValueError(f"{name} = {value!r} is of no file: add --data FILE.")
+                told = tuple(map(str, value)) if name == "hold_out" else value
+                raise InvalidValueError(f"{name} = {told!r} is of no file: add --data FILE.")
+        for name in ("data", "events_file"):
+            if getattr(self, name) == ():
+                raise InvalidValueError(
+                    f"--{name.replace('_', '-')} names nothing: give it one file or more, or leave "
+                    "it out."
+                )
         names = [path.resolve() for path in self.files]
         for path in self.files:
             if names.count(path.resolve()) > 1:

@@ -144,7 +144,7 @@ def draw_curves(judge: Judge, opinions: Sequence[Opinion], path: Path) -> Path:
         middle.axhline(judge.parts.heldout[:, k].mean(), color=toolkit.FAINT, linestyle=":")
     toolkit.dress(left, title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     toolkit.dress(middle, title="Precision and recall", xlabel="recall", ylabel="precision")
-    per = f"false alarms in {'an' if judge.clock.rate else ''} {judge.clock.per}".replace("  ", " ")
+    per = f"false alarms {'an' if judge.clock.rate else 'in'} {judge.clock.per}"
     toolkit.dress(right, title="By event", xlabel=per, ylabel="share of events found")
     for axes in (left, middle):
         axes.set_xlim(-0.01, 1.01)

@@ -171,10 +171,10 @@ class Judge:
         return lines
 
     def _thresholds(self) -> list[str]:
-        one = f"one false alarm in {self.clock.per}"
+        one = f"one false alarm {'an' if self.clock.rate else 'in'} {self.clock.per}"
         steps = self.parts.chosen.stop - self.parts.chosen.start
         part = steps / self.clock.unit
-        short = "" if part >= 1 else ", of which it has less: so with none"
+        short = "" if part >= 1 else "; it is shorter than that, so none is allowed"
         chosen = [k for k in self.judged if self.chooses(k)]
         lines = []
         if chosen:
