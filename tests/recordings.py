@@ -1,8 +1,25 @@
-"""Recordings in files, made by hand."""
+"""Recordings in files, made by hand, and what is read of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+
+from unrolled.recipes._events.signals import Signal
+
+
+def written(folder: Path, text: str | bytes, name: str = "data.csv") -> Path:
+    """Write a file, and say where it is."""
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def where(signal: Signal) -> dict[str, list[int]]:
+    """At which steps each event is."""
+    assert signal.events is not None
+    return {name: np.flatnonzero(flags).tolist() for name, flags in signal.events.items()}
 
 
 def edf(seconds: int = 4, rate: int = 50) -> bytes:

@@ -29,7 +29,7 @@ def lines(changed: dict[int, str]) -> bytes:
     return "\n".join(changed.get(n, line) for n, line in enumerate(PAIRS, 1)).encode()
 
 
-EVENTS, SERIES = ("events", "--event", "e"), ("series", "--column", "a")
+EVENTS, SERIES = ("events", "--event", "e", "--time", "t"), ("series", "--column", "a")
 BINARY = b"t,a,e\n1,2,0\n\0\n"
 
 BROKEN: dict[str, tuple[tuple[str, ...], str, bytes, str]] = {

@@ -50,7 +50,7 @@ def samples(runs: Path) -> list[Sample]:
     return [
         of("series --data a.csv --column a --window 4 --horizon 2", "a.csv", 10),
         of("series --data a.csv --column b --time when --window 4", "a.csv", 8),
-        of("events --data e.csv --event e --window 16 --warm-up 2 --batch-size 2", "e.csv", 6),
+        of("events --data e.csv --event e --time t --window 16 --warm-up 2", "e.csv", 6),
         of("text --data t.txt --least 8 --most 8", "t.txt", 6),
         of("pairs --data p.tsv --batch-size 4", "p.tsv", 6),
         Sample((*train, "adder", *SMALL, "--out", "out"), none, 6),

@@ -47,6 +47,7 @@ def table(tmp_path: Path) -> Path:
 def test_events_are_found_better_than_by_the_linear_labeller() -> None:
     # 0.896 to 0.934 beside 0.76 to 0.83 in 5 seeds; the defaults are more of the same.
     recipe = Recipe(length=24_000, steps=500, learning_rate=0.01, report_every=500)
+    recipe = replace(recipe, validation_share=0.0)  # of so short a signal, all is learned from
     figures = recipe.result(trained(recipe))
     assert figures["heldout_steps"] == 6000
     assert 0.7 < figures["roc_auc_linear"] < 0.86 < figures["roc_auc"]

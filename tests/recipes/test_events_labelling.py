@@ -11,8 +11,9 @@ import torch
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import labeller, linear
 from unrolled.recipes._events.bursts import bursts
-from unrolled.recipes._events.labeller import DividedSignal, Labeller, probabilities, scores
+from unrolled.recipes._events.labeller import Labeller, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
+from unrolled.recipes._events.parts import DividedSignal
 from unrolled.recipes._events.pictures import busiest
 
 

@@ -201,8 +201,9 @@ def open_signal(folder: Path) -> OpenedSignal:
 
 
 def _named(recipe: Recipe) -> list[Path]:
-    values = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
-    return [value for value in values if isinstance(value, Path)]
+    given = [getattr(recipe, field.name) for field in dataclasses.fields(recipe)]
+    values = [one for value in given for one in (value if isinstance(value, tuple) else (value,))]
+    return [value for value in dict.fromkeys(values) if isinstance(value, Path)]
 
 
 def _largest(weights: Mapping[str, Tensor]) -> int:

@@ -21,7 +21,7 @@ from unrolled.files.spacing import Spacing, parse_spacing, spacing_of
 from unrolled.files.tables import Table
 from unrolled.files.timeline import Clock, Timeline
 
-__all__ = ["Timed", "Timing", "first_missing", "in_rows", "on_time", "row_times"]
+__all__ = ["Timed", "Timing", "first_missing", "in_rows", "on_time", "row_times", "says_when"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +85,16 @@ def in_rows(table: Table) -> Timed:
 def _may_be_times(table: Table, name: str) -> bool:
     """Whether the first rows of a column say when they were, in more than a bare number."""
     cells = table.columns[name][:20]
-    if cells.dtype != object:
-        return cells.dtype.kind == "M"
+    return cells.dtype.kind == "M" if cells.dtype != object else says_when(name, cells.tolist())
+
+
+def says_when(name: str, words: Sequence[str]) -> bool:
+    """Whether the words of a column say when something was, in more than a bare number."""
     try:
-        read = moments(Column(name, cells, int, "yes"))
+        read = moments(Column(name, np.array(words, dtype=object), int, "yes"))
     except InvalidValueError:
         return False
-    return read.style not in ("number", "year") and len(cells) > 1
+    return read.style not in ("number", "year") and len(words) > 1
 
 
 def on_time(table: Table, time: str, timing: Timing | None = None) -> Timed:

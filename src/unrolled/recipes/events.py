@@ -9,93 +9,41 @@ of coloured noise with bursts that are events only where the right cue came befo
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, Layers, at_least, below_one, only, share
-from unrolled.files.columns import Floats
-from unrolled.files.tables import Reading
-from unrolled.files.timeline import Timeline
+from unrolled.files.columns import Bools, Floats
 from unrolled.inside.passage import Passage
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._events import answers
-from unrolled.recipes._events.bursts import CHANNELS, bursts
-from unrolled.recipes._events.labeller import DividedSignal, Labeller, divide, probabilities, scores
+from unrolled.recipes._events.alarms import Clock
+from unrolled.recipes._events.asked import Signal
+from unrolled.recipes._events.data import FRESH, Data, made_up
+from unrolled.recipes._events.labeller import Labeller, probabilities, scores
 from unrolled.recipes._events.linear import LinearLabeller
-from unrolled.recipes._events.signals import Bools, Signal, read_signal, thin, widen
+from unrolled.recipes._events.told import Judge, Opinion
 from unrolled.steps.network import Network
-from unrolled.training.recipe import CellName
 
 SOURCE = "documents 004 (EEG events) and 001 (speech), which name the use and give no figure"
 
 PUBLISHED = None  # neither document has one
 
-FRESH = 2_000  # steps of the built-in signal that `unrolled try` labels
 PICTURED, TRACED = 400, 160  # steps in the picture of the signal, and in that of the gates
+LOOKED_AT = 20_000  # of the steps that are learned from, at a report, where there is no other part
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe, Reading):
+class Recipe(Data):
     """The hyperparameters of a labeller of events."""
-
-    seed: int = 0
-    """Draws the weights, the batches and the made-up signal."""
-    steps: int = 2000
-    """Updates: about half a minute for the made-up signal."""
-    learning_rate: float = 0.005
-    """How far an update goes; 0.01 needs fewer updates, and ends less evenly."""
-    steps_per_update: Annotated[int, only(0, "each window begins from a state of zeros")] = 0
-    """Only 0 makes sense: a window is short, and each begins from a state of zeros."""
-    report_every: int = 100
-    """Updates from one report to the next; each labels the held-out part."""
-    data: Path | None = None
-    """A table (.csv, .tsv, .txt, .gz, .zip, .xlsx, .parquet), NumPy (.npy, .npz) or, with the extra
-    'eeg', an EDF, BDF, FIF or BrainVision (.vhdr) file; none: a made-up signal."""
-    event: str = ""
-    """The event's column: every value but 0, no, none and false is an event; COLUMN=VALUE: that
-    value alone. Of a recording: one annotation, or value of the stim channel; empty: all."""
-    channels: tuple[str, ...] = ()
-    """The channels to read, in this order; empty: every column but the event's and the time's."""
-    time: str = ""
-    """The column that says when each row was, for pictures and answers; it is no channel."""
-    every: Count = 1
-    """Make one step of so many: their mean, and the event if it is in any of them. The last steps,
-    where they are fewer, make none."""
-    around: Annotated[int, at_least(0)] = 0
-    """Count so many steps before and after each event as the event too, as for brief markers."""
-    test_share: Annotated[float, share] = 0.25
-    """The share of steps, the last ones, that nothing is learned from."""
-    length: Count = 64_000
-    """Of the made-up signal: steps. With 24,000 the network learns its training part by heart."""
-    both_directions: bool = False
-    """Read forwards and backwards: better where the whole signal is there, useless while it is
-    being recorded. Without, the probability at a step knows nothing of what comes after it."""
-    cell: CellName = "vanilla"
-    """The LSTM's cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: Count = 16
-    """Hidden units (in each direction); 32 learn the made-up signal by heart the sooner."""
-    layers: Layers = 1
-    """Layers of the LSTM, one on the other; document 004 chains several."""
-    dropout: Annotated[float, below_one] = 0.0
-    """The share of numbers set to 0 in training, between layers, of two or more."""
-    window: Count = 128
-    """Steps in a training window, each of which begins from a state of zeros."""
-    warm_up: Annotated[int, at_least(0)] = 32
-    """Steps at a window's begin (and end, with both directions) that are read and not judged: what
-    belongs to them may lie outside."""
-    batch_size: Count = 32
-    """Windows in one update."""
 
     def check(self) -> None:
         """Raise ValueError where fields do not fit each other, or the data."""
@@ -113,11 +61,7 @@ class Recipe(training.Recipe, Reading):
                 f"warm_up = {self.warm_up} leaves nothing of window = {self.window} to judge: "
                 "lower --warm-up or raise --window."
             )
-        if self.data is None:
-            named = {"event": self.event, "channels": self.channels, "time": self.time}
-            for name, value in named.items():
-                if value:
-                    raise InvalidValueError(f"{name} = {value!r} is of no file: add --data FILE.")
+        self.check_files()
         _ = self.parts  # which reads, and so looks over, the whole file
 
     @property
@@ -130,49 +74,31 @@ class Recipe(training.Recipe, Reading):
         end = self.window - self.warm_up if self.both_directions else self.window
         return range(self.warm_up, end)
 
-    # --- the data ---
-
-    def digest(self) -> str:
-        """What tells this data from other data: a run goes on with its own alone."""
-        told = hashlib.sha256("\n".join((*self.signal.channels, "", *self.parts.events)).encode())
-        for array in (self.parts.values, self.parts.flags):
-            told.update(np.ascontiguousarray(array).tobytes())
-        return told.hexdigest()
-
-    @cached_property
-    def signal(self) -> Signal:
-        """The whole signal, as it is labelled."""
-        if self.data is None:
-            return self._prepared(_made_up(self.length, [self.seed, 0]))
-        return self._prepared(
-            read_signal(self.data, self.event, self.channels, self.time, reading=self)
-        )
-
-    def _prepared(self, signal: Signal) -> Signal:
-        return thin(widen(signal, self.around), self.every)
-
-    @cached_property
-    def parts(self) -> DividedSignal:
-        """The signal, cut in time."""
-        return divide(self.signal, self.test_share, self.window)
+    # --- learning ---
 
     @cached_property
     def _training(self) -> tuple[Tensor, Tensor]:
-        known = slice(self.parts.border)
-        flags = torch.from_numpy(self.parts.flags[known]).float()
-        return torch.from_numpy(self.parts.values[known]), flags
+        learnt = self.parts.learnt
+        flags = torch.from_numpy(self.parts.flags[learnt]).float()
+        return torch.from_numpy(self.parts.values[learnt]), flags
 
     @cached_property
-    def _linear(self) -> LinearLabeller:
-        return LinearLabeller.fit(
-            self.parts, self.window, both_directions=self.both_directions, seed=self.seed
-        )
+    def _begins(self) -> Tensor:
+        """Where a window may begin, so that it lies in one piece of one recording."""
+        rooms = [
+            torch.arange(piece.start, piece.stop - self.window + 1)
+            for piece in self.parts.stretches(self.parts.learnt)
+        ]
+        return torch.cat(rooms)
 
-    @cached_property
-    def _linear_odds(self) -> Floats:
-        return self._linear.decide(self.parts.values)[self.parts.border :]
+    @property
+    def chosen_by(self) -> str:
+        """The share of pairs in the wrong order, on the validation part, where that has an event.
 
-    # --- learning ---
+        The loss there has its least value long before: it grows with how sure a network is, while
+        the order, which is what is judged, still gets better.
+        """
+        return "validation_misranked" if self.parts.chooses else ""
 
     def model(self) -> Labeller:
         """An LSTM and its output, from values to a logit for each event and step."""
@@ -189,9 +115,9 @@ class Recipe(training.Recipe, Reading):
     def batch(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Windows [T, B, C] of the training part, and the events at each of their steps."""
         values, flags = self._training
-        begins = torch.randint(
-            len(values) - self.window + 1, (self.batch_size,), generator=generator
-        )
+        begins = self._begins[
+            torch.randint(len(self._begins), (self.batch_size,), generator=generator)
+        ]
         places = begins + torch.arange(self.window)[:, None]
         return values[places], flags[places]
 
@@ -205,63 +131,72 @@ class Recipe(training.Recipe, Reading):
     # --- judging ---
 
     def metrics(self, model: Labeller) -> dict[str, float]:
-        """ROC-AUC and average precision on the held-out part."""
-        return scores(self.parts.heldout, self._heldout(model))
+        """ROC-AUC, and what it lacks of 1, on the validation part or what is learnt from."""
+        parts = self.parts
+        name, part = "validation", parts.chosen
+        if not parts.chooses:
+            name, part = "training", slice(max(0, parts.learnt.stop - LOOKED_AT), parts.learnt.stop)
+        found = parts.over(part, lambda values: probabilities(model, values))
+        roc = scores(parts.flags[part], found)["roc_auc"]
+        return {f"{name}_roc_auc": roc, f"{name}_misranked": 1 - roc}
 
-    def _heldout(self, model: Labeller) -> Floats:
-        """The probabilities on the held-out part."""
-        return probabilities(model, self.parts.values[self.parts.border :])
+    @cached_property
+    def _judge(self) -> Judge:
+        return Judge(self.parts, Clock(self.signal.rate))
+
+    @cached_property
+    def _linear(self) -> LinearLabeller:
+        return LinearLabeller.fit(
+            self.parts, self.window, both_directions=self.both_directions, seed=self.seed
+        )
+
+    @cached_property
+    def _rival(self) -> Opinion:
+        name = f"linear, {self._linear.window} steps"
+        return self._opinion(name, "_linear", self._linear.decide)
+
+    def _opinion(self, name: str, end: str, label: Callable[[Floats], Floats]) -> Opinion:
+        parts = self.parts
+        return Opinion(name, end, parts.over(parts.tested, label), parts.over(parts.chosen, label))
+
+    def _opinions(self, model: Labeller) -> list[Opinion]:
+        """What the network and its rival say of the parts that nothing is learned from."""
+        ours = self._opinion("LSTM", "", lambda values: probabilities(model, values))
+        return [ours, self._rival]
 
     def summary(self, model: Labeller) -> str:
-        """The table of scores: on the way, loss and metrics say it all."""
-        return self._table(self.result(model))
-
-    def result(self, model: Labeller) -> dict[str, Any]:
-        """Scores on the held-out part, of the network and of the linear labeller."""
-        parts = self.parts
-        ours = scores(parts.heldout, self._heldout(model), parts.events)
-        linear = scores(parts.heldout, self._linear_odds)
-        return {
-            **ours,
-            **{f"{metric}_linear": value for metric, value in linear.items()},
-            "linear_window": self._linear.window,
-            "event_share": float(parts.heldout.mean()),
-            "heldout_steps": len(parts.heldout),
-        }
-
-    def _table(self, figures: Mapping[str, Any]) -> str:
-        parts = self.parts
-        title = f"held-out part, {figures['heldout_steps']:,} steps"
-        names = {"": "LSTM", "_linear": f"linear, {self._linear.window} steps"}
-        wide = max(len(title), *map(len, names.values())) + 2
-        lines = [f"{title:<{wide}}{'ROC-AUC':>9}{'average precision':>20}"]
-        for end, name in names.items():
-            roc, precision = figures[f"roc_auc{end}"], figures[f"average_precision{end}"]
-            lines.append(f"{name:<{wide}}{roc:>9.4f}{precision:>20.4f}")
-        lines.append(f"{'chance':<{wide}}{0.5:>9.4f}{figures['event_share']:>20.4f}")
-        if len(parts.events) > 1:
-            lines[0] += f"   (mean of {len(parts.events)}, each against the rest)"
-            lines += [
-                f"  {event:<{wide - 2}}{figures[f'roc_auc of {event}']:>9.4f}"
-                f"{figures[f'average_precision of {event}']:>20.4f}"
-                for event in parts.events
-            ]
-        often = parts.flags[: parts.border].mean(0)
+        """The tables of scores: on the way, loss and metrics say it all."""
+        opinions, parts = self._opinions(model), self.parts
+        lines = self._judge.table(opinions, self._judge.figures(opinions))
+        often = parts.flags[parts.learnt].mean(0)
         told = ", ".join(
             f"{event} is in {share:.2%} of the training part and weighs {(1 - share) / share:.3g}"
             for event, share in zip(parts.events, often, strict=True)
         )
-        return "\n".join([*lines, f"weights in the loss: {told}"])
+        kept = (
+            "the validation part chose the weights"
+            if self.chosen_by
+            else ("the last weights are kept: there is no validation part with an event in it")
+        )
+        said = [line for signal in self.signals for line in signal.said]
+        return "\n".join([*lines, *said, f"weights in the loss: {told}", kept])
+
+    def result(self, model: Labeller) -> dict[str, Any]:
+        """Scores on the held-out part, of the network and of the linear labeller."""
+        figures = self._judge.figures(self._opinions(model)) | self.metrics(model)
+        return figures | {"linear_window": self._linear.window}
 
     # --- showing ---
 
     @cached_property
-    def _busiest(self) -> tuple[slice, slice]:
-        """The stretch that is pictured, in the held-out part and in the whole signal."""
-        from unrolled.recipes._events.pictures import busiest
+    def _busiest(self) -> tuple[Signal, slice, slice]:
+        """The stretch that is pictured: its signal, its steps there, and in the parts."""
+        from unrolled.recipes._events.pictures import busiest_of
 
-        shown, border = busiest(self.parts.heldout, PICTURED), self.parts.border
-        return shown, slice(shown.start + border, shown.stop + border)
+        shown = busiest_of(self.parts, PICTURED)
+        recording, begin = self.parts.place(shown.start)
+        steps = slice(begin, begin + shown.stop - shown.start)
+        return self.signals[recording], steps, shown
 
     def draw(self, model: Labeller, history: list[dict[str, Any]], folder: Path) -> list[Path]:
         """How it learned, what it gives for a stretch, how good that is, and what its gates do."""
@@ -269,33 +204,27 @@ class Recipe(training.Recipe, Reading):
         from unrolled.recipes._events.pictures import draw_curves, draw_stretch
         from unrolled.recipes._gates import draw_gates
 
-        parts, heldout = self.parts, self._heldout(model)
-        linear = f"linear, {self._linear.window} steps"
-        times = self.signal.times
-        shown, steps = self._busiest
-        near = slice(steps.start, steps.start + TRACED)
+        parts, opinions = self.parts, self._opinions(model)
+        signal, steps, shown = self._busiest
+        times, near = signal.times, slice(shown.start, min(shown.start + TRACED, shown.stop))
+        part = "validation" if parts.chooses else "training"
+        inside = slice(shown.start - parts.border, shown.stop - parts.border)
         return [
             plots.learning_curve(
                 history,
                 folder / "learning.png",
-                metric="roc_auc",
-                levels={linear: scores(parts.heldout, self._linear_odds)["roc_auc"]},
-                title="Events: learning (ROC-AUC on the held-out part)",
+                metric=f"{part}_roc_auc",
+                title=f"Events: learning (ROC-AUC on the {part} part)",
             ),
             draw_stretch(
-                self.signal,
+                signal,
                 steps,
                 parts.events,
-                heldout[shown],
-                parts.heldout[shown],
+                opinions[0].tested[inside],
+                parts.heldout[inside],
                 folder / "stretch.png",
             ),
-            draw_curves(
-                parts.heldout,
-                {"LSTM": heldout, linear: self._linear_odds},
-                parts.events,
-                folder / "curves.png",
-            ),
+            draw_curves(self._judge, opinions, folder / "curves.png"),
             draw_gates(
                 model.lstm,
                 model.scaled(torch.from_numpy(parts.values[near])[:, None]),
@@ -303,7 +232,7 @@ class Recipe(training.Recipe, Reading):
                 # Every second of the ticks, since times are long words.
                 steps=[
                     label if n % (TRACED // 4) == 0 else ""
-                    for n, label in enumerate(times.labels[near])
+                    for n, label in enumerate(times.labels[steps][:TRACED])
                 ],
                 title="Events: the first layer's gates as the stretch of stretch.png begins",
                 xlabel=times.name,
@@ -313,16 +242,16 @@ class Recipe(training.Recipe, Reading):
     def look(self, model: Labeller) -> list[Passage]:
         """The busiest stretch of the held-out part; at each step, which event there is."""
         parts = self.parts
-        _, steps = self._busiest
-        values = torch.from_numpy(parts.values[steps])[:, None]
+        signal, steps, shown = self._busiest
+        values = torch.from_numpy(parts.values[shown])[:, None]
         return [
             Passage(
                 call=lambda: model(values),
-                inputs=self.signal.times.labels[steps],
+                inputs=signal.times.labels[steps],
                 followed=lambda: model(values[:TRACED])[0][-1].sum(),
                 following="the last step's logits",
                 properties={
-                    event: torch.from_numpy(parts.flags[steps, k])[:, None]
+                    event: torch.from_numpy(parts.flags[shown, k])[:, None]
                     for k, event in enumerate(parts.events)
                 },
             )
@@ -334,56 +263,50 @@ class Recipe(training.Recipe, Reading):
 
     def attempt(self, model: Labeller, arguments: list[str]) -> str:
         """Where events are in a file, or in a fresh made-up signal, and a CSV file that says so."""
-        asked = answers.read_question(arguments, built_in=self.data is None)
+        asked = answers.read_question(arguments, built_in=not self.files)
+        events = self.parts.events
         if asked.file is None:
-            signal = self._prepared(_made_up(FRESH, [self.seed, 1]))
+            signal = self.prepared(made_up(FRESH, [self.seed, 1]))
         else:
-            signal = self._prepared(
-                read_signal(
-                    asked.file,
-                    self.event,
-                    self.signal.channels,
-                    self.time,
-                    labelled=False,
-                    reading=self,
-                )
-            )
-        events, found = self.parts.events, probabilities(model, signal.values)
-        if asked.threshold is None:
-            learned = probabilities(model, self.parts.values[: self.parts.border])
-            flags = self.parts.flags[: self.parts.border]
-            thresholds = [*map(answers.best_threshold, flags.T, learned.T)]
-        else:
-            thresholds = [asked.threshold] * len(events)
+            signal = self.reread(asked.file, events)
+        found = probabilities(model, signal.values)
+        thresholds = (
+            self._thresholds(model) if asked.threshold is None else [asked.threshold] * len(events)
+        )
         lines = answers.found_events(signal, events, found, thresholds)
         lines[:0] = [f"{asked.file.name if asked.file else 'a fresh made-up signal'}:"]
         if signal.events:
-            # What was learned from is no judge.
-            border = self.parts.border
-            same = np.array_equal(signal.values[:border], self.parts.values[:border])
-            first = border if same and len(found) > border else 0
-            judged = {event: flags[first:] for event, flags in signal.events.items()}
-            only = f", over the last {len(found) - first:,} steps: the others were learned from"
-            lines.append(_agreement(judged, events, found[first:]) + (only if first else ""))
+            lines.append(self._agreement(signal, signal.events, found))
         if asked.out is not None:
             answers.write_csv(asked.out, signal, events, found)
             lines.append(f"the probability at every step is in {asked.out}")
         return "\n".join(lines)
 
+    def _thresholds(self, model: Labeller) -> list[float]:
+        """Of each event, the best threshold on the training part."""
+        known = slice(0, self.parts.border)
+        learned = self.parts.over(known, lambda values: probabilities(model, values))
+        return [*map(answers.best_threshold, self.parts.flags[known].T, learned.T)]
 
-def _made_up(length: int, seed: list[int]) -> Signal:
-    values, events = bursts(length, np.random.default_rng(seed))
-    steps = np.arange(float(length))
-    times = Timeline([str(step) for step in range(length)], steps, "step")
-    return Signal(values, CHANNELS, {"event": events}, times)
+    def _agreement(self, signal: Signal, truth: Mapping[str, Bools], found: Floats) -> str:
+        """How well the probabilities agree with what a file itself says, where it is no judge."""
+        first = self._learned_of(signal)
+        if first == len(found):
+            return "all of it was learned from: it is no judge"
+        flags = np.column_stack([truth[event][first:] for event in self.parts.events])
+        figures = scores(flags, found[first:])
+        told = (
+            f"beside the events that the signal itself names: ROC-AUC {figures['roc_auc']:.4f}, "
+            f"average precision {figures['average_precision']:.4f}"
+        )
+        only = f", over the last {len(found) - first:,} steps: the others were learned from"
+        return told + (only if first else "")
 
-
-def _agreement(truth: Mapping[str, Bools], events: tuple[str, ...], found: Floats) -> str:
-    """How well the probabilities agree with what the file itself says."""
-    nowhere = np.zeros(len(found), dtype=bool)
-    flags = np.column_stack([truth.get(event, nowhere) for event in events])
-    figures = scores(flags, found)
-    return (
-        f"beside the events that the signal itself names: ROC-AUC {figures['roc_auc']:.4f}, "
-        f"average precision {figures['average_precision']:.4f}"
-    )
+    def _learned_of(self, signal: Signal) -> int:
+        """How many of a signal's first steps had a part in what was learned."""
+        for number, known in enumerate(self.signals):
+            ends = [piece.end for piece in self.parts.learned if piece.recording == number]
+            end = max(ends, default=0)
+            if end and np.array_equal(signal.values[:end], known.values[:end]):
+                return end
+        return 0

@@ -22,4 +22,9 @@ def beside(cls: type) -> Iterator[tuple[str, Any]]:
 def completed(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A run's fields as they were stored, and what holds for those that came after it."""
     later = {name: given.value for name, given in beside(cls) if isinstance(given, Before)}
-    return later | dict(fields)
+    return {name: _stored(value) for name, value in later.items()} | dict(fields)
+
+
+def _stored(value: Any) -> Any:
+    """A value as a run's file would hold it: it knows no tuples."""
+    return list(value) if isinstance(value, tuple) else value

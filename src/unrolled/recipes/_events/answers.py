@@ -11,10 +11,11 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import check_flag, share
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Bools, Floats
 from unrolled.files.whole import check_place, replace_file
 from unrolled.recipes._asked import TryParser
-from unrolled.recipes._events.signals import Bools, Signal
+from unrolled.recipes._events.alarms import runs_of
+from unrolled.recipes._events.asked import Signal
 
 __all__ = [
     "LabelRequest",
@@ -101,12 +102,6 @@ def best_threshold(flags: Bools, probabilities: Floats) -> float:
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0)
     return float(f"{thresholds[int(np.argmax(f1[:-1]))]:.3g}")
-
-
-def runs_of(flags: Bools) -> list[tuple[int, int]]:
-    """Where runs of true flags begin, and the steps after their ends."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def found_events(

@@ -70,8 +70,11 @@ class Arrays:
 
     def words(self, name: str) -> list[str]:
         """A column as words; numbers must be finite."""
-        if self.columns[name].dtype.kind == "U":
-            return [str(word).strip() for word in self.columns[name]]
+        column = self.columns[name]
+        if column.dtype.kind == "U":
+            return [str(word).strip() for word in column]
+        if column.dtype.kind == "M":
+            return [str(word) for word in np.datetime_as_string(column)]
         return [f"{value:.10g}" for value in self.numbers(name)]
 
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unrolled.files.columns import Floats
-from unrolled.recipes._events.signals import Bools
+from unrolled.files.columns import Bools, Floats
 
 __all__ = ["CHANNELS", "bursts"]
 

@@ -75,26 +75,43 @@ def read_recording(path: Path) -> Recording:
 
 
 def _check_whole(path: Path) -> None:
-    """Refuse an EDF or BDF file that ends before its header says, which MNE would let pass."""
-    wide = 2 if path.suffix.lower() == ".edf" else 3  # bytes a sample
-    with open(path, "rb") as file:
-        head = file.read(256)
-        try:
-            start, records, count = int(head[184:192]), int(head[236:244]), int(head[252:256])
-            rest = file.read(256 * count)
-            sizes = rest[216 * count : 224 * count]
-            samples = sum(int(sizes[8 * n : 8 * n + 8]) for n in range(count))
-        except ValueError:
-            raise InvalidValueError(
-                f"{path.name} has a header that is cut short or damaged: it is not a whole "
-                f"{path.suffix[1:].upper()} file; take it from where it was recorded once more."
-            ) from None
-    there, promised = path.stat().st_size, start + records * samples * wide
-    if records >= 0 and there < promised:  # -1: the recorder did not say
+    """Refuse an EDF or BDF file whose header makes no sense, or that ends before its header says.
+
+    MNE would let some of them pass.
+    """
+    bdf = path.suffix.lower() == ".bdf"
+    start, records, length, samples = _header(path, b"\xffBIOSEMI" if bdf else b"0       ")
+    if records == 0 or length < 0 or samples <= 0:
+        raise InvalidValueError(
+            f"{path.name} has no data, by its header: {records:,} records of {length:g} seconds "
+            f"and {samples:,} samples; expected some; take it from where it was recorded once more."
+        )
+    there, promised = path.stat().st_size, start + records * samples * (3 if bdf else 2)
+    if records > 0 and there < promised:  # -1: the recorder did not say
         raise InvalidValueError(
             f"{path.name} is cut short: its header promises {promised:,} bytes ({records:,} "
             f"records), and there are {there:,}; take it from where it was recorded once more."
         )
+
+
+def _header(path: Path, begins: bytes) -> tuple[int, int, float, int]:
+    """The header's own size, how many records follow, a record's seconds, and its samples."""
+    with open(path, "rb") as file:
+        head = file.read(256)
+        try:
+            start, records = int(head[184:192]), int(head[236:244])
+            length, count = float(head[244:252]), int(head[252:256])
+            rest = file.read(256 * max(count, 0))
+            sizes = [int(rest[216 * count + 8 * n :][:8]) for n in range(count)]
+        except ValueError:
+            sizes = []
+    if not sizes or min(sizes) < 0 or head[:8] != begins or start != 256 * (len(sizes) + 1):
+        kind = path.suffix[1:].upper()
+        raise InvalidValueError(
+            f"{path.name} has a header that is cut short or damaged: it is not a whole {kind} "
+            "file; take it from where it was recorded once more."
+        )
+    return start, records, length, sum(sizes)
 
 
 def _annotations(raw: Any) -> list[tuple[str, float, float]]:

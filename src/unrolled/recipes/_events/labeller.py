@@ -4,79 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unrolled.errors import InvalidValueError
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Bools, Floats
 from unrolled.layer.lstm import LSTM
-from unrolled.recipes._events.signals import Bools, Signal
+from unrolled.recipes._events.parts import DividedSignal
 
-__all__ = ["DividedSignal", "Labeller", "divide", "probabilities", "scores"]
+__all__ = ["Labeller", "probabilities", "scores"]
 
 State = tuple[Tensor, Tensor]
 STRETCH = 65_536  # steps that are labelled at once: it bounds the memory, and changes no result
-
-
-@dataclass(frozen=True)
-class DividedSignal:
-    """A signal cut in time: everything learned comes from the steps before ``border``.
-
-    ``values`` [T, C] are in the file's own units, ``flags`` [T, K] say where each of the ``events``
-    is.
-    """
-
-    values: Floats
-    flags: Bools
-    events: tuple[str, ...]
-    border: int
-
-    @property
-    def heldout(self) -> Bools:
-        """Where the events are in the part that nothing is learned from."""
-        return self.flags[self.border :]
-
-
-def divide(signal: Signal, test_share: float, window: int) -> DividedSignal:
-    """Cut a signal into a training part and, after it, a held-out part.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows than a window, a channel is constant in the training part, or an
-        event is nowhere or everywhere in one of the parts.
-    """
-    assert signal.events is not None
-    count = len(signal.values)
-    border = count - round(test_share * count)
-    if border < window or border == count:
-        raise InvalidValueError(
-            f"the signal has {count:,} steps, of which {border:,} are to train on: a window of "
-            f"{window} needs at least {window} there, and one held out; lower --window, or bring "
-            "more rows."
-        )
-    spread = np.ptp(signal.values[:border], axis=0)
-    if not spread.all():
-        place = int(np.argmin(spread))
-        raise InvalidValueError(
-            f"channel {signal.channels[place]!r} is {signal.values[0, place]:g} all through the "
-            f"training part, the first {border:,} steps: leave it out by naming the others with "
-            "--channels."
-        )
-    for name, flags in signal.events.items():
-        for part, what in ((flags[:border], "training"), (flags[border:], "held-out")):
-            if part.all() or not part.any():
-                where = "everywhere" if part.all() else "nowhere"
-                raise InvalidValueError(
-                    f"event {name!r} is {where} in the {what} part, {len(part):,} of {count:,} "
-                    "steps: both parts need steps with it and without; choose another --event or "
-                    "--test-share, or bring a longer file."
-                )
-    flags = np.column_stack(list(signal.events.values()))
-    return DividedSignal(signal.values, flags, tuple(signal.events), border)
 
 
 class Labeller(nn.Module):
@@ -90,7 +30,7 @@ class Labeller(nn.Module):
     lstm
         As many features in as there are channels; time-major.
     parts
-        The signal: only its training part is looked at.
+        The signals: only what is learnt from is looked at.
     """
 
     mean: Tensor
@@ -102,7 +42,7 @@ class Labeller(nn.Module):
         self.lstm = lstm
         width = lstm.hidden_size * (2 if lstm.bidirectional else 1)
         self.readout = nn.Linear(width, len(parts.events))
-        known, flags = parts.values[: parts.border], parts.flags[: parts.border]
+        known, flags = parts.values[parts.learnt], parts.flags[parts.learnt]
         often = flags.mean(0)
         for name, value in (
             ("mean", known.mean(0)),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from unrolled.files.columns import Floats
-from unrolled.recipes._events.labeller import DividedSignal, scores
-from unrolled.recipes._events.signals import Bools
+from unrolled.files.columns import Floats, Integers
+from unrolled.recipes._events.labeller import scores
+from unrolled.recipes._events.parts import DividedSignal
 
 __all__ = ["LinearLabeller"]
 
@@ -38,12 +39,14 @@ class LinearLabeller:
         """Fit with scikit-learn, on the training part alone.
 
         The window is the one of 1, 4, 16 and 64 steps, and the network's, with the best average
-        precision on the last quarter of the training part, learned from what lies before it.
+        precision on the part that chooses the network's weights, learned from what the network
+        learns from.  Where there is no such part, or no event in it, the window is chosen on the
+        last quarter of the training part, and the regression then learned from all of it.
 
         Parameters
         ----------
         parts
-            The signal.
+            The signals.
         longest
             The network's window: no longer one is tried.
         both_directions
@@ -51,29 +54,31 @@ class LinearLabeller:
         seed
             Draws rows, where there are more than a fit should take.
         """
-        known = parts.border - parts.border // 4
-        values, flags = parts.values[: parts.border], parts.flags[: parts.border]
+        known = parts.learnt.stop if parts.chooses else parts.border - parts.border // 4
+        first, rest = slice(0, known), slice(known, parts.border)
         tried = sorted({w for w in (*WINDOWS, min(longest, WINDOWS[-1])) if w <= longest})
 
         def precision(window: int) -> float:
-            fitted = cls._fit(values[:known], flags[:known], window, both_directions, seed)
-            odds = fitted.decide(values)[known:]
-            value = scores(flags[known:], odds)["average_precision"]
+            fitted = cls._fit(parts, first, window, both_directions, seed)
+            odds = parts.over(rest, fitted.decide)
+            value = scores(parts.flags[rest], odds)["average_precision"]
             return -1.0 if math.isnan(value) else value
 
-        # Where the last quarter has no event, all are as good, and the longest is taken.
+        # Where that part has no event, all are as good, and the longest is taken.
         best = max(reversed(tried), key=precision)
-        return cls._fit(values, flags, best, both_directions, seed)
+        learnt = first if parts.chooses else slice(0, parts.border)
+        return cls._fit(parts, learnt, best, both_directions, seed)
 
     @classmethod
     def _fit(
-        cls, values: Floats, flags: Bools, window: int, both_directions: bool, seed: int
+        cls, parts: DividedSignal, part: slice, window: int, both_directions: bool, seed: int
     ) -> LinearLabeller:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
 
         after = window // 2 if both_directions else 0
+        values, flags = parts.values[part], parts.flags[part]
         spread = values.std(0)
         begun = cls(window, after, values.mean(0), np.where(spread > 0, spread, 1.0), ())
         most = max(MOST_NUMBERS // (window * values.shape[1]), 1)
@@ -81,7 +86,8 @@ class LinearLabeller:
         if len(rows) > most:
             random = np.random.default_rng([seed, window])
             rows = np.sort(random.choice(len(rows), most, replace=False))
-        features = begun._features(values)[rows].reshape(len(rows), -1)
+        pieces = [values[stretch] for stretch in parts.stretches(part)]
+        features = begun._features_at(pieces, rows)
         regressions: list[Any] = []
         # One thread: the same bits whatever machine it is, and no waiting for each other.
         with threadpool_limits(1), warnings.catch_warnings():
@@ -98,17 +104,30 @@ class LinearLabeller:
 
     def decide(self, values: Floats) -> Floats:
         """Log-odds [T, K] for a signal [T, C]; what lies beyond its ends counts as the mean."""
-        features = self._features(values)
         odds = np.zeros((len(values), len(self.regressions)))
+        windows = self._windows(values)
         for begin in range(0, len(values), STRETCH):
-            rows = features[begin : begin + STRETCH]
-            flat = rows.reshape(len(rows), -1)
+            rows = slice(begin, begin + STRETCH)
+            flat = windows[rows].reshape(len(windows[rows]), -1)
             for k, regression in enumerate(self.regressions):
                 if regression is not None:
-                    odds[begin : begin + STRETCH, k] = regression.decision_function(flat)
+                    odds[rows, k] = regression.decision_function(flat)
         return odds
 
-    def _features(self, values: Floats) -> Floats:
+    def _features_at(self, pieces: Sequence[Floats], rows: Integers) -> Floats:
+        """The windows [N, C * window] of some steps of pieces that lie one after the other."""
+        ends = np.cumsum([len(piece) for piece in pieces])
+        of = np.searchsorted(ends, rows, side="right")
+        found: Any = np.empty((len(rows), self.window * len(self.mean)), np.float32)
+        for number, piece in enumerate(pieces):
+            here = of == number
+            if here.any():
+                windows = self._windows(piece)[rows[here] - (ends[number] - len(piece))]
+                found[here] = windows.reshape(len(windows), -1)
+        features: Floats = found
+        return features
+
+    def _windows(self, values: Floats) -> Floats:
         """The window of each step, as a view [T, C, window] that takes no room."""
         scaled = ((values - self.mean) / self.scale).astype(np.float32)
         padded = np.pad(scaled, ((self.window - 1 - self.after, self.after), (0, 0)))

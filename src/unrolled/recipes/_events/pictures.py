@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Bools, Floats
 from unrolled.pictures import toolkit
-from unrolled.recipes._events.answers import runs_of
-from unrolled.recipes._events.signals import Bools, Signal
+from unrolled.recipes._events.alarms import runs_of
+from unrolled.recipes._events.asked import Signal
+from unrolled.recipes._events.parts import DividedSignal
+from unrolled.recipes._events.told import Judge, Opinion
 
-__all__ = ["busiest", "draw_curves", "draw_stretch"]
+__all__ = ["busiest", "busiest_of", "draw_curves", "draw_stretch"]
 
 MOST_CHANNELS = 12  # in one picture; of more, the first ones are drawn, and the title says so
 MOST_CURVES = 4
@@ -28,6 +30,19 @@ def busiest(flags: Bools, length: int) -> slice:
     so_far = np.concatenate(([0], np.cumsum(begins)))
     place = int(np.argmax(so_far[length:] - so_far[: len(so_far) - length]))
     return slice(place, place + length)
+
+
+def busiest_of(parts: DividedSignal, length: int) -> slice:
+    """Choose such steps of the held-out part, all of one recording, as steps of all ``values``."""
+
+    def begun(steps: slice) -> int:
+        return int(np.diff(parts.flags[steps].astype(np.int8), axis=0, prepend=0).clip(0).sum())
+
+    found = []
+    for piece in parts.stretches(parts.tested):
+        steps = busiest(parts.flags[piece], length)
+        found.append(slice(piece.start + steps.start, piece.start + steps.stop))
+    return max(found, key=begun)
 
 
 def draw_stretch(
@@ -103,36 +118,42 @@ def _shade(axes: Axes, places: Floats, flags: Bools) -> None:
         )
 
 
-def draw_curves(
-    flags: Bools, predictions: Mapping[str, Floats], events: Sequence[str], path: Path
-) -> Path:
-    """Draw ROC and precision-recall curves of predictions [T, K], by who made them."""
+def draw_curves(judge: Judge, opinions: Sequence[Opinion], path: Path) -> Path:
+    """Draw ROC, precision-recall and alarms of labellers on the held-out part."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    shown = range(min(len(events), MOST_CURVES))
-    for (who, values), line in zip(predictions.items(), ("-", "--"), strict=False):
-        for k in shown:
-            label = f"{who}: {events[k]}" if len(events) > 1 else who
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    events, shown = judge.parts.events, judge.judged[:MOST_CURVES]
+    for who, line in zip(opinions, ("-", "--"), strict=False):
+        for place, k in enumerate(shown):
+            flags, values = judge.parts.heldout[:, k], who.tested[:, k]
+            label = f"{who.name}: {events[k]}" if len(events) > 1 else who.name
             # One event: a colour for each who; several: one for each event.
-            colour = COLOURS[k] if len(events) > 1 else COLOURS[line == "--"]
+            colour = COLOURS[place] if len(events) > 1 else COLOURS[line == "--"]
             look = {"color": colour, "linestyle": line, "linewidth": 1.6}
-            false, true, _ = roc_curve(flags[:, k], values[:, k])
+            false, true, _ = roc_curve(flags, values)
             left.plot(false, true, label=label, **look)
-            precision, recall, _ = precision_recall_curve(flags[:, k], values[:, k])
-            right.plot(recall, precision, **look)
+            precision, recall, _ = precision_recall_curve(flags, values)
+            middle.plot(recall, precision, **look)
+            alarms = judge.curve(who, k)
+            found = np.maximum.accumulate([a.sensitivity for a in alarms])
+            right.step([a.false_by(judge.clock) for a in alarms], found, where="post", **look)
     left.plot([0, 1], [0, 1], color=toolkit.FAINT, linestyle=":", label="chance")
     for k in shown:
-        right.axhline(flags[:, k].mean(), color=toolkit.FAINT, linestyle=":")
+        middle.axhline(judge.parts.heldout[:, k].mean(), color=toolkit.FAINT, linestyle=":")
     toolkit.dress(left, title="ROC", xlabel="false positive rate", ylabel="true positive rate")
-    toolkit.dress(right, title="Precision and recall", xlabel="recall", ylabel="precision")
-    for axes in (left, right):
+    toolkit.dress(middle, title="Precision and recall", xlabel="recall", ylabel="precision")
+    per = f"false alarms {'an' if judge.clock.rate else 'in'} {judge.clock.per}"
+    toolkit.dress(right, title="By event", xlabel=per, ylabel="share of events found")
+    for axes in (left, middle):
         axes.set_xlim(-0.01, 1.01)
+    for axes in (left, middle, right):
         axes.set_ylim(-0.01, 1.03)
     handles, names = left.get_legend_handles_labels()
     figure.legend(
         handles, names, loc="outside lower center", ncols=min(len(names), 3), frameon=False
     )
-    note = f" (the first {MOST_CURVES} of {len(events)})" if len(events) > MOST_CURVES else ""
+    count = len(judge.judged)
+    note = f" (the first {MOST_CURVES} of {count})" if count > MOST_CURVES else ""
     return toolkit.save(figure, path, f"Events told from the rest, held-out part{note}")
