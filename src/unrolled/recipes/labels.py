@@ -285,7 +285,7 @@ class Recipe(Learning, Reading):
         """
         return {
             f"{number}": Network(member.lstm, member.readout)
-            for number, member in enumerate(model.members, 1)
+            for number, member in enumerate(model.each, 1)
         }
 
     def attempt(self, model: Readers, arguments: list[str]) -> str:

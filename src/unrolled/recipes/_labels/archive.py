@@ -43,7 +43,8 @@ def read_archive_file(path: Path) -> Collection:
     lines = _text(path).splitlines()
     said, begin = _header_lines(lines, path.name)
     header = _header(said, path.name)
-    cases, labels, names = [], [], []
+    cases: list[Floats] = []
+    labels, names = [], []
     for number, line in enumerate(lines[begin:], begin + 1):
         if line.strip() and not line.startswith("#"):
             values, label = _case(line.strip(), header, f"line {number} of {path.name}")

@@ -67,7 +67,7 @@ def log_loss(probabilities: Floats, classes: Integers) -> float:
 class Learning(training.Recipe):
     """The hyperparameters of a reader of sequences, and how it learns from a `Lesson`."""
 
-    steps: Annotated[int, at_least(0)] = 1000
+    steps: Annotated[int, at_least(0)] = 600
     """Updates of the weights."""
     learning_rate: float = 0.003
     """How far an update goes."""
@@ -193,7 +193,7 @@ class Learning(training.Recipe):
         """The loss on each network's own validation part, and of classes how many are right."""
         found = [
             self._judged(member, fold.validation if self.chosen_by else fold.training)
-            for member, fold in zip(model.members, self.lesson.folds, strict=True)
+            for member, fold in zip(model.each, self.lesson.folds, strict=True)
         ]
         part = "validation" if self.chosen_by else "training"
         names = ("loss", "accuracy") if self.lesson.classes else ("loss",)
@@ -202,7 +202,7 @@ class Learning(training.Recipe):
             for name, values in zip(names, zip(*found, strict=True), strict=True)
         }
 
-    def _judged(self, member: Any, places: Integers) -> tuple[float, ...]:
+    def _judged(self, member: Reader, places: Integers) -> tuple[float, ...]:
         said = predict(member, [self.lesson.sequences[place] for place in places])
         answers = self.lesson.answers[places]
         if self.lesson.classes:

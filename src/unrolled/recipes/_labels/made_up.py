@@ -25,12 +25,12 @@ def made_up(count: int, generator: np.random.Generator) -> Collection:
     for _ in range(count):
         steps = int(generator.integers(30, 61))
         values = generator.normal(0, 0.6, (steps, 2))
-        ways = tuple(int(way) for way in generator.choice((-1, 1), 2))
-        for channel, way in enumerate(ways):
+        first_way, second_way = map(int, generator.choice((-1, 1), 2))
+        for channel, way in enumerate((first_way, second_way)):
             first = channel * (steps // 2)
             begin = first + int(generator.integers(0, steps // 2 - WIDTH + 1))
             values[begin : begin + WIDTH, channel] += way * bump
         sequences.append(values)
-        labels.append(LABELS[ways])
+        labels.append(LABELS[first_way, second_way])
     names = [f"sequence {number}" for number in range(count)]
     return Collection("made-up sequences", sequences, labels, names, ("x", "y"), said="two bumps")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +49,14 @@ def _without(model: Readers, given: Tensor, width: int) -> Tensor:
 def _surprise(model: Readers, given: Tensor, said: int) -> Tensor:
     """-log of the probability of a class, for each column."""
     lengths = torch.full((given.shape[1],), len(given))
-    return -model(given, lengths)[:, said].clamp(min=1e-12).log()
+    found: Tensor = model(given, lengths)[:, said]
+    return -found.clamp(min=1e-12).log()
 
 
 def _gradient(model: Readers, given: Tensor, said: int) -> Floats:
     sums = torch.zeros(len(given), dtype=torch.float64)
     with torch.enable_grad():
-        for member in model.members:
-            assert isinstance(member, Reader)
+        for member in model.each:
             seen = member.scaled(given).detach().requires_grad_()
             logits = member.heard(seen, torch.tensor([len(given)]))
             (slope,) = torch.autograd.grad(logits.log_softmax(-1)[0, said], seen)
@@ -119,7 +119,7 @@ def _explorable(
     names = channels + tuple(f"{channel} is missing" for channel in channels) * member.missing
     low = min(float(x.min()) for x in seen.values())
     high = max(float(x.max()) for x in seen.values())
-    at = "last" if member.pooling == "last" else "every"
+    at: Literal["every", "last"] = "last" if member.pooling == "last" else "every"
     return Explorable(
         [lstm], head, Numbers(names, seen, low, high), Output("softmax", words, at=at), name=name
     )

@@ -62,7 +62,7 @@ def draw_reliability(bins: Sequence[Bin], error: float, path: Path) -> Path:
     figure = toolkit.begin(toolkit.PAGE, 70)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=toolkit.FAINT, linestyle=":", label="honest")
-    most = max(found.count for found in bins)
+    most = max(found.many for found in bins)
     axes.plot(
         [found.said for found in bins],
         [found.right for found in bins],
@@ -72,12 +72,12 @@ def draw_reliability(bins: Sequence[Bin], error: float, path: Path) -> Path:
     axes.scatter(
         [found.said for found in bins],
         [found.right for found in bins],
-        s=[8 + 60 * found.count / most for found in bins],
+        s=[8 + 60 * found.many / most for found in bins],
         color=toolkit.BLUE,
     )
     for found in bins:
         axes.annotate(
-            f"{found.count:,}",
+            f"{found.many:,}",
             (found.said, found.right),
             textcoords="offset points",
             xytext=(4, -9),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import one_of
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Floats, Integers
 from unrolled.layer.lstm import LSTM
 from unrolled.recipes._labels.sequences import Padded, Scaling, check_sequences, in_batches, pad
 
@@ -49,7 +49,9 @@ class Targets:
     scale: Floats | None = None
 
     @classmethod
-    def classes(cls, places: Sequence[int], count: int, *, balanced: bool = False) -> Targets:
+    def classes(
+        cls, places: Sequence[int] | Integers, count: int, *, balanced: bool = False
+    ) -> Targets:
         """Classes by their numbers, 0 to ``count`` - 1; balanced: all count alike together."""
         often = np.bincount(np.asarray(places), minlength=count)
         weights = len(places) / (count * np.maximum(often, 1)) if balanced else np.ones(count)
@@ -146,7 +148,8 @@ class Reader(nn.Module):
         if self.training and self.input_noise:
             scaled = scaled + self.input_noise * torch.randn_like(scaled)
         y, (h, _) = self.lstm(scaled, lengths=lengths)
-        return self.readout(self.dropout(self._pooled(y, h, lengths)))
+        logits: Tensor = self.readout(self.dropout(self._pooled(y, h, lengths)))
+        return logits
 
     def _pooled(self, y: Tensor, h: Tensor, lengths: Tensor) -> Tensor:
         if self.pooling == "last":
@@ -180,22 +183,25 @@ class Readers(nn.Module):
         self.members = nn.ModuleList(members)
 
     @property
+    def each(self) -> list[Reader]:
+        """The readers."""
+        return cast(list[Reader], list(self.members))
+
+    @property
     def first(self) -> Reader:
         """The one that is looked into."""
-        member = self.members[0]
-        assert isinstance(member, Reader)
-        return member
+        return self.each[0]
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """What they say on average, [B, K]: probabilities, or numbers in their own units."""
-        said = [member.said(member(values, lengths)) for member in self.members]
+        said = [member.said(member(values, lengths)) for member in self.each]
         return torch.stack(said).mean(0)
 
     def loss(self, batch: Padded, targets: Tensor) -> Tensor:
         """The mean of the members' losses, of a batch that has so many columns for each."""
         size = len(batch.lengths) // len(self.members)
         losses = []
-        for number, member in enumerate(self.members):
+        for number, member in enumerate(self.each):
             own = slice(number * size, (number + 1) * size)
             lengths = batch.lengths[own]
             logits = member(batch.values[: int(lengths.max()), own], lengths)

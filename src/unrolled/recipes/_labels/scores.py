@@ -18,12 +18,12 @@ BINS = 10
 class Bin(NamedTuple):
     """Sequences whose label was given with about one probability.
 
-    ``said`` is the mean of that probability, ``right`` the share that is right, of ``count``.
+    ``said`` is the mean of that probability, ``right`` the share that is right, of ``many``.
     """
 
     said: float
     right: float
-    count: int
+    many: int
 
 
 def confusion(probabilities: Floats, classes: Integers) -> Integers:
@@ -60,7 +60,7 @@ def scores(probabilities: Floats, classes: Integers) -> dict[str, float]:
         "auc": _auc(probabilities, classes),
         "log_loss": log_loss(probabilities, classes),
         "calibration_error": sum(
-            found.count / len(classes) * abs(found.said - found.right)
+            found.many / len(classes) * abs(found.said - found.right)
             for found in bins_of(probabilities, classes)
         ),
     }

@@ -23,14 +23,17 @@ SHARES = ("accuracy", "balanced_accuracy")
 def table(title: str, figures: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """A line for each of ``names``, by the ending of its figures."""
     wide = max(len(title), *map(len, names.values())) + 2
-    lines = [f"{title:<{wide}}" + "".join(f"{word:>{len(word) + 3}}" for word in COLUMNS.values())]
+    lines = [f"{title:<{wide}}" + "".join(f"{word:>{_wide(word)}}" for word in COLUMNS.values())]
     for end, name in names.items():
         cells = [
-            f"{_cell(key, figures.get(key + end)):>{len(word) + 3}}"
-            for key, word in COLUMNS.items()
+            f"{_cell(key, figures.get(key + end)):>{_wide(word)}}" for key, word in COLUMNS.items()
         ]
         lines.append((f"{name:<{wide}}" + "".join(cells)).rstrip())
     return lines
+
+
+def _wide(word: str) -> int:
+    return max(len(word), 7) + 2
 
 
 def _cell(key: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unrolled.files.columns import Floats, Integers
+from unrolled.files.columns import Bools, Floats, Integers
 
 __all__ = ["nearest", "steps_needed", "warped"]
 
@@ -58,11 +58,11 @@ def warped(one: Floats, many: Sequence[Floats], band: float = 1.0) -> Floats:
     return found
 
 
-def _near(rows: int, columns: int, band: float) -> Floats:
+def _near(rows: int, columns: int, band: float) -> Bools:
     """Where a way may go: near the diagonal, and at least one step to either side."""
     slope = (columns - 1) / max(rows - 1, 1)
     off = np.abs(np.arange(columns)[None] - slope * np.arange(rows)[:, None])
-    near: Floats = off <= max(band * max(rows, columns), slope, 1.0)
+    near: Bools = off <= max(band * max(rows, columns), slope, 1.0)
     return near
 
 
