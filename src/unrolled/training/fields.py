@@ -22,4 +22,5 @@ def beside(cls: type) -> Iterator[tuple[str, Any]]:
 def completed(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A run's fields as they were stored, and what holds for those that came after it."""
     later = {name: given.value for name, given in beside(cls) if isinstance(given, Before)}
-    return later | dict(fields)
+    stored = {name: list(v) if isinstance(v, tuple) else v for name, v in later.items()}
+    return stored | dict(fields)
