@@ -22,37 +22,11 @@ NAMES = frozenset(
     latin deutsch englisch
     """.split()  # noqa: SIM905
 )
-CODES = frozenset(
-    [
-        "en",
-        "de",
-        "fr",
-        "es",
-        "it",
-        "pt",
-        "nl",
-        "no",
-        "nb",
-        "nn",
-        "sv",
-        "da",
-        "fi",
-        "pl",
-        "cs",
-        "ru",
-        "uk",
-        "zh",
-        "ja",
-        "ko",
-        "ar",
-        "he",
-        "tr",
-        "el",
-        "hu",
-        "ro",
-        "la",
-    ]
-)  # some of which are words of some language
+CODES = frozenset(  # some of which are words of some language
+    """
+    en de fr es it pt nl no nb nn sv da fi pl cs ru uk zh ja ko ar he tr el hu ro la
+    """.split()  # noqa: SIM905
+)
 MOSTLY = 0.98
 FEWEST = 20  # rows below the first one from which their lengths tell anything
 
@@ -61,8 +35,9 @@ def has_names(rows: Sequence[Sequence[str]], file: str) -> bool:
     """Whether the first of some rows names the columns.
 
     It does where each of its cells is a name that people write there (the codes of languages, above
-    rows of several words), or where it alone has words above a column of numbers.  It is asked where only some are such names, or where its cells are
-    single words and nearly all below are several.
+    rows of several words), or where it alone has words above a column of numbers.  It is asked
+    where only some are such names, or where its cells are single words and nearly all below are
+    several.
 
     Raises
     ------
