@@ -70,7 +70,7 @@ def test_the_context_is_what_the_equations_say() -> None:
         read = attention.read(annotations, torch.tensor(lengths))
         context, weights = attention(state, read)
     parts = (attention.query.weight, attention.key.weight, attention.score.weight[0])
-    w, u, v, b = (part.detach() for part in (*parts, b))
+    w, u, v, b = (part.detach() for part in (*parts, attention.key.bias))
     for row, length in enumerate(lengths):
         energies = [
             float(v @ torch.tanh(w @ state[row] + u @ annotations[j, row] + b))

@@ -37,33 +37,35 @@ class TextCorpus(NamedTuple):
     digest: str
 
 
-def read(path: Path) -> TextCorpus:
+def read(path: Path, encoding: str = "") -> TextCorpus:
     """Read a file, or a folder's text files one after the other in the order of their paths.
 
     Parameters
     ----------
     path
-        UTF-8 text; of a folder, every file below it that ends in one of `SUFFIXES`, but for what is
+        Text; of a folder, every file below it that ends in one of `SUFFIXES`, but for what is
         hidden (a name that begins with a dot).
+    encoding
+        How its letters are written; if empty, as a file's mark says, or else UTF-8.
 
     Raises
     ------
     ValueError
-        In one sentence: no such file, none in the folder, not UTF-8 and where, or no text at all.
+        In one sentence: no such file, none in the folder, in another encoding and where, or no text.
     """
     files = _files(path)
     digest = hashlib.sha256()
 
     def blocks() -> Iterator[Points]:
         for file in files:
-            for text in text_blocks(file, BLOCK):
+            for text in text_blocks(file, BLOCK, encoding):
                 block = text.encode("utf-32-le")
                 digest.update(block)
                 yield np.frombuffer(block, "<u4")
 
     points = stored(blocks(), np.dtype("<u4"))
     if not len(points):
-        raise InvalidValueError(f"{path} is empty: expected UTF-8 text.")
+        raise InvalidValueError(f"{path} is empty: expected text.")
     return TextCorpus(path.name, len(files), points, digest.hexdigest())
 
 
