@@ -51,7 +51,7 @@ def read(path: Path, encoding: str = "") -> TextCorpus:
     Raises
     ------
     ValueError
-        In one sentence: no such file, none in the folder, in another encoding and where, or no text.
+        In one sentence: no such file, none in the folder, another encoding and where, or no text.
     """
     files = _files(path)
     digest = hashlib.sha256()
@@ -69,7 +69,7 @@ def read(path: Path, encoding: str = "") -> TextCorpus:
     return TextCorpus(path.name, len(files), points, digest.hexdigest())
 
 
-def split_at(corpus: TextCorpus, share: float, most: int) -> int:
+def split_at(corpus: TextCorpus, share: float, most: int, field: str = "validation_share") -> int:
     """Where the held-out end begins: ``share`` of the characters, but no more than ``most``.
 
     Raises
@@ -83,7 +83,7 @@ def split_at(corpus: TextCorpus, share: float, most: int) -> int:
         raise InvalidValueError(
             f"{corpus.name} has {count:,} characters, which makes {count - held:,} to learn from "
             f"and {held:,} to be judged on: {LEAST} of each are the least; give a longer text, or "
-            "another validation_share."
+            f"another {field}."
         )
     return count - held
 

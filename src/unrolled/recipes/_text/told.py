@@ -1,4 +1,4 @@
-"""What is printed of a language model beside its figures: of what they are, and what was unknown."""
+"""What is printed of a language model beside its figures: of what they are, what was unknown."""
 
 from __future__ import annotations
 
