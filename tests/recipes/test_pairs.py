@@ -13,7 +13,7 @@ import torch
 from unrolled import training
 from unrolled.cli import main
 from unrolled.recipes._pairs.decoding import Answer
-from unrolled.recipes._pairs.judging import edit_distance
+from unrolled.recipes._pairs.judging import edit_distance, judged
 from unrolled.recipes._pairs.vocabulary import END
 from unrolled.recipes.pairs import Recipe
 
@@ -249,7 +249,7 @@ def test_an_answer_without_an_end_is_cut_off_and_says_so(letters: Recipe) -> Non
     assert "(cut off after 2 symbols, without an end)" in letters.attempt(model, ["ab"])
     assert letters.metrics(model)["exact_match"] == 0
     cut_off = Answer(letters._vocabularies[1].numbers("b"), -1.0, ended=False)
-    assert not letters._judged("ab", ["b"], cut_off).right
+    assert not judged("ab", ["b"], cut_off, letters._vocabularies).right
 
 
 @pytest.mark.parametrize(
@@ -383,5 +383,8 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "run"
     assert main(["train", "pairs", "--data", str(data), "--out", str(out)]) == 2
     said = capsys.readouterr().err
-    assert said == "unrolled: bad.tsv is not UTF-8 text (byte 5 is 0xff): save it as UTF-8.\n"
+    assert said == (
+        "unrolled: bad.tsv is not UTF-8 text (byte 5 is 0xff): save it as UTF-8, or say in which "
+        "encoding it is with --encoding NAME.\n"
+    )
     assert not out.exists()

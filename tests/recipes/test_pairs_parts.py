@@ -15,6 +15,7 @@ from torch import Tensor
 from unrolled.pictures import plots
 from unrolled.recipes._pairs import decoding, files, judging
 from unrolled.recipes._pairs.decoding import beam_search, greedy_search
+from unrolled.recipes._pairs.files import Asked
 from unrolled.recipes._pairs.judging import Judgement, bins, edit_distance
 from unrolled.recipes._pairs.numbers import LARGEST, in_words, number_pairs
 from unrolled.recipes._pairs.pictures import examples
@@ -55,7 +56,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text('﻿"a b"\t c \r\nd\N{LINE SEPARATOR}e\tf\n\n', encoding="utf-8", newline="")
-    assert files.read_pairs(path) == [('"a b"', "c"), ("d\N{LINE SEPARATOR}e", "f")]
+    read = files.read_pairs(path, Asked(quotes="no"))
+    assert read.pairs == [('"a b"', "c"), ("d\N{LINE SEPARATOR}e", "f")]
 
 
 def test_a_source_is_on_one_side_alone() -> None:
@@ -196,7 +198,7 @@ def test_a_state_is_that_of_the_source_alone(both_directions: bool) -> None:
     model = network(both_directions=both_directions)
     source = torch.tensor([[2, 3, 2, 2], [3, 3, 3, 3]]).T
     with torch.no_grad():
-        h, c = model.encode(source, torch.tensor([2, 4]))
+        h, c, _ = model.encode(source, torch.tensor([2, 4]))
         alone = model.encode(source[:2, :1], torch.tensor([2]))
     assert h.shape == c.shape == (2, 2, 5)
     torch.testing.assert_close(h[:, :1], alone[0])
@@ -207,7 +209,7 @@ def test_the_whole_source_is_in_the_state_of_both_directions() -> None:
     model = network(both_directions=True)
     with torch.no_grad():
         source = torch.tensor([[2, 2, 2], [2, 2, 3], [3, 2, 2]]).T
-        h, _ = model.encode(source, torch.tensor([3, 3, 3]))
+        h = model.encode(source, torch.tensor([3, 3, 3])).h
     assert not torch.allclose(h[:, 0], h[:, 1])
     assert not torch.allclose(h[:, 0], h[:, 2])
 
@@ -223,11 +225,11 @@ def log_probability(model: Translator, state: State, said: tuple[int, ...]) -> f
 @pytest.mark.parametrize("seed", range(4))
 def test_a_wide_beam_finds_what_trying_everything_finds(seed: int) -> None:
     model = network(seed=seed)
-    h, c = states(model, 3)
+    h, c, _ = states(model, 3)
     # 1 + 3 + 9 answers of at most 2 symbols; a beam as wide as that forgets nothing.
-    found = beam_search(model, (h, c), 40, 2)
+    found = beam_search(model, State(h, c), 40, 2)
     for row in range(3):
-        state = (h[:, row : row + 1], c[:, row : row + 1])
+        state = State(h[:, row : row + 1], c[:, row : row + 1])
         every = [said for n in range(3) for said in itertools.product((1, 2, 3), repeat=n)]
         scores = {said: log_probability(model, state, said) for said in every}
         best = sorted(scores, key=lambda said: -scores[said])
@@ -260,10 +262,10 @@ def test_a_beam_of_one_is_greedy(seed: int) -> None:
 @pytest.mark.parametrize("width", [1, 3])
 def test_a_row_is_answered_as_it_is_alone(width: int) -> None:
     model = network("abcd", seed=2)
-    h, c = states(model, 9)
-    together = beam_search(model, (h, c), width, 6)
+    h, c, _ = states(model, 9)
+    together = beam_search(model, State(h, c), width, 6)
     for row in range(9):
-        (alone,) = beam_search(model, (h[:, row : row + 1], c[:, row : row + 1]), width, 6)
+        (alone,) = beam_search(model, State(h[:, row : row + 1], c[:, row : row + 1]), width, 6)
         assert [a.numbers for a in alone] == [a.numbers for a in together[row]]
 
 
@@ -278,7 +280,7 @@ def test_a_beam_finds_what_greed_misses(monkeypatch: pytest.MonkeyPatch) -> None
         def decode(self, read: Tensor, state: State) -> tuple[Tensor, State]:
             return table[read], state
 
-    state = (torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
+    state = State(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
     (greedy,) = greedy_search(Table(), state, 5)  # type: ignore[arg-type]
     ((best, second),) = beam_search(Table(), state, 2, 5)  # type: ignore[arg-type]
     assert (greedy.numbers, best.numbers, second.numbers) == ([2], [3], [2])

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from unrolled import cli, training
-from unrolled.recipes._text import scoring
+from unrolled.recipes._text import corpus, scoring
 from unrolled.recipes._text.sampling import neighbours, sample
 from unrolled.recipes.text import Recipe
+from unrolled.training import runs
 from unrolled.training.session import Session
 
 SMALL = Recipe(hidden=16, embedding=8, layers=1, batch_size=4, steps_per_update=16, steps=6)
@@ -148,6 +149,47 @@ def test_one_hot_reads_a_column_of_the_weights(pairs: Path) -> None:
         recipe.attempt(model, ["--near", "a"])
 
 
+# --- what it is judged on ---
+
+
+def test_the_test_part_chooses_nothing_and_the_best_weights_are_kept(pairs: Path) -> None:
+    """With a rate that is far too high the last weights are not the best ones."""
+    recipe = replace(SMALL, data=pairs, report_every=1, steps=8, learning_rate=1.0, average=0.0)
+    seen = [step.metrics["validation_bits"] for step in training.train(recipe)]
+    *_, last = training.train(recipe)
+    model = last.model.eval()
+    assert min(seen) < seen[-1]
+    assert recipe.metrics(model)["validation_bits"] == min(seen)
+    text = pairs.read_text()
+    pairs.write_text(text[:18_000] + text[:2000][::-1])
+    again = replace(recipe)
+    assert [step.metrics["validation_bits"] for step in training.train(again)] == seen
+    parts = [recipe.corpus.points[: recipe._split], recipe.training.ids, recipe.validation.ids]
+    assert [*map(len, parts), len(recipe.held_out.ids)] == [16_200, 16_200, 1800, 2000]
+
+
+def test_a_run_without_a_test_part_goes_on_as_before(pairs: Path) -> None:
+    recipe = replace(SMALL, data=pairs, test_share=0.0)
+    *_, last = training.train(recipe)
+    model = last.model.eval()
+    assert recipe.chosen_by == ""
+    found = recipe.result(model)["bits_per_character"]
+    assert last.metrics == {"bits_per_character": found}
+    old = {
+        k: v for k, v in runs.encode_fields(recipe).items() if k not in ("test_share", "encoding")
+    }
+    assert runs.decode_fields(Recipe, old) == replace(recipe, encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-16"])
+def test_a_text_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
+    data = tmp_path / "a.txt"
+    data.write_bytes(("жили-были дед и баба\r\n" * 40).encode(encoding))
+    asked = encoding if encoding == "cp1251" else ""
+    recipe = replace(SMALL, data=data, encoding=asked)
+    assert corpus.text_of(recipe.corpus.points) == "жили-были дед и баба\r\n" * 40
+
+
 # --- what it shows ---
 
 
@@ -169,13 +211,13 @@ def test_a_run_leaves_figures_pictures_and_a_table(
     assert lines[2].split() == ["LSTM,", "learning", "on", f"{learning:.3f}"]
     assert learning < figures["bits_per_character"]
     assert [line.split()[0] for line in lines[3:6]] == ["gzip", "bz2", "xz"]
-    assert figures["unknown_in_validation"] == {"characters": 9, "words": 8}[tokens]
+    assert figures["unknown_in_held_out"] == {"characters": 9, "words": 8}[tokens]
     assert "unknown in what is held out" in last.report
     assert ("'日'" if tokens == "characters" else "'日本語'") in last.report
-    bits = scoring.bits(last.model.eval(), recipe.training.ids, recipe.validation.ids).sum()
+    bits = scoring.bits(last.model.eval(), recipe.validation.ids, recipe.held_out.ids).sum()
     total = figures["bits_per_character"] * figures["characters"]
-    assert total == pytest.approx(bits + recipe.validation.spelling)
-    assert recipe.validation.spelling > 8 * 4
+    assert total == pytest.approx(bits + recipe.held_out.spelling)
+    assert recipe.held_out.spelling > 8 * 4
 
 
 def test_learning_on_is_judged_once_and_not_at_all_where_it_is_0(pairs: Path) -> None:
@@ -249,7 +291,10 @@ def test_what_cannot_be_tried_is_told(pairs: Path, words: list[str], said: str) 
         ({"dropout": 1.0}, "dropout = 1.0 makes no sense"),
         ({"average": -0.1}, "average = -0.1 makes no sense"),
         ({"validation_share": 1.0}, "validation_share = 1.0 makes no sense"),
-        ({"validation_share": 1e-4}, "has 20,000 characters"),
+        ({"validation_share": 1e-4}, "before its test part has 18,000 .* another validation_share"),
+        ({"test_share": 1e-4}, "has 20,000 characters.* another test_share"),
+        ({"test_share": 1.0}, "test_share = 1.0 makes no sense"),
+        ({"encoding": "hex"}, "--encoding hex is not known"),
         ({"learning_on": -1.0}, "learning_on = -1.0 makes no sense"),
         ({"weight_decay": -1.0}, "weight_decay = -1.0 makes no sense"),
         ({"least": 90_000}, "fewer than two characters occur 90000 times"),
@@ -265,9 +310,16 @@ def test_fields_that_make_no_sense_are_refused(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "a.txt is empty: expected UTF-8 text."),
-        (b"abc\xff", "a.txt is not UTF-8 text (byte 3 is 0xff): save it as UTF-8."),
+        (b"", "a.txt is empty: expected text."),
+        (b"abc\xff", "a.txt is not UTF-8 text (byte 3 is 0xff): save it as UTF-8, or say in which"),
         (b"abc" * 30, "a.txt has 90 characters, which makes 8"),
+        (b"\xff\xfea", "a.txt is not utf-16 text (byte 2 is 0x61)"),
+        (b"\xef\xbb\xbf", "a.txt is empty"),
+        (b"ab\xed\xa0\x80" * 60, "a.txt is not UTF-8 text (byte 2 is 0xed)"),
+        (b"abcd" * 60 + b"\xe2\x98", "a.txt is not UTF-8 text (byte 240 is 0xe2)"),
+        (b"\xff\xfe" + b"a\0" * 300 + b"\0\xdc" * 2, "a.txt is not utf-16 text (byte 602"),
+        (b"\0\0\xfe\xff" + b"\xff" * 8, "a.txt is not utf-32 text (byte 4 is 0xff)"),
+        (b"\x80PNG\r\n" * 99, "a.txt is not UTF-8 text (byte 0 is 0x80)"),
     ],
 )
 def test_the_command_line_refuses_a_broken_file_in_one_sentence(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from unrolled.errors import InvalidValueError
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["MARKS", "Decoded", "codec", "decode"]
 
 MARKS = (  # the longer first: UTF-32's begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -67,13 +67,28 @@ def decode(data: bytes, file: str, asked: str = "") -> Decoded:
     return Decoded(_strictly(data, name, file), name)
 
 
-def _strictly(data: bytes, encoding: str, file: str) -> str:
+def codec(encoding: str) -> codecs.CodecInfo:
+    """The codec of that name, which turns bytes into text.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or if it is of another kind, such as hex.
+    """
     try:
-        return codecs.lookup(encoding).decode(data, "strict")[0].removeprefix("\ufeff")
-    except LookupError:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError, UnicodeError):
+        found = None
+    if found is None or not found._is_text_encoding or found.incrementaldecoder is None:
         raise InvalidValueError(
             f"--encoding {encoding} is not known: expected a name such as utf-8, cp1252 or gb18030."
-        ) from None
+        )
+    return found
+
+
+def _strictly(data: bytes, encoding: str, file: str) -> str:
+    try:
+        return codec(encoding).decode(data, "strict")[0].removeprefix("\ufeff")
     except UnicodeError as error:
         at = getattr(error, "start", 0)
         raise InvalidValueError(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
+
+from unrolled.pictures.fonts import code_point, has_glyph
 
 __all__ = ["LetterPlace", "colour", "places"]
 
 FAMILY = "DejaVu Sans Mono"  # matplotlib brings it
-MISSING = "\N{WHITE SQUARE}"
 MARKS = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
 
@@ -70,28 +69,32 @@ def colour(
     shown: npt.NDArray[np.float64] = np.full((1 + cells[-1].line, columns), np.nan)
     for cell in cells:
         shown[cell.line, cell.column] = values[cell.token]
-    drawn = axes.imshow(shown, aspect="auto", interpolation="nearest", **image)
-    colours = drawn.to_rgba(np.array([values[cell.token] for cell in cells]))
+    grid = axes.imshow(shown, aspect="auto", interpolation="nearest", **image)
+    colours = grid.to_rgba(np.array([values[cell.token] for cell in cells]))
     for cell, (red, green, blue, _) in zip(cells, colours, strict=True):
+        drawn = _drawn(cell.letter)
         light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
         axes.text(
             cell.column,
             cell.line,
-            _drawn(cell.letter),
+            drawn,
             color="#111111" if light else "#FFFFFF",
             family=FAMILY,
-            fontsize=fontsize,
+            fontsize=fontsize * (1 if len(drawn) == 1 else 0.42),
+            linespacing=0.9,
             ha="center",
             va="center_baseline",
             parse_math=False,
             in_layout=False,
         )
     axes.set_axis_off()
-    return drawn
+    return grid
 
 
 def _drawn(letter: str) -> str:
-    """The letter, or a sign for one that has no shape or that the font does not have."""
+    """The letter; of one that has no shape here the code point, in two lines: U+4E2D is 4E, 2D."""
     letter = MARKS.get(letter, letter)
-    known = get_font(findfont(FontProperties(family=FAMILY))).get_char_index(ord(letter))
-    return letter if known and unicodedata.category(letter)[0] != "C" else MISSING
+    if has_glyph(letter):
+        return letter
+    digits = code_point(letter)[2:]
+    return f"{digits[:-2]}\n{digits[-2:]}"

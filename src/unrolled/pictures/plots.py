@@ -5,17 +5,17 @@ A page wide, on white: these are written into a run's folder when it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
 from unrolled.errors import InvalidValueError
+from unrolled.pictures.fonts import columns_of, shown
 from unrolled.pictures.toolkit import (
     BLUE,
     GATES,
@@ -30,8 +30,6 @@ from unrolled.pictures.toolkit import (
     legend_below,
     save,
 )
-
-BOX = "\N{WHITE SQUARE}"
 
 __all__ = [
     "Fan",
@@ -265,18 +263,14 @@ def table(
 ) -> Path:
     """Draw rows of words under their heads; a marked row stands on another ground.
 
-    The font is DejaVu Sans Mono, which has Latin, Greek and Cyrillic letters and more; a character
-    that it does not have is drawn as an empty box, and a note below says so.
+    The font is DejaVu Sans Mono; what it does not have is drawn by another font, or as a code point.
     """
-    has = get_font(findfont("DejaVu Sans Mono")).get_char_index
-    cells = [[_drawable(cell, has) for cell in row] for row in (heads, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells = [[shown(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]
     lefts = np.cumsum([0, *(width + 3 for width in widths)])
-    missing = any(drawn != list(row) for drawn, row in zip(cells, (heads, *rows), strict=True))
-    note = f"{BOX}: a character that this picture's font does not have" if missing else ""
     # One unit of the axes is one character of the font at 9 points, and one line.
-    across = max(lefts[-1], len(note), 1.5 * len(title)) + 2
-    lines = len(cells) + missing
+    across = max(lefts[-1], 1.5 * columns_of(shown(title))) + 2
+    lines = len(cells)
     height = 0.6 + 0.26 * lines
     figure = Figure(figsize=(0.0753 * across, height))  # placed by hand: no layout engine
     axes = figure.add_axes((0, 0, 1, 1 - 0.55 / height))
@@ -291,12 +285,7 @@ def table(
         for left, cell in zip(lefts[:-1], row, strict=True):
             axes.text(left, line, cell, color=INK if line else "#666666", **words)
     axes.axhline(0.5, color="#888888", linewidth=0.8)
-    axes.text(0, len(cells), note, color="#666666", **words)
     return save(figure, path, title)
-
-
-def _drawable(text: str, has: Callable[[int], int]) -> str:
-    return "".join(mark if has(ord(mark)) else BOX for mark in text)
 
 
 def _truth(axes: Axes, positions: Sequence[float] | Floats, truth: Floats) -> None:

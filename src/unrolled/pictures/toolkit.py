@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -25,6 +24,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from unrolled.files.whole import make_folder, replace_file
+from unrolled.pictures.fonts import Canvas
 
 __all__ = [
     "BLUE",
@@ -256,7 +256,7 @@ def save(
         figure.suptitle(title, fontsize=theme.large, color=theme.ink, **words)
     if note:
         figure.supxlabel(note, fontsize=theme.small, color=theme.soft, **words)
-    FigureCanvasAgg(figure)
+    Canvas(figure)
     make_folder(path.parent)
     look: dict[str, Any] = {"format": "png", "dpi": theme.dpi, "facecolor": theme.ground}
     replace_file(path, lambda beside: figure.savefig(beside, **look))

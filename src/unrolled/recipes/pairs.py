@@ -3,21 +3,22 @@
 An encoder LSTM reads the source and hands its state to a decoder LSTM, which writes the target.
 Document 001 names what it is for (sequence to sequence, translation, a chatbot) and builds none of
 it; the design is that of Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural
-Networks" (2014), their reversed source included.  There is no attention.
+Networks" (2014), their reversed source included.  With `--attention` the decoder looks at every
+symbol of the source (Bahdanau, Cho and Bengio 2015).
 
-A file is TSV: on each line a source, a tab and its target, with no header.  A share of the sources
-is held out, with every pair of each, so that no source is on both sides.
+A file has a source and its target in each row, divided by a tab, or as CSV; of more columns
+`--columns` says which.  A share of the sources is held out, with every pair of each, so that no
+source is on both sides.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,6 @@ from unrolled import training
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import (
     Count,
-    Layers,
     below_one,
     between,
     check_field,
@@ -41,21 +41,23 @@ from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.files import DividedPairs
 from unrolled.recipes._pairs.judging import Judgement
 from unrolled.recipes._pairs.numbers import LARGEST
+from unrolled.recipes._pairs.reading import ReadingPairs
+from unrolled.recipes._pairs.sizes import TwoNetworks
 from unrolled.recipes._pairs.translator import IGNORED, Translator
 from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts, PairVocabulary, Tokens
-from unrolled.training.recipe import CellName
 
-SOURCE = "document 001 (which names the use); after Sutskever, Vinyals and Le 2014"
+SOURCE = "document 001 (which names the use); after Sutskever et al. 2014, Bahdanau et al. 2015"
 
 # Document 001 names sequence-to-sequence learning and gives neither a task nor a figure for it.
 PUBLISHED = None
 
 WIDEST_BEAM = 100
 _TOGETHER = 256  # sources that are answered at once
+_LOOKS = 1 << 23  # numbers that attention compares at a step, at the most
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe):
+class Recipe(ReadingPairs, TwoNetworks, training.Recipe):
     """The hyperparameters of an encoder and a decoder."""
 
     steps: int = 1200
@@ -67,7 +69,7 @@ class Recipe(training.Recipe):
     report_every: int = 150
     """Updates from one report to the next."""
     data: Path | None = None
-    """A TSV file of pairs: source, tab, target, no header; none: numbers in words to digits."""
+    """A file of pairs, of each row a source and its target; none: numbers in words to digits."""
     tokens: Tokens = "characters"
     """What is read and written one at a time. Words are what stands between spaces, which of the
     numbers is each digit."""
@@ -84,24 +86,6 @@ class Recipe(training.Recipe):
     even: Annotated[float, probability] = 0.1
     """Of the numbers: the share of the pairs drawn with each number of digits as likely as any
     other. Without it the ten of one digit are met too seldom, and 8 of them come out wrong."""
-    cell: CellName = "vanilla"
-    """The LSTMs' cell: vanilla, carousel, peephole, coupled or linear."""
-    hidden: Count = 128
-    """Hidden units of either LSTM: all that the decoder learns of a source passes through them."""
-    embedding: Count = 32
-    """Numbers that stand for one symbol."""
-    layers: Layers = 1
-    """Layers of either LSTM, one on the other. Sutskever et al. have 4."""
-    reverse: bool = True
-    """Read the source backwards (Sutskever et al.): its beginning is then near the target's. Of the
-    held-out numbers 89 in 100 are right after 500 updates, and 48 without (one run of each)."""
-    both_directions: bool = False
-    """The encoder reads in both directions."""
-    dropout: Annotated[float, below_one] = 0.0
-    """The share of numbers set to 0 in training, between layers, and on what is read and put out.
-    For a small file try 0.2 to 0.5."""
-    start: Literal["torch", "uniform"] = "torch"
-    """First weights: torch's, or uniform in -0.08 to 0.08 (Sutskever et al.)."""
     batch_size: Count = 128
     """Pairs in one update (Sutskever et al.)."""
     alike: Count = 4
@@ -153,12 +137,16 @@ class Recipe(training.Recipe):
     @cached_property
     def parts(self) -> DividedPairs:
         """The pairs to learn from, and those that are held out."""
-        if self.data is None:
-            pairs: Sequence[files.Pair] = numbers.number_pairs(self.numbers, self.largest)
-            if self.tokens == "words":  # each digit is one: a number is no word met before
-                pairs = [(name, " ".join(digits)) for name, digits in pairs]
-            return files.divide(pairs, self.test_share, learnt=numbers.ALONE)
-        return files.divide(files.read_pairs(self.data), self.test_share)
+        if self.data is not None:
+            return files.divide(self._read.pairs, self.test_share)
+        # Each digit is a word: a number is none that was met before.
+        pairs = numbers.number_pairs(self.numbers, self.largest, apart=self.tokens == "words")
+        return files.divide(pairs, self.test_share, learnt=numbers.ALONE)
+
+    @cached_property
+    def _read(self) -> files.ReadPairs:
+        assert self.data is not None
+        return files.read_pairs(self.data, self.asked)
 
     def digest(self) -> str:
         """What tells this data from other data: a run goes on with its own alone."""
@@ -166,10 +154,7 @@ class Recipe(training.Recipe):
 
     @cached_property
     def _digest(self) -> str:
-        found = hashlib.sha256()
-        for part in (self.parts.training, self.parts.held_out):
-            found.update("".join(f"{s}\t{t}\n" for s, t in part).encode() + b"\n")
-        return found.hexdigest()
+        return files.digest(self.parts)
 
     @cached_property
     def _vocabularies(self) -> tuple[PairVocabulary, PairVocabulary]:
@@ -210,6 +195,7 @@ class Recipe(training.Recipe):
             cell=self.cell,
             dropout=self.dropout,
             both_directions=self.both_directions,
+            attention=self.attention,
         )
         if self.start == "uniform":
             learner.start_uniform(0.08)
@@ -258,52 +244,33 @@ class Recipe(training.Recipe):
         vocabulary, targets = self._vocabularies[0], self._corpora[1]
         corpus = NumberedTexts.of([vocabulary.numbers(source) for source in sources])
         most = 2 * (int(targets.lengths.max()) - 1)
-        found: list[list[Answer]] = [[] for _ in sources]
-        for chosen in torch.split(corpus.lengths.argsort(stable=True), _TOGETHER):
-            read = corpus.padded(chosen, UNKNOWN, self.reverse)
-            state = model.answerer.encode(read, corpus.lengths[chosen])
-            if beam:
-                several = decoding.beam_search(model.answerer, state, beam, most)
-            else:
-                several = [[one] for one in decoding.greedy_search(model.answerer, state, most)]
-            for place, answer in zip(chosen.tolist(), several, strict=True):
-                found[place] = answer
-        return found
+        together = self._together(corpus)
+        return decoding.answers(model.answerer, corpus, self.reverse, beam, most, together)
+
+    def _together(self, corpus: NumberedTexts) -> int:
+        """How many sources are answered at once."""
+        compared = int(corpus.lengths.max()) * self.hidden * self.beam if self.attention else 1
+        return max(1, min(_TOGETHER, _LOOKS // compared))
 
     def judge(self, model: Averaged, beam: int = 0) -> list[Judgement]:
         """The answer to each held-out source, and how far that is from right."""
         found = self.answers(model, list(self._held_out), beam)
         return [
-            self._judged(source, targets, answers[0])
+            judging.judged(source, targets, answers[0], self._vocabularies)
             for (source, targets), answers in zip(self._held_out.items(), found, strict=True)
         ]
 
-    def _judged(self, source: str, targets: list[str], answer: Answer) -> Judgement:
-        read, wanted = self._vocabularies
-        symbols = wanted.symbols_of(answer.numbers)
-        edits = [judging.edit_distance(symbols, wanted.cut(target)) for target in targets]
-        nearest = targets[edits.index(min(edits))]
-        return Judgement(
-            source=source,
-            target=nearest,
-            answer=wanted.text(answer.numbers),
-            right=answer.ended and min(edits) == 0,
-            edits=min(edits),
-            source_length=len(read.cut(source)),
-            target_length=len(wanted.cut(nearest)),
-        )
-
     def metrics(self, model: Averaged) -> dict[str, float]:
         """Held-out sources answered right to the last symbol, and edits a symbol; greedy."""
-        return _figures(self.judge(model))
+        return judging.figures(self.judge(model))
 
     def result(self, model: Averaged) -> dict[str, Any]:
         """The same, with the beam search beside it, and what the data is."""
-        beam = _figures(self.judge(model, self.beam))
+        beam = judging.figures(self.judge(model, self.beam))
         source, target = self._vocabularies
         held_out = self.parts.held_out
         return {
-            **_figures(self.judge(model)),
+            **judging.figures(self.judge(model)),
             **{f"{name}_beam": value for name, value in beam.items()},
             "held_out_sources": len(self._held_out),
             "training_pairs": len(self.parts.training),
@@ -316,40 +283,31 @@ class Recipe(training.Recipe):
 
     # --- showing ---
 
+    def report(self, model: Averaged, step: int, batch: tuple[Tensor, ...]) -> str:
+        """How the file was read, at the first report; at the end the `summary`."""
+        first = step == min(self.report_every, self.steps) and self.data is not None
+        read = f"read as: {', '.join(self._read.said)}" if first else ""
+        return "\n".join(filter(None, [read, super().report(model, step, batch)]))
+
     def summary(self, model: Averaged) -> str:
         """What is right by length, and examples."""
         return words.summary(self.judge(model), self.tokens)
 
     def draw(self, model: Averaged, history: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """How it learned, what is right by length, and examples."""
-        from unrolled.pictures import plots
-        from unrolled.recipes._pairs.pictures import draw_by_length, draw_examples
+        """How it learned, what is right by length, examples, and where attention looked."""
+        from unrolled.recipes._pairs.pictures import draw_all, draw_looks, examples
 
         judged = self.judge(model)
-        title = f"{self._name}: held-out sources"
-        return [
-            plots.learning_curve(
-                history,
-                folder / "learning.png",
-                metric="exact_match",
-                title=f"{self._name}: learning",
-            ),
-            draw_by_length(
-                judged,
-                lambda one: one.source_length,
-                folder / "by_source.png",
-                title=f"{title} by length",
-                word=f"{self.tokens} of source",
-            ),
-            draw_by_length(
-                judged,
-                lambda one: one.target_length,
-                folder / "by_target.png",
-                title=f"{title} by {'digits' if self.data is None else 'length of target'}",
-                word="digits" if self.data is None else f"{self.tokens} of target",
-            ),
-            draw_examples(judged, folder / "examples.png", title=title),
-        ]
+        digits = self.data is None
+        drawn = draw_all(judged, history, folder, self._name, self.tokens, digits=digits)
+        if self.attention:
+            looks = [self._looks(model, one.source) for one in examples(judged, 2)]
+            drawn.append(draw_looks(looks, folder / "attention.png", title=self._name))
+        return drawn
+
+    def _looks(self, model: Averaged, source: str) -> looking.Looks:
+        answer = self.answers(model, [source])[0][0]
+        return looking.looks(model, source, answer, self._vocabularies, reverse=self.reverse)
 
     def look(self, model: Averaged) -> list[Passage]:
         """The longest of the first held-out sources, and the answer to it."""
@@ -367,13 +325,7 @@ class Recipe(training.Recipe):
                 "back as it was, or train again."
             )
         source, beam = words.question(arguments, self.parts.training[0][0], WIDEST_BEAM)
+        source = source.lower() if self.lowercase else source
         unknown = words.unknown(vocabulary, source, learnt=self.fewest > 1)
         answers = self.answers(model, [source], beam)[0]
         return "\n".join([*unknown, *words.told(answers, wanted, with_scores=beam > 0)])
-
-
-def _figures(judged: list[Judgement]) -> dict[str, float]:
-    return {
-        "exact_match": judging.exact_match(judged),
-        "edit_distance": judging.share_of_edits(judged),
-    }

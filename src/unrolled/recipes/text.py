@@ -1,4 +1,4 @@
-"""Learn a text by its characters or words, and write on: any UTF-8 file, or this library's source.
+"""Learn a text by its characters or words, and write on: any text, or this library's source.
 
 Document 004 learnt its LSTM from char-rnn (Karpathy 2015), which reads a file character by
 character and foretells the next.  Held-out text is judged in bits per character, beside what gzip,
@@ -10,7 +10,6 @@ shows what lies near.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,24 +23,21 @@ from torch.nn import functional
 
 from unrolled import training
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import Count, Layers, at_least, below_one, share
+from unrolled.errors.expected import Count, at_least, below_one
 from unrolled.explorer import Explorable, Output, Tokens
 from unrolled.inside.passage import Passage
 from unrolled.recipes import Published
-from unrolled.recipes._text import compressors, corpus, scoring
-from unrolled.recipes._text.corpus import Points, TextCorpus
-from unrolled.recipes._text.network import LanguageModel, State, TokenInputs, TokenNetwork
+from unrolled.recipes._text import compressors, scoring, told
+from unrolled.recipes._text.network import LanguageModel, State, TokenNetwork
+from unrolled.recipes._text.parts import TextParts
 from unrolled.recipes._text.sampling import answer, sample
-from unrolled.recipes._text.vocabulary import Encoded, Kind, Vocabulary, encode
+from unrolled.recipes._text.sizes import NetworkSizes
+from unrolled.recipes._text.vocabulary import Encoded, encode
 
 SOURCE = "document 004 (after Karpathy's char-rnn, Torch7), document 001 (vectors for words)"
 
 # Neither document has a figure for it: what it is held against is gzip, bz2 and xz.
 PUBLISHED: tuple[Published, ...] = ()
-
-# On every machine that has the library, under its licence, and without a network.
-BUILT_IN = Path(__file__).parent.parent
-
 
 # The defaults were chosen among some settings by the bits of the held-out parts, one seed each, of
 # this library's source, of 150,000 characters of the King James Version (Matthew and Mark), and of
@@ -53,7 +49,7 @@ BUILT_IN = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Recipe(training.Recipe):
+class Recipe(NetworkSizes, TextParts, training.Recipe):
     """The hyperparameters of a language model."""
 
     seed: int = 0
@@ -67,35 +63,6 @@ class Recipe(training.Recipe):
     """Truncated backpropagation: tokens in one update; the state is carried to the next."""
     report_every: int = 250
     """Updates from one report to the next."""
-    data: Path | None = None
-    """A UTF-8 text, or a folder: all .txt, .md, .rst and .py files in it, in the order of their
-    paths; none: this library's own source files (Python, some 650 kB)."""
-    tokens: Kind = "characters"
-    """What is read and foretold one by one; of words, what lies between them too."""
-    least: Count = 2
-    """A token that the training part has fewer times is learnt as unknown."""
-    most: Count = 20_000
-    """How many different tokens are known, the most frequent ones."""
-    validation_share: Annotated[float, share] = 0.1
-    """The share of characters, the last ones, that nothing is learnt from."""
-    validation_most: Count = 200_000
-    """No more characters than that are held out."""
-    inputs: TokenInputs = "embedding"
-    """What the first layer reads of a token: a learnt vector, or one_hot (char-rnn)."""
-    embedding: Count = 64
-    """How long the learnt vectors are."""
-    hidden: Count = 256
-    """Hidden units of each layer."""
-    layers: Layers = 2
-    """Layers of LSTM, one on the other; the output reads all of them."""
-    dropout: Annotated[float, below_one] = 0.4
-    """The share of numbers set to 0 in training, between layers, and between them and the output:
-    it keeps a text from being learnt by heart."""
-    recurrent_dropout: Annotated[float, below_one] = 0.0
-    """The same on h in the recurrent product, one mask for an update (Gal & Ghahramani 2016)."""
-    average: Annotated[float, below_one] = 0.999
-    """How much of the running mean of the weights, which is what is used, stays at each update; 0:
-    the weights themselves are used."""
     weight_decay: Annotated[float, at_least(0)] = 0.0
     """How strongly the optimiser draws the weights to 0."""
     batch_size: Count = 16
@@ -127,6 +94,7 @@ class Recipe(training.Recipe):
             self,
             least=1,
             validation_share=0.05,
+            test_share=0.0,
             inputs="one_hot",
             hidden=128,
             layers=2,
@@ -148,47 +116,6 @@ class Recipe(training.Recipe):
         """What the optimiser is given beside the learning rate."""
         options = {"weight_decay": self.weight_decay} if self.weight_decay else {}
         return options | ({"alpha": self.smoothing} if self.optimizer == "RMSprop" else {})
-
-    # --- the data ---
-
-    def digest(self) -> str:
-        """What tells this text from another: a run goes on with its own alone."""
-        return self.corpus.digest
-
-    @cached_property
-    def corpus(self) -> TextCorpus:
-        """The whole text, on the disk."""
-        if self.data is None:
-            return corpus.read(BUILT_IN)._replace(name="this library's source")
-        return corpus.read(self.data)
-
-    @cached_property
-    def _split(self) -> int:
-        return corpus.split_at(self.corpus, self.validation_share, self.validation_most)
-
-    @property
-    def _training_points(self) -> Points:
-        return self.corpus.points[: self._split]
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """What is known, of the training part alone."""
-        return Vocabulary.learn(self.tokens, self._training_points, self.least, self.most)
-
-    @cached_property
-    def training(self) -> Encoded:
-        """The training part, in numbers."""
-        return encode(self.vocabulary, self._training_points, self._training_points)
-
-    @cached_property
-    def validation(self) -> Encoded:
-        """The held-out part, in numbers."""
-        points = self.corpus.points[self._split :]
-        return encode(self.vocabulary, points, self._training_points)
-
-    @cached_property
-    def _compressors(self) -> dict[str, float]:
-        return compressors.cost(self.corpus.points, self._split)
 
     # --- learning ---
 
@@ -229,31 +156,36 @@ class Recipe(training.Recipe):
 
     # --- judging ---
 
+    @property
+    def chosen_by(self) -> str:
+        """The bits of the validation part, where another one is judged."""
+        return "validation_bits" if self.test_share else ""
+
     def metrics(self, model: LanguageModel) -> dict[str, float]:
-        """Bits per character of the held-out part, all of it."""
+        """Bits per character of the validation part, all of it."""
         bits = scoring.bits(model, self.training.ids, self.validation.ids)
-        return {"bits_per_character": self._per_character(bits)}
+        return {self.chosen_by or "bits_per_character": _per_character(bits, self.validation)}
 
-    def _per_character(self, bits: npt.NDArray[np.float64]) -> float:
-        held = self.validation
-        return (float(bits.sum()) + held.spelling) / held.characters
+    def _figures(self, model: LanguageModel) -> dict[str, float]:
+        """Bits per character of what is judged, as it is, and of a network that goes on learning.
 
-    def _learning_on(self, model: LanguageModel) -> dict[str, float]:
-        """The same of a network that goes on learning; looked up where its weights are known."""
-        if not self.learning_on:
-            return {}
-        weights = hashlib.sha256()
-        for weight in model.used.parameters():
-            weights.update(weight.detach().numpy().tobytes())
-        key = weights.hexdigest()
+        They are looked up where the weights are known.
+        """
+        key = scoring.digest(model)
         if key not in self._judged:
-            given = (self.training.ids, self.validation.ids, self.learning_on)
-            self._judged[key] = self._per_character(scoring.bits_learning_on(model, *given))
-        return {"bits_per_character_learning_on": self._judged[key]}
+            part = self.held_out
+            bits = scoring.bits(model, self._before, part.ids)
+            found = {"bits_per_character": _per_character(bits, part)}
+            if self.learning_on:
+                given = (self._before, part.ids, self.learning_on)
+                bits = scoring.bits_learning_on(model, *given)
+                found["bits_per_character_learning_on"] = _per_character(bits, part)
+            self._judged[key] = found
+        return self._judged[key]
 
     @cached_property
-    def _judged(self) -> dict[str, float]:
-        """What `_learning_on` found, by a digest of the weights: it takes some seconds each."""
+    def _judged(self) -> dict[str, dict[str, float]]:
+        """What `_figures` found, by a digest of the weights: it takes some seconds each."""
         return {}
 
     def report(self, model: LanguageModel, step: int, batch: tuple[Tensor, ...]) -> str:
@@ -268,12 +200,12 @@ class Recipe(training.Recipe):
 
     def result(self, model: LanguageModel) -> dict[str, Any]:
         """Bits per character, the compressors' too, and what was not known."""
-        unknown = {"training": self.training, "validation": self.validation}
+        unknown = {"training": self.training, "held_out": self.held_out}
         return {
-            **self.metrics(model),
-            **self._learning_on(model),
+            **self._figures(model),
+            **(self.metrics(model) if self.test_share else {}),
             **self._compressors,
-            "characters": self.validation.characters,
+            "characters": self.held_out.characters,
             "known": len(self.vocabulary) - 1,
             **{f"unknown_in_{name}": part.unknown.total() for name, part in unknown.items()},
         }
@@ -288,31 +220,16 @@ class Recipe(training.Recipe):
     def _table(self, model: LanguageModel) -> str:
         figures = self.result(model)
         names = {name: key for key, name in self._names.items() if key in figures}
-        learnt, held = self.training, self.validation
-        title = (
-            f"bits per character of the last {held.characters:,} characters of "
-            f"{self.corpus.name}, after {learnt.characters:,}"
-        )
+        held, name = self.held_out, self.corpus.name
         rows = [f"  {name:<19}{figures[key]:>6.3f}" for name, key in names.items()]
-        seen = f"  (they saw the last {compressors.HISTORY:,} characters of what is learnt from)"
-        short = [seen] if learnt.characters > compressors.HISTORY else []
-        return "\n".join([title, *rows, *short, *self._unknown_words()])
+        lines = [told.title(name, self.training, held), *rows, *self._told]
+        return "\n".join([*lines, *told.unknown(self.tokens, self.training, held)])
 
-    def _unknown_words(self) -> list[str]:
-        """What is not in the vocabulary, and what it costs."""
-        lines = []
-        for where, part in {"learnt from": self.training, "held out": self.validation}.items():
-            if part.unknown:
-                most = ", ".join(repr(token) for token, _ in part.unknown.most_common(6))
-                more = ", …" if len(part.unknown) > 6 else ""
-                of = f"{part.unknown.total():,} of {len(part.ids):,} {self.tokens}"
-                lines.append(f"  unknown in what is {where}: {of} ({most}{more})")
-        if self.validation.unknown:
-            share = self.validation.spelling / self.validation.characters
-            lines.append(
-                f"  spelling those held out is counted above: {share:.3f} bits a character"
-            )
-        return lines
+    @property
+    def _told(self) -> list[str]:
+        """What a reader has to know of the table."""
+        chosen = told.chosen(self.validation) if self.test_share else []
+        return [*chosen, *compressors.said(self._compressors, self._judged_from)]
 
     # --- showing ---
 
@@ -327,7 +244,7 @@ class Recipe(training.Recipe):
             plots.learning_curve(
                 history,
                 folder / "learning.png",
-                metric="bits_per_character",
+                metric=self.chosen_by or "bits_per_character",
                 levels=self._compressors,
                 title=f"{self.corpus.name}: learning (loss: bits per token learnt from)",
             ),
@@ -348,8 +265,8 @@ class Recipe(training.Recipe):
 
     def _passage(self, model: LanguageModel) -> tuple[list[str], list[float]]:
         """The first tokens of the held-out part, as they are written, and the bits of each."""
-        ids = self.validation.ids[:1500]
-        bits = scoring.bits(model, self.training.ids, ids)
+        ids = self.held_out.ids[:1500]
+        bits = scoring.bits(model, self._before, ids)
         return self.vocabulary.written(ids.tolist()), bits.tolist()
 
     def explorer(self, model: LanguageModel) -> list[Explorable]:
@@ -357,7 +274,7 @@ class Recipe(training.Recipe):
         network, vocabulary = model.used, model.vocabulary
         known = [vocabulary.show(number) for number in range(len(vocabulary))]
         vectors = None if network.embedding is None else network.embedding.weight.detach()
-        held = self.vocabulary.written(self.validation.ids[:2000].tolist())
+        held = self.vocabulary.written(self.held_out.ids[:2000].tolist())
         held = held[held.index("\n") + 1 if "\n" in held[:400] else 0 :]  # from a line's beginning
         inputs = Tokens(
             known, vocabulary.kind, vectors, "".join(held[:100]).lstrip()[:60], "".join(held)
@@ -374,5 +291,9 @@ class Recipe(training.Recipe):
         from unrolled.recipes._text.looking import passage
 
         # In the model's own numbers: the text may have changed since.
-        held_out, known = self.corpus.points[self._split :], self._training_points
+        held_out, known = self.corpus.points[self._judged_from :], self._training_points
         return [passage(model, encode(model.vocabulary, held_out[:20_000], known).ids[:3000])]
+
+
+def _per_character(bits: npt.NDArray[np.float64], part: Encoded) -> float:
+    return (float(bits.sum()) + part.spelling) / part.characters

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from unrolled.recipes._pairs.translator import State, Translator
-from unrolled.recipes._pairs.vocabulary import END
+from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts
 
-__all__ = ["Answer", "beam_search", "greedy_search"]
+__all__ = ["Answer", "answers", "beam_search", "greedy_search"]
 
 
 class Answer(NamedTuple):
@@ -25,13 +25,43 @@ class Answer(NamedTuple):
 
 
 @torch.no_grad()
+def answers(
+    model: Translator, sources: NumberedTexts, reverse: bool, beam: int, most: int, together: int
+) -> list[list[Answer]]:
+    """The answers to each source, the likeliest first: one, or as many as the beam is wide.
+
+    Parameters
+    ----------
+    model : Translator
+    sources : NumberedTexts
+    reverse : bool
+        Whether they are read backwards.
+    beam : int
+        The width of the search; 0: greedy.
+    most : int
+        Symbols after which an answer is cut off.
+    together : int
+        How many sources of like lengths are answered at once.
+    """
+    found: dict[int, list[Answer]] = {}
+    for chosen in torch.split(sources.lengths.argsort(stable=True), together):
+        state = model.encode(sources.padded(chosen, UNKNOWN, reverse), sources.lengths[chosen])
+        if beam:
+            several = beam_search(model, state, beam, most)
+        else:
+            several = [[one] for one in greedy_search(model, state, most)]
+        found.update(zip(chosen.tolist(), several, strict=True))
+    return [found[place] for place in range(len(found))]
+
+
+@torch.no_grad()
 def greedy_search(model: Translator, state: State, most: int) -> list[Answer]:
     """At each step the likeliest symbol, and it is final; all B sources at once.
 
     Parameters
     ----------
     model : Translator
-    state : (Tensor, Tensor), each [L, B, H]
+    state : State
         What the encoder found.
     most : int
         Symbols after which an answer is cut off, `END` not counted.
@@ -41,7 +71,7 @@ def greedy_search(model: Translator, state: State, most: int) -> list[Answer]:
     list of Answer
         One for each source.
     """
-    rows = state[0].shape[1]
+    rows = state.h.shape[1]
     read = torch.full((1, rows), END)
     scores, ended = torch.zeros(rows), torch.zeros(rows, dtype=torch.bool)
     written: list[Tensor] = []
@@ -76,8 +106,8 @@ def beam_search(model: Translator, state: State, width: int, most: int) -> list[
     list of list of Answer
         For each source at most ``width`` different answers, the likeliest first.
     """
-    rows = state[0].shape[1]
-    state = (state[0].repeat_interleave(width, 1), state[1].repeat_interleave(width, 1))
+    rows = state.h.shape[1]
+    state = state.repeated(width)
     first_beam = torch.arange(rows)[:, None] * width
     # In the beginning all beams are the same one: but for the first, they do not count.
     scores = torch.full((rows, width), -torch.inf)
@@ -99,7 +129,7 @@ def beam_search(model: Translator, state: State, width: int, most: int) -> list[
         if (ended | scores.isinf()).all():
             break
         chosen = (first_beam + parents).flatten()
-        state = (state[0][:, chosen], state[1][:, chosen])
+        state = state.taken(chosen)
         read = added.view(1, -1)
     return [
         [_answer(*beam, most) for beam in zip(*row, strict=True) if not beam[1].isinf()]

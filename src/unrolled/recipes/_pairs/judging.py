@@ -7,7 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Judgement", "bins", "edit_distance", "exact_match", "share_of_edits", "short"]
+from unrolled.recipes._pairs.decoding import Answer
+from unrolled.recipes._pairs.vocabulary import PairVocabulary
+
+__all__ = [
+    "Judgement",
+    "bins",
+    "edit_distance",
+    "exact_match",
+    "figures",
+    "judged",
+    "share_of_edits",
+    "short",
+]
 
 
 class Judgement(NamedTuple):
@@ -23,6 +35,28 @@ class Judgement(NamedTuple):
     edits: int
     source_length: int
     target_length: int
+
+
+def judged(
+    source: str,
+    targets: Sequence[str],
+    answer: Answer,
+    vocabularies: tuple[PairVocabulary, PairVocabulary],
+) -> Judgement:
+    """How far an answer is from the nearest of a source's targets."""
+    read, wanted = vocabularies
+    symbols = wanted.symbols_of(answer.numbers)
+    edits = [edit_distance(symbols, wanted.cut(target)) for target in targets]
+    nearest = targets[edits.index(min(edits))]
+    return Judgement(
+        source=source,
+        target=nearest,
+        answer=wanted.text(answer.numbers),
+        right=answer.ended and min(edits) == 0,
+        edits=min(edits),
+        source_length=len(read.cut(source)),
+        target_length=len(wanted.cut(nearest)),
+    )
 
 
 def edit_distance(one: Sequence[str], other: Sequence[str]) -> int:
@@ -51,6 +85,11 @@ def exact_match(judged: Sequence[Judgement]) -> float:
 def share_of_edits(judged: Sequence[Judgement]) -> float:
     """Edits for each symbol of the targets; 0 is perfect, and it may be above 1."""
     return sum(one.edits for one in judged) / sum(one.target_length for one in judged)
+
+
+def figures(judged: Sequence[Judgement]) -> dict[str, float]:
+    """Both of them by name."""
+    return {"exact_match": exact_match(judged), "edit_distance": share_of_edits(judged)}
 
 
 def bins(

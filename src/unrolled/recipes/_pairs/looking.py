@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,38 @@ from unrolled.recipes._pairs.averaging import Averaged
 from unrolled.recipes._pairs.decoding import Answer
 from unrolled.recipes._pairs.vocabulary import END, PairVocabulary
 
-__all__ = ["passages"]
+__all__ = ["Looks", "looks", "passages"]
+
+
+class Looks(NamedTuple):
+    """The symbols of a source and of its answer, and where each output looked [outputs, source]."""
+
+    source: list[str]
+    outputs: list[str]
+    weights: Tensor
+
+
+@torch.no_grad()
+def looks(
+    model: Averaged,
+    source: str,
+    answer: Answer,
+    vocabularies: tuple[PairVocabulary, PairVocabulary],
+    *,
+    reverse: bool,
+) -> Looks:
+    """Where attention looked as an answer was written, in the order in which people read."""
+    reads, writes = vocabularies
+    numbers = torch.tensor(reads.numbers(source))
+    read = (numbers.flip(0) if reverse else numbers)[:, None]
+    net = model.answerer
+    shown = torch.tensor([END, *answer.numbers])[:, None]
+    weights = net.attend(shown, net.encode(read, torch.tensor([len(read)])))[2][..., 0]
+    return Looks(
+        reads.cut(source),
+        [*(writes.symbols_of([number])[0] for number in answer.numbers), "end"],
+        weights.flip(1) if reverse else weights,
+    )
 
 
 def passages(

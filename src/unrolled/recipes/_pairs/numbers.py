@@ -60,8 +60,10 @@ def _hundreds(number: int) -> str:
 
 
 @functools.lru_cache(maxsize=1)  # half a second, and asked for by every recipe of these numbers
-def number_pairs(count: int, largest: int) -> tuple[tuple[str, str], ...]:
+def number_pairs(count: int, largest: int, *, apart: bool = False) -> tuple[tuple[str, str], ...]:
     """Words and digits of ``count`` different numbers from 0 to ``largest``.
+
+    Digits stand ``apart``, with spaces between them, if asked.
 
     As many of each number of digits as of any other, as far as there are so many: drawn from all
     alike, nine in ten of 0 to 999,999 would have six digits.
@@ -73,7 +75,8 @@ def number_pairs(count: int, largest: int) -> tuple[tuple[str, str], ...]:
         there = min(end, largest + 1) - first
         share = -(-(count - len(chosen)) // (len(ranges) - place))
         chosen += _some(first, there, min(share, there), generator)
-    return tuple((in_words(number), str(number)) for number in chosen)
+    between = " " if apart else ""
+    return tuple((in_words(number), between.join(str(number))) for number in chosen)
 
 
 def _some(first: int, there: int, count: int, generator: torch.Generator) -> list[int]:

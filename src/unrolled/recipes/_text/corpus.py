@@ -37,37 +37,39 @@ class TextCorpus(NamedTuple):
     digest: str
 
 
-def read(path: Path) -> TextCorpus:
+def read(path: Path, encoding: str = "") -> TextCorpus:
     """Read a file, or a folder's text files one after the other in the order of their paths.
 
     Parameters
     ----------
     path
-        UTF-8 text; of a folder, every file below it that ends in one of `SUFFIXES`, but for what is
+        Text; of a folder, every file below it that ends in one of `SUFFIXES`, but for what is
         hidden (a name that begins with a dot).
+    encoding
+        How its letters are written; if empty, as a file's mark says, or else UTF-8.
 
     Raises
     ------
     ValueError
-        In one sentence: no such file, none in the folder, not UTF-8 and where, or no text at all.
+        In one sentence: no such file, none in the folder, another encoding and where, or no text.
     """
     files = _files(path)
     digest = hashlib.sha256()
 
     def blocks() -> Iterator[Points]:
         for file in files:
-            for text in text_blocks(file, BLOCK):
+            for text in text_blocks(file, BLOCK, encoding):
                 block = text.encode("utf-32-le")
                 digest.update(block)
                 yield np.frombuffer(block, "<u4")
 
     points = stored(blocks(), np.dtype("<u4"))
     if not len(points):
-        raise InvalidValueError(f"{path} is empty: expected UTF-8 text.")
+        raise InvalidValueError(f"{path} is empty: expected text.")
     return TextCorpus(path.name, len(files), points, digest.hexdigest())
 
 
-def split_at(corpus: TextCorpus, share: float, most: int) -> int:
+def split_at(corpus: TextCorpus, share: float, most: int, field: str = "validation_share") -> int:
     """Where the held-out end begins: ``share`` of the characters, but no more than ``most``.
 
     Raises
@@ -81,7 +83,7 @@ def split_at(corpus: TextCorpus, share: float, most: int) -> int:
         raise InvalidValueError(
             f"{corpus.name} has {count:,} characters, which makes {count - held:,} to learn from "
             f"and {held:,} to be judged on: {LEAST} of each are the least; give a longer text, or "
-            "another validation_share."
+            f"another {field}."
         )
     return count - held
 

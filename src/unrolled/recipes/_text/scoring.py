@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn import functional
 from unrolled.recipes._text.network import LanguageModel, State
 from unrolled.recipes._text.vocabulary import Ids
 
-__all__ = ["BIT", "WARM_UP", "bits", "bits_learning_on"]
+__all__ = ["BIT", "WARM_UP", "bits", "bits_learning_on", "digest"]
 
 BIT = math.log(2)  # in nats
 ROW = 4096  # tokens, at the least, that one row reads of a text
@@ -106,3 +107,11 @@ def bits_learning_on(
         optimizer.step()
         state = [(h.detach(), c.detach()) for h, c in state]
     return torch.cat(found).numpy()
+
+
+def digest(model: LanguageModel) -> str:
+    """What tells a model from one of other weights."""
+    weights = hashlib.sha256()
+    for weight in model.used.parameters():
+        weights.update(weight.detach().numpy().tobytes())
+    return weights.hexdigest()
