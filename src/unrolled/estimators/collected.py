@@ -113,8 +113,8 @@ def _numbers(array: npt.NDArray[Any], what: str) -> Floats:
 
 def _ends(whole: Floats) -> list[int]:
     """How many steps each sequence has before the padding."""
-    there = ~np.isnan(whole).all(2)
-    none = np.flatnonzero(~there.any(1))
+    there = np.asarray(~np.isnan(whole).all(axis=2))
+    none = np.flatnonzero(~there.any(axis=1))
     if len(none):
         raise InvalidValueError(
             f"sequence {none[0]} of X is NaN throughout: expected a step or more with a number."

@@ -59,7 +59,7 @@ class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         vars(recipe)["_given"] = Lesson(sequences, answers, classes, folds)
         training.check(recipe)
         *_, last = training.train(recipe)
-        self.model_ = last.model.eval()
+        self.model_: Any = last.model.eval()
         self.n_features_in_ = sequences[0].shape[1]
 
     def _drawn(self, places: Integers, names: Sequence[Any], groups: Any) -> Folds:
