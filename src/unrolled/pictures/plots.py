@@ -263,7 +263,7 @@ def table(
 ) -> Path:
     """Draw rows of words under their heads; a marked row stands on another ground.
 
-    The font is DejaVu Sans Mono; what it does not have is drawn by another font, or as a code point.
+    What DejaVu Sans Mono does not have is drawn by another font, or as its code point.
     """
     cells = [[shown(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]

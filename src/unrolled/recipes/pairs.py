@@ -48,8 +48,7 @@ from unrolled.recipes._pairs.vocabulary import END, UNKNOWN, NumberedTexts, Pair
 
 SOURCE = "document 001 (which names the use); after Sutskever et al. 2014, Bahdanau et al. 2015"
 
-# Document 001 names sequence-to-sequence learning and gives neither a task nor a figure for it.
-PUBLISHED = None
+PUBLISHED = None  # document 001 gives neither a task nor a figure
 
 WIDEST_BEAM = 100
 _TOGETHER = 256  # sources that are answered at once
