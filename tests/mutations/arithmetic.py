@@ -131,8 +131,8 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
     (
         "whole steps: each begins at zero",
         "steps/batches.py",
-        "int(not carried)",
-        "1",
+        "fresh = 1 if not carried else",
+        "fresh = 1 if True else",
         ["test_train_steps.py"],
     ),
     (

@@ -13,7 +13,7 @@ BLOCK = 1024
 NEAR = 64  # how far around the best single step the response may begin
 FLOOR = 1e-5  # of the mean energy: a band with less than that says nothing
 FIRST = 0.1  # of the largest value: what is less is not yet its rise
-MADE = 4  # steps that a filter makes of itself, and a network as well
+MADE = 8  # steps that a filter makes of itself, and a network as well
 
 
 def delay_between(inputs: Floats, outputs: Floats, most: int) -> int:
@@ -22,7 +22,7 @@ def delay_between(inputs: Floats, outputs: Floats, most: int) -> int:
     The cross-correlation is largest where the output is most like the input, which of a filter is
     some steps away from where it begins to answer.  So what the input itself is like is taken out
     of it, by which it becomes the response to a single step; the delay is where that rises.  What
-    lies within four steps of none counts as none.
+    lies within eight steps of none counts as none.
 
     Parameters
     ----------
