@@ -44,6 +44,7 @@ LOSSES = {
     "binary_cross_entropy": Loss("binary_cross_entropy", over="sum"),
     "cross_entropy": Loss("cross_entropy"),
     "quantile": Loss("quantile", quantiles=(0.1, 0.5, 0.9)),
+    "emphasised_squared_error": Loss("emphasised_squared_error", emphasis=0.9, offset=0.3),
 }
 
 
@@ -93,7 +94,7 @@ def make_task(
         target = torch.randint(0, outputs, shape, generator=g)
     else:
         target = torch.rand(*shape, outputs, generator=g)
-    if loss.quantiles:  # some are not known
+    if loss.quantiles or loss.emphasis:  # some are not known
         target[torch.rand(target.shape, generator=g) < 0.2] = torch.nan
     floats = target.is_floating_point()
     batches = Batches(x.to(dtype), target.to(dtype) if floats else target)

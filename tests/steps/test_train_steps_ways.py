@@ -252,6 +252,24 @@ def test_programs_see_a_new_rate() -> None:
     assert float((found[0] - found[1]).abs().max()) < 1e-10
 
 
+def test_some_batches_begin_at_zero_where_a_state_is_carried() -> None:
+    loss = Loss("emphasised_squared_error", emphasis=0.9, offset=0.3)
+    task = make_task(Cell(), loss, count=6, T=7)
+    lengths = torch.randint(1, 8, (6, 3), generator=torch.Generator().manual_seed(0))
+    begins = torch.tensor([True, False, False, True, False, True])
+    outcomes = []
+    for engine, some in (("native", begins), ("plain", begins), ("native", None)):
+        batches = task.batches._replace(lengths=lengths, begins=some)
+        state = tuple(torch.ones(1, 3, 5, dtype=torch.float64) for _ in range(2))
+        given = task._replace(batches=batches)
+        losses, network, _ = run(given, OPTIMIZERS["SGD"], engine, state=state)
+        outcomes.append((losses, *state, *network.parameters()))
+    native, plain, carried = outcomes
+    for ours, theirs in zip(native, plain, strict=True):
+        assert float((ours - theirs).detach().abs().max()) < 1e-10
+    assert not torch.equal(native[0], carried[0])
+
+
 # --- the examples ---
 
 

@@ -123,7 +123,8 @@ def _columns(recipe: Recipe, model: SignalNetwork, options: argparse.Namespace) 
     def write(beside: Path) -> None:
         if options.out.suffix.lower() == ".npy":
             with open(beside, "wb") as file:
-                np.save(file, np.concatenate(list(_finite(played))))
+                whole = np.concatenate(list(_finite(played)))
+                np.lib.format.write_array(file, whole, allow_pickle=False)
         else:
             _write_csv(beside, outs, _finite(played))
 

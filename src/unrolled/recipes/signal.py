@@ -227,7 +227,13 @@ class Recipe(Data):
         """How it learned; both waves and the error; its spectrum; and of sound the sounds."""
         from unrolled.recipes._signal import showing
 
-        return showing.drawn(self, model, history, folder)
+        begin, end = self.parts.test
+        outputs = {
+            "LSTM": self.output(model, begin, end),
+            f"linear filter, {self.taps} taps": self.linear_output(begin, end),
+        }
+        linear = self.result(model)["test_esr_linear"]
+        return showing.drawn(self.signal.part(begin, end), outputs, linear, history, folder)
 
     def kept(self, model: SignalNetwork) -> Any:
         """What the signal is, and the end of it: enough to go on without the files."""

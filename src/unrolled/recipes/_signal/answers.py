@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.recipes._asked import TryParser
+from unrolled.recipes._signal.data import Data
 from unrolled.recipes._signal.delay import delay_between, shifted
 from unrolled.recipes._signal.judging import error_to_signal, steps_told
 from unrolled.recipes._signal.made_up import RATE, drive, played
 from unrolled.recipes._signal.network import SignalNetwork, predict
 from unrolled.recipes._signal.reading import Signal
 
-if TYPE_CHECKING:
-    from unrolled.recipes.signal import Recipe
-
 __all__ = ["judged_anew"]
 
 FRESH = 2 * RATE
 
 
-def judged_anew(recipe: Recipe, model: SignalNetwork, words: Sequence[str]) -> str:
+def judged_anew(recipe: Data, model: SignalNetwork, words: Sequence[str]) -> str:
     """The error-to-signal ratio of other files, or of a fresh made-up sound.
 
     Raises
@@ -40,7 +37,7 @@ def judged_anew(recipe: Recipe, model: SignalNetwork, words: Sequence[str]) -> s
     return "\n".join([*said, f"error-to-signal ratio over {told}: {share:.3%}"])
 
 
-def _asked(recipe: Recipe, words: Sequence[str]) -> tuple[Signal, Sequence[str]]:
+def _asked(recipe: Data, words: Sequence[str]) -> tuple[Signal, Sequence[str]]:
     parser = TryParser(
         prog="unrolled try DIR",
         description="How far the network is from the target on another pair of files.",

@@ -12,8 +12,8 @@ SEEN = 2**22  # steps that are looked at, 87 seconds at 48,000 Hz
 BLOCK = 1024
 NEAR = 64  # how far around the best single step the response may begin
 FLOOR = 1e-5  # of the mean energy: a band with less than that says nothing
-FIRST = 0.1  # of the largest value: the response has begun
-MADE = 4  # steps that a filter makes of itself, and a network as well
+FIRST = 0.1  # of the largest value: what is less is not yet its rise
+MADE = 8  # steps that a filter makes of itself, and a network as well
 
 
 def delay_between(inputs: Floats, outputs: Floats, most: int) -> int:
@@ -21,8 +21,8 @@ def delay_between(inputs: Floats, outputs: Floats, most: int) -> int:
 
     The cross-correlation is largest where the output is most like the input, which of a filter is
     some steps away from where it begins to answer.  So what the input itself is like is taken out
-    of it, by which it becomes the response to a single step; the delay is where that begins.  What
-    lies within four steps of none counts as none.
+    of it, by which it becomes the response to a single step; the delay is where that rises.  What
+    lies within eight steps of none counts as none.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def delay_between(inputs: Floats, outputs: Floats, most: int) -> int:
     near = min(NEAR, len(x) // 8)
     response = np.abs(_response(*shifted(x, y, peak)))
     around = response[np.arange(-near, near + 1)]
-    delay = peak - near + int(np.argmax(around >= FIRST * around.max()))
+    delay = peak - near + _begin(around)
     return 0 if abs(delay) <= MADE else delay
 
 
@@ -49,10 +49,19 @@ def _peak(x: Floats, y: Floats, most: int) -> int:
     """Where the cross-correlation is largest in size; of equals, nearest to 0."""
     size = 1 << (len(x) + most).bit_length()
     product = np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size))
+    # By its root each tone counts less than it is loud: a long tone is like itself a period later.
+    product /= np.sqrt(np.abs(product)) + 1e-12
     lags = np.arange(-most, most + 1)
     sizes = np.abs(np.fft.irfft(product, size)[lags])
     best = np.flatnonzero(sizes >= sizes.max() * (1 - 1e-9))
     return int(lags[best[np.argmin(np.abs(lags[best]))]])
+
+
+def _begin(response: Floats) -> int:
+    """Where a response rises to its largest value."""
+    top = int(np.argmax(response))
+    below = np.flatnonzero(response[:top] < FIRST * response[top])
+    return int(below[-1]) + 1 if len(below) else 0
 
 
 def _response(x: Floats, y: Floats) -> Floats:

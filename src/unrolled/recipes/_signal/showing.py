@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,11 +12,7 @@ from matplotlib.figure import Figure
 from unrolled.files.columns import Floats
 from unrolled.files.sound import write_sound
 from unrolled.pictures import plots, toolkit
-from unrolled.recipes._signal.network import SignalNetwork
-from unrolled.recipes._signal.reading import Numbers
-
-if TYPE_CHECKING:
-    from unrolled.recipes.signal import Recipe
+from unrolled.recipes._signal.reading import Numbers, Signal
 
 __all__ = ["drawn", "spectrum", "waves"]
 
@@ -25,25 +21,36 @@ BLOCK = 4_096
 
 
 def drawn(
-    recipe: Recipe, model: SignalNetwork, history: list[dict[str, Any]], folder: Path
+    signal: Signal,
+    outputs: Mapping[str, Numbers],
+    linear_esr: float,
+    history: list[dict[str, Any]],
+    folder: Path,
 ) -> list[Path]:
-    """Draw all of it into a folder, and write the sounds."""
-    begin, end = recipe.parts.test
-    signal = recipe.signal.part(begin, end)
-    ours, linear = recipe.output(model, begin, end), recipe.linear_output(begin, end)
-    target = signal.outputs
-    label = f"linear filter, {recipe.taps} taps"
-    level = recipe.result(model)["test_esr_linear"]
+    """Draw all of it into a folder, and write the sounds.
+
+    Parameters
+    ----------
+    signal
+        The test part.
+    outputs
+        What comes out of it, by who made it: the network, and then the linear filter.
+    linear_esr
+        The filter's error-to-signal ratio.
+    """
+    target, rate = signal.outputs, signal.rate
+    _, filtered = outputs
+    ours = next(iter(outputs.values()))
     made = [
         plots.learning_curve(
             history,
             folder / "learning.png",
             metric="validation_esr",
-            levels={f"{label} (test part)": level},
+            levels={f"{filtered} (test part)": linear_esr},
             title="signal: learning (error-to-signal ratio on the validation part)",
         ),
-        waves(target, {"LSTM": ours, label: linear}, signal.rate, folder / "waves.png"),
-        spectrum(target, {"LSTM": ours, label: linear}, signal.rate, folder / "error_spectrum.png"),
+        waves(target, outputs, rate, folder / "waves.png"),
+        spectrum(target, outputs, rate, folder / "error_spectrum.png"),
     ]
     if signal.is_sound:
         for name, sound in {"input": signal.inputs, "target": target, "output": ours}.items():
