@@ -89,6 +89,20 @@ def test_nothing_looks_from_one_recording_into_the_next() -> None:
     assert not np.array_equal(found[0][45:90], found[1][45:90])
 
 
+def test_the_rival_learns_from_each_recording_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    seen = LinearLabeller._features_at
+
+    def spied(self: LinearLabeller, pieces: Any, rows: Any) -> Any:
+        lengths.append([len(piece) for piece in pieces])
+        return seen(self, pieces, rows)
+
+    monkeypatch.setattr(LinearLabeller, "_features_at", spied)
+    parts = divide(signals("0110000110" * 2, "0110000110"), Shares(0.2, 0.2), 4)
+    LinearLabeller.fit(parts, 1, both_directions=False, seed=0)
+    assert lengths == [[12, 6], [12, 6]]
+
+
 def test_a_run_holds_out_a_recording(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     for n, rows in enumerate((120, 200, 100)):
