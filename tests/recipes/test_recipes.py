@@ -22,6 +22,7 @@ LESS: dict[str, dict[str, Any]] = {
     "text": {"validation_most": 2000},
     "pairs": {"numbers": 4000},
     "events": {"length": 16_000},
+    "labels": {"count": 60},
 }
 
 
