@@ -21,7 +21,7 @@ from torch import nn
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import between, share
 from unrolled.explorer import Explorable
-from unrolled.files.columns import Floats
+from unrolled.files.columns import Floats, Integers
 from unrolled.files.tables import Reading
 from unrolled.inside.passage import Passage
 from unrolled.recipes._labels import answers, told
@@ -95,29 +95,30 @@ class Recipe(Learning, Reading):
     # --- the data ---
 
     @cached_property
-    def _both(self) -> tuple[Collection, int]:
-        """All sequences, and how many of them are of the file that is learned from."""
+    def _files(self) -> list[Collection]:
+        """What the file that is learned from holds, and the one that judges, if there is one."""
         if self.data is None:
-            return made_up(self.count, np.random.default_rng([self.seed, 0])), self.count
+            return [made_up(self.count, np.random.default_rng([self.seed, 0]))]
         known = labelled(read_collection(self.data, self._asked()))
         if self.test_data is None:
-            return known, len(known)
+            return [known]
         test = read_collection(self.test_data, self._asked(known), known.rate)
-        return joined(known, labelled(test)), len(known)
+        return [known, labelled(fitting(test, known))]
 
-    def _asked(self, known: Collection | None = None) -> Asked:
+    def _asked(self, known: Collection | None = None, *, labelled: bool = True) -> Asked:
         channels = known.channels if known and self.sequence else self.channels
         columns = Columns(self.sequence, self.time, self.label, self.group, channels)
-        return Asked(columns, self, self.mel_bands)
+        return Asked(columns, self, self.mel_bands, labelled)
 
-    @property
+    @cached_property
     def _all(self) -> Collection:
-        return self._both[0]
+        """All sequences, those that are learned from first."""
+        return joined(*self._files) if len(self._files) > 1 else self._files[0]
 
     @cached_property
     def words(self) -> tuple[str, ...]:
         """The labels that are learned, in the order of the alphabet, or of numbers."""
-        labels = self._all.labels[: self._both[1]]
+        labels = self._files[0].labels
         return tuple(
             sorted(
                 set(labels), key=lambda word: (len(word), word) if word.isdecimal() else (0, word)
@@ -125,22 +126,24 @@ class Recipe(Learning, Reading):
         )
 
     @cached_property
+    def _classes(self) -> Integers:
+        return np.concatenate([classes_of(one, self.words) for one in self._files])
+
+    @cached_property
     def _division(self) -> Division:
-        everything, count = self._both
-        classes, given = classes_of(everything, self.words), None
+        classes, groups, given = self._classes, self._all.groups, None
         if self.test_data is not None:
-            given = np.arange(count, len(everything))
+            given = np.arange(len(self._files[0]), len(classes))
         shares = (self.test_share, self.validation_share)
-        division = divide(classes, everything.groups, given, shares, self.ensemble, self.seed)
-        check_classes(division, classes, self.words, everything.groups)
+        division = divide(classes, groups, given, shares, self.ensemble, self.seed)
+        check_classes(division, classes, self.words, groups)
         return division
 
     @cached_property
     def lesson(self) -> Lesson:
         """The sequences, and the fold of each network."""
-        everything, _ = self._both
-        classes = classes_of(everything, self.words)
-        return Lesson(everything.sequences, classes, len(self.words), self._division.folds)
+        folds = self._division.folds
+        return Lesson(self._all.sequences, self._classes, len(self.words), folds)
 
     # --- judging ---
 
@@ -174,7 +177,7 @@ class Recipe(Learning, Reading):
         found = confusion(self._said(model), self.lesson.answers[self._division.test])
         return "\n".join(
             [
-                self._all.told,
+                *(one.told for one in self._files),
                 self._cut,
                 "",
                 *told.table(title, figures, names),
@@ -306,6 +309,6 @@ class Recipe(Learning, Reading):
 
     def _new(self, path: Path) -> Collection:
         """A file that may lack labels."""
-        known = self._all
-        asked = self._asked(known)
+        known = self._files[0]
+        asked = self._asked(known, labelled=False)
         return fitting(read_collection(path, asked, known.rate), known)

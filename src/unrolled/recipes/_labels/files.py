@@ -14,7 +14,12 @@ from unrolled.files.columns import Integers
 from unrolled.files.tables import Reading
 from unrolled.recipes._labels.archive import read_archive_file
 from unrolled.recipes._labels.collection import Collection, labelled
-from unrolled.recipes._labels.sounds import is_sound, read_sound_files, read_sound_folder
+from unrolled.recipes._labels.sounds import (
+    is_sound,
+    read_sound_files,
+    read_sound_folder,
+    sound_files,
+)
 from unrolled.recipes._labels.tabled import Columns, read_long_table, read_padded
 
 __all__ = ["Asked", "classes_of", "fitting", "joined", "read_collection"]
@@ -22,11 +27,12 @@ __all__ = ["Asked", "classes_of", "fitting", "joined", "read_collection"]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is known of a file before it is read."""
+    """What is known of a file before it is read; ``labelled``: whether it must say its labels."""
 
     columns: Columns
     reading: Reading
     bands: int
+    labelled: bool = True
 
 
 def read_collection(path: Path, asked: Asked, rate: int = 0) -> Collection:
@@ -42,6 +48,8 @@ def read_collection(path: Path, asked: Asked, rate: int = 0) -> Collection:
     columns = asked.columns
     if path.is_dir():
         _none(path, "is a folder of sound", columns._replace(group=""))
+        if not asked.labelled:
+            return read_sound_files(sound_files(path), asked.bands, rate)
         return read_sound_folder(path, columns.group, asked.bands, rate)
     if is_sound(path):
         return read_sound_files([path], asked.bands, rate)
@@ -51,7 +59,7 @@ def read_collection(path: Path, asked: Asked, rate: int = 0) -> Collection:
     if path.suffix.lower() == ".npz":
         _none(path, "is a .npz file", columns)
         return read_padded(path)
-    return read_long_table(path, columns, asked.reading)
+    return read_long_table(path, columns, asked.reading, labelled=asked.labelled)
 
 
 def _none(path: Path, what: str, columns: Columns) -> None:

@@ -15,7 +15,7 @@ from unrolled.files.sound import SOUNDS, SoundFile, read_sound
 from unrolled.recipes._labels.collection import Collection, counted
 from unrolled.recipes._labels.melody import log_mel
 
-__all__ = ["is_sound", "read_sound_files", "read_sound_folder"]
+__all__ = ["is_sound", "read_sound_files", "read_sound_folder", "sound_files"]
 
 
 class _Sound(NamedTuple):
@@ -48,7 +48,7 @@ def read_sound_folder(folder: Path, mark: str, bands: int, rate: int = 0) -> Col
     ValueError
         In one sentence.
     """
-    found = [_sound(folder, path, mark) for path in _files(folder)]
+    found = [_sound(folder, path, mark) for path in sound_files(folder)]
     nested = {bool(one.group) for one in found}
     if len(nested) > 1:
         raise InvalidValueError(
@@ -73,7 +73,8 @@ def read_sound_files(paths: Sequence[Path], bands: int, rate: int) -> Collection
     return _read(paths, paths[0].parent, bands, rate)
 
 
-def _files(folder: Path) -> list[Path]:
+def sound_files(folder: Path) -> list[Path]:
+    """The files of sound in a folder, however deep."""
     found = sorted(path for path in folder.rglob("*") if path.is_file() and is_sound(path))
     if not found:
         raise InvalidValueError(

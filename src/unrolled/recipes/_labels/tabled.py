@@ -44,8 +44,12 @@ class Columns(NamedTuple):
 # --- long tables ---
 
 
-def read_long_table(path: Path, asked: Columns, reading: Reading) -> Collection:
+def read_long_table(
+    path: Path, asked: Columns, reading: Reading, *, labelled: bool = True
+) -> Collection:
     """Read a table with a row for each step of each sequence.
+
+    Where it need not be labelled, it may lack the columns of labels and groups.
 
     Raises
     ------
@@ -57,6 +61,11 @@ def read_long_table(path: Path, asked: Columns, reading: Reading) -> Collection:
         raise InvalidValueError(
             f"{path.name} has the columns {', '.join(table.names)}: say with "
             f"{flagged('--sequence', 'COLUMN')} which tells the sequences apart."
+        )
+    if not labelled:
+        asked = asked._replace(
+            label=asked.label if asked.label in table.names else "",
+            group=asked.group if asked.group in table.names else "",
         )
     others = {table.find(name) for name in asked[:4] if name}
     channels = asked.channels or tuple(name for name in table.names if name not in others)

@@ -30,7 +30,7 @@ class TwoNetworks:
     """The encoder reads in both directions."""
     attention: Annotated[bool, Before(False)] = False
     """The decoder looks at every symbol of the source before each that it writes (Bahdanau et al.
-    2015): for sources too long for one state. An update takes some four times as long."""
+    2015): for sources too long for one state. An update takes two to three times as long."""
     dropout: Annotated[float, below_one] = 0.0
     """The share of numbers set to 0 in training, between layers, and on what is read and put out.
     For a small file try 0.2 to 0.5."""
