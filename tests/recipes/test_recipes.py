@@ -22,11 +22,8 @@ LESS: dict[str, dict[str, Any]] = {
     "text": {"validation_most": 2000},
     "pairs": {"numbers": 4000},
     "events": {"length": 16_000},
-<<<<<<< HEAD
     "signal": {"length": 16_000, "windows": 4, "batch_size": 4},
-=======
     "labels": {"count": 60},
->>>>>>> f3e5f130ea5a407263fca3d0666ae5c1bec65bc4
 }
 
 
