@@ -134,23 +134,28 @@ class Recipe(Data):
         return Loss(kind, "mean", 1 / float(self._learnt[2]), emphasis=self.emphasis, offset=offset)
 
     def batches(self, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Windows that follow each other: what is read [K, T, B, C], what is wanted, who begins.
-
-        Of the steps of the warm-up nothing is wanted: they are NaN.
-        """
+        """Windows that follow each other: what is read [K, T, B, C], what is wanted, who begins."""
         x, wanted, _ = self._learnt
         windows = self.windowed
         last = len(x) - windows.reach
         begins = torch.randint(last + 1, (self.batch_size,), generator=generator)
         read, target = drawn(x, begins, windows), drawn(wanted, begins, windows)
-        target[0, : windows.warm_up] = torch.nan
         return read, target, torch.arange(windows.count) == 0
+
+    def _judged(self, wanted: Tensor, begins: Tensor) -> Tensor:
+        """What is wanted of windows [K, T, B, D]: of the warm-up of those that begin, nothing."""
+        found = wanted.clone()
+        found[begins, : self.windowed.warm_up] = torch.nan
+        return found
 
     def native(self, model: SignalNetwork) -> Native | str:
         """How the kernel makes whole updates."""
-        return Native(
-            model.network, self._loss, lambda block: Batches(block[0], block[1], begins=block[2])
-        )
+
+        def read(block: tuple[Tensor, ...]) -> Batches:
+            x, wanted, begins = block
+            return Batches(x, self._judged(wanted, begins), begins=begins)
+
+        return Native(model.network, self._loss, read)
 
     def loss(
         self, model: SignalNetwork, batch: tuple[Tensor, ...], state: State | None
@@ -158,7 +163,7 @@ class Recipe(Data):
         """The error's energy by the target's, of a window; and the state that is carried on."""
         read, wanted, begins = batch
         output, state = model.network(read, None if bool(begins) else state)
-        return self._loss(output, wanted), state
+        return self._loss(output, self._judged(wanted[None], begins[None])[0]), state
 
     # --- judging ---
 
