@@ -26,10 +26,10 @@ SETS = ("JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "ArrowHead")
 RIVALS = ("dtw", "ridge", "constant")
 
 
-def judged(folder: Path, name: str, seed: int, ensemble: int) -> dict[str, Any]:
+def judged(folder: Path, name: str, seed: int, ensemble: int, steps: int) -> dict[str, Any]:
     """The figures of one run, and its seconds."""
     files = [folder / name / f"{name}_{part}.ts" for part in ("TRAIN", "TEST")]
-    recipe = Recipe(data=files[0], test_data=files[1], seed=seed, ensemble=ensemble)
+    recipe = Recipe(data=files[0], test_data=files[1], seed=seed, ensemble=ensemble, steps=steps)
     training.check(recipe)
     began = time.perf_counter()
     session = Session(recipe)
@@ -65,12 +65,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=SETS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ensemble", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
     asked = parser.parse_args()
     print(f"{os.cpu_count()} cores, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}")
     for name in asked.only:
-        runs = [judged(asked.folder, name, seed, 1) for seed in range(asked.seeds)]
+        runs = [judged(asked.folder, name, seed, 1, asked.steps) for seed in range(asked.seeds)]
         print(told(name, "one LSTM", runs), flush=True)
-        runs = [judged(asked.folder, name, 0, asked.ensemble)]
+        runs = [judged(asked.folder, name, 0, asked.ensemble, asked.steps)]
         print(told(name, f"{asked.ensemble} LSTMs", runs), flush=True)
 
 
