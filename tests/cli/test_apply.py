@@ -13,7 +13,7 @@ from unrolled.files import sound as sounds
 from unrolled.files.sound import read_sound, sound_file, write_sound
 from unrolled.recipes._signal.made_up import played
 
-SIZES = {"steps": 2, "report-every": 2, "hidden": 4, "batch-size": 2, "windows": 4}
+SIZES = {"steps": 2, "report-every": 2, "hidden": 20, "batch-size": 2, "windows": 4}
 QUICK = [word for name, size in SIZES.items() for word in (f"--{name}", str(size))]
 Captured = pytest.CaptureFixture[str]
 

@@ -98,7 +98,7 @@ class Session:
         if plain:
             return None, "it was asked to be plain"
         if self.recipe.steps_per_update:
-            return None, "a batch is cut into several updates"
+            return None, "a batch is cut, and its state goes from one update to the next"
         found = self.recipe.native(self.model)
         if isinstance(found, str):
             return None, found
