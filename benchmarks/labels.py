@@ -3,9 +3,11 @@
     python benchmarks/labels.py FOLDER [--only NAME ...] [--ensemble 5] [--seeds 5]
 
 FOLDER holds the archive's sets as sktime ships them, NAME/NAME_TRAIN.ts and NAME/NAME_TEST.ts, each
-with its own split.  Everybody learns from the training file alone; the hyperparameters are the
-recipe's defaults, which were chosen by five-fold cross-validation within JapaneseVowels' training
-file, and validation within the training file says how many updates are made.
+with its own split.  Everybody learns from the training file alone.  The hyperparameters are the
+recipe's defaults: five-fold cross-validation within JapaneseVowels' training file found the other
+sizes, noises, poolings and changes in time that were tried no better, and 300 updates as good as
+600 (accuracy .963 for both, log loss .105 and .111).  Validation within the training file says at
+which report the weights were best, and the network learns anew from all of that file.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=SETS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ensemble", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
     asked = parser.parse_args()
     print(f"{os.cpu_count()} cores, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}")
     for name in asked.only:
