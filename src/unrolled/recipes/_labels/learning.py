@@ -92,6 +92,8 @@ class Learning(training.Recipe):
     """The share of numbers set to 0 in training, between layers and before the readout."""
     input_noise: Annotated[float, at_least(0)] = 0.1
     """Noise added to every value in training, in multiples of its channel's spread."""
+    label_smoothing: Annotated[float, below_one] = 0.0
+    """The share of each label's probability that is to lie on all classes alike, in training."""
     stretch: Annotated[float, below_one] = 0.0
     """In training, a sequence is made slower or faster by up to this share."""
     cut: Annotated[float, between(0, 0.4)] = 0.0
@@ -140,6 +142,7 @@ class Learning(training.Recipe):
             self.pooling,
             self.dropout,
             self.input_noise,
+            self.label_smoothing,
         )
         lesson = self.lesson
         check_sequences(lesson.sequences)

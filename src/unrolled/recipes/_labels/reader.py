@@ -37,6 +37,7 @@ class Shape:
     pooling: str = "mean"
     dropout: float = 0.0
     input_noise: float = 0.0
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Reader(nn.Module):
     def __init__(self, shape: Shape, scaling: Scaling, targets: Targets) -> None:
         super().__init__()
         self.pooling, self.missing = shape.pooling, scaling.missing
-        self.input_noise = shape.input_noise
+        self.input_noise, self.label_smoothing = shape.input_noise, shape.label_smoothing
         self.classifies = targets.weights is not None
         inputs = len(scaling.mean) * (2 if scaling.missing else 1)
         self.lstm = LSTM(
@@ -164,7 +165,9 @@ class Reader(nn.Module):
         """The weighted cross-entropy, or the mean squared error in multiples of the spread."""
         if self.classifies:
             weights = self.weights.to(logits.dtype)
-            return nn.functional.cross_entropy(logits, targets, weights)
+            return nn.functional.cross_entropy(
+                logits, targets, weights, label_smoothing=self.label_smoothing
+            )
         wanted = (targets - self.target_mean) / self.target_scale
         return nn.functional.mse_loss(logits, wanted.to(logits.dtype))
 
