@@ -103,6 +103,8 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         The share of the sequences, or of the groups, that chooses how many updates are made.
     refit : bool
         Whether the network is then trained anew on all of them.
+    label_smoothing : float
+        The share of each class's probability that is to lie on all classes alike, in training.
     class_weight : {None, "balanced"}
         Whether rare classes weigh as much as frequent ones.
     seed : int
@@ -145,6 +147,7 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         ensemble: int = 1,
         validation_share: float = 0.2,
         refit: bool = True,
+        label_smoothing: float = 0.0,
         class_weight: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -154,6 +157,7 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
         self.ensemble, self.validation_share = ensemble, validation_share
         self.refit, self.class_weight, self.seed = refit, class_weight, seed
+        self.label_smoothing = label_smoothing
 
     def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMClassifier:
         """Learn from sequences.
