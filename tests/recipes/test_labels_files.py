@@ -109,6 +109,15 @@ def test_a_long_table_has_a_row_for_each_step(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.sequences[0], [[1.5, 2], [2.5, 3]])
 
 
+def test_rows_that_do_not_lie_together_are_gathered_and_that_is_said(tmp_path: Path) -> None:
+    first, *rows = TABLE.splitlines()
+    mixed = "\n".join([first, rows[0], rows[2], rows[1]]) + "\n"
+    found = table(tmp_path, mixed)
+    np.testing.assert_array_equal(found.sequences[0], [[1.5, 2], [2.5, 3]])
+    assert "rows of 1 sequence, such as '1', gathered in order" in found.told
+    assert "gathered" not in table(tmp_path, TABLE).told
+
+
 @pytest.mark.parametrize(
     ("old", "new", "columns", "sentence"),
     [
@@ -121,6 +130,7 @@ def test_a_long_table_has_a_row_for_each_step(tmp_path: Path) -> None:
         ("3,anna,up", "3,anna,down", COLUMNS, "several values in column 'what'"),
         ("3,anna", "3,bert", COLUMNS, "several values in column 'who'"),
         ("2,0,0.5", ",0,0.5", COLUMNS, "is blank: expected the sequence"),
+        ("3,anna,up", "3,anna,", COLUMNS, "is blank in column 'what'"),
         ("2,0,0.5,1", "2,0,,", COLUMNS, "every value of 2 of long.csv is missing"),
     ],
 )
@@ -208,6 +218,20 @@ def test_a_folder_of_sound_has_a_folder_for_each_label(folder: Path) -> None:
     assert list(found.groups) == ["anna", "bert", "anna", "bert"]
     assert found.sequences[0].shape == (8, 10)  # frames begin at 0, 10, … 70 ms
     assert "4 of 32-bit float WAV, 8,000 Hz" in found.told
+
+
+def test_what_is_left_out_of_a_folder_and_what_is_mixed_is_said(folder: Path) -> None:
+    (folder / "no" / "._anna_1.wav").write_bytes(b"what another system keeps beside a file")
+    (folder / "no" / "notes.txt").write_text("said twice")
+    (folder / "perhaps").mkdir()
+    wave = np.sin(np.arange(800)).astype(np.float32)[:, None] / 2
+    write_sound(folder / "no" / "anna_1.wav", [np.concatenate((wave, 0 * wave), 1)], 8000)
+    found = read_sound_folder(folder, "_", 10)
+    assert "1 file left out, such as notes.txt" in found.told
+    assert "no sound in perhaps" in found.told
+    assert "1 of them of several channels, averaged" in found.told
+    softer = found.sequences[0].max(0) - found.sequences[1].max(0)
+    assert softer.min() == pytest.approx(np.log(0.25), abs=1e-3)
 
 
 def test_folders_within_a_labels_say_who_speaks(folder: Path, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def read_sound_folder(folder: Path, mark: str, bands: int, rate: int = 0) -> Col
             "expected LABEL/FILE.wav or LABEL/WHO/FILE.wav for all of them."
         )
     collection = _read([one.path for one in found], folder, bands, rate)
+    said = "; ".join([collection.said, *_left_out(folder)])
     return Collection(
         folder.name,
         collection.sequences,
@@ -63,7 +64,7 @@ def read_sound_folder(folder: Path, mark: str, bands: int, rate: int = 0) -> Col
         collection.names,
         collection.channels,
         [one.group for one in found] if nested == {True} else (),
-        collection.said,
+        said,
         collection.rate,
     )
 
@@ -75,13 +76,31 @@ def read_sound_files(paths: Sequence[Path], bands: int, rate: int) -> Collection
 
 def sound_files(folder: Path) -> list[Path]:
     """The files of sound in a folder, however deep."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and is_sound(path))
+    found = sorted(path for path in folder.rglob("*") if _counts(path) and is_sound(path))
     if not found:
         raise InvalidValueError(
             f"{folder} holds no sound: expected a folder for each label, with files in it that end "
             f"in {', '.join(SOUNDS)}."
         )
     return found
+
+
+def _counts(path: Path) -> bool:
+    """Whether it is a file that somebody put there: those whose names begin with . are not."""
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _left_out(folder: Path) -> list[str]:
+    """What is said of files that are no sound, and of folders without one."""
+    others = [path for path in folder.rglob("*") if _counts(path) and not is_sound(path)]
+    said = (
+        [f"{counted(len(others), 'file')} left out, such as {min(others).name}"] if others else []
+    )
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    empty = [
+        path.name for path in folders if not any(map(is_sound, filter(_counts, path.rglob("*"))))
+    ]
+    return [*said, *([f"no sound in {', '.join(sorted(empty))}"] if empty else [])]
 
 
 def _sound(folder: Path, path: Path, mark: str) -> _Sound:
@@ -105,7 +124,7 @@ def _sound(folder: Path, path: Path, mark: str) -> _Sound:
 def _read(paths: Sequence[Path], folder: Path, bands: int, rate: int) -> Collection:
     sequences: list[Floats] = []
     kinds: Counter[str] = Counter()
-    seconds = 0.0
+    seconds, mixed = 0.0, 0
     for path in paths:
         sound, samples = read_sound(path)
         rate = rate or sound.rate
@@ -115,8 +134,10 @@ def _read(paths: Sequence[Path], folder: Path, bands: int, rate: int) -> Collect
         except InvalidValueError as error:
             raise InvalidValueError(f"{path.name}: {error}") from None
         kinds[f"{sound.depth} {sound.format}"] += 1
+        mixed += sound.channels > 1
         seconds += sound.seconds
     said = " and ".join(f"{count:,} of {kind}" for kind, count in kinds.most_common())
+    said += f"; {mixed:,} of them of several channels, averaged" if mixed else ""
     return Collection(
         folder.name,
         sequences,

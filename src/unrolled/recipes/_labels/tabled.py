@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from unrolled.files.arrays import read_array
 from unrolled.files.columns import Floats, Integers
 from unrolled.files.tables import Reading, Table, read_table
 from unrolled.files.timed import row_times
-from unrolled.recipes._labels.collection import Collection
+from unrolled.recipes._labels.collection import Collection, counted
 
 __all__ = ["Columns", "read_long_table", "read_padded"]
 
@@ -75,6 +75,7 @@ def read_long_table(
     parts = _rows(table, asked.sequence)
     if asked.time:
         _check_times(table, parts, asked.time)
+    said = [*table.said, *_apart(parts)]
     return Collection(
         path.name,
         [values[rows] for rows in parts.values()],
@@ -86,7 +87,7 @@ def read_long_table(
         [_one(table, asked.group, rows, name) for name, rows in parts.items()]
         if asked.group
         else (),
-        ", ".join(table.said),
+        ", ".join(said),
     )
 
 
@@ -113,6 +114,14 @@ def _rows(table: Table, column: str) -> dict[str, Integers]:
     return {name: np.array(rows) for name, rows in found.items()}
 
 
+def _apart(parts: Mapping[str, Integers]) -> list[str]:
+    """What is said where rows of a sequence do not lie together: they are taken in their order."""
+    apart = [name for name, rows in parts.items() if rows[-1] - rows[0] + 1 > len(rows)]
+    if not apart:
+        return []
+    return [f"rows of {counted(len(apart), 'sequence')}, such as {apart[0]!r}, gathered in order"]
+
+
 def _check_times(table: Table, parts: Mapping[str, Integers], time: str) -> None:
     """Raise where a row of a sequence is not later than the one before it."""
     for rows in parts.values():
@@ -120,7 +129,14 @@ def _check_times(table: Table, parts: Mapping[str, Integers], time: str) -> None
 
 
 def _one(table: Table, column: str, rows: Integers, name: str) -> str:
-    words = sorted({word for word in table.take(rows).words(column) if word})
+    each = table.take(rows).words(column)
+    words = sorted({word for word in each if word})
+    if words and "" in each:
+        blank = table.rows[rows[each.index("")]]
+        raise InvalidValueError(
+            f"row {blank} of {table.file}, of sequence {name!r}, is blank in column {column!r}, "
+            f"and other rows of it say {words[0]!r}: fill it in."
+        )
     if len(words) > 1:
         raise InvalidValueError(
             f"sequence {name!r} of {table.file} has several values in column {column!r}, "
@@ -154,6 +170,11 @@ def read_padded(path: Path) -> Collection:
     channels = _words(named, "channels", path.name, width) or [
         f"channel {k + 1}" for k in range(width)
     ]
+    if len(set(channels)) < width:
+        twice = next(name for name in channels if channels.count(name) > 1)
+        raise InvalidValueError(
+            f"channels of {path.name} has {twice!r} more than once: give each a name of its own."
+        )
     return Collection(
         path.name,
         [one[:length] for one, length in zip(values, lengths, strict=True)],
@@ -216,7 +237,7 @@ def _lengths(named: Mapping[str, Array], file: str, count: int, steps: int) -> l
     return [int(length) for length in lengths]
 
 
-def _words(named: Mapping[str, Array], name: str, file: str, count: int) -> Sequence[str]:
+def _words(named: Mapping[str, Array], name: str, file: str, count: int) -> list[str]:
     if name not in named:
         return []
     words = named[name]
