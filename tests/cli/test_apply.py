@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from unrolled.cli.main import main
 from unrolled.files import sound as sounds
@@ -87,6 +88,34 @@ def test_each_channel_goes_through_by_itself(amp: Path, music: Path, tmp_path: P
     assert main(["apply", *words]) == 0
     assert np.allclose(found[:, :1], read_sound(alone)[1], atol=1e-6)
     assert found[:, 1].std() < found[:, 0].std()
+
+
+def test_a_depth_that_cannot_be_written_becomes_another_which_is_said(
+    amp: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    data = tmp_path / "law.wav"
+    soundfile.write(data, played(10_000, 5), 48_000, subtype="ULAW")
+    assert main(["apply", str(amp), str(data), "--out", str(tmp_path / "o.wav")]) == 0
+    assert "U-Law cannot be written into o.wav: it becomes 32-bit float" in capsys.readouterr().out
+    assert sound_file(tmp_path / "o.wav").depth == "32-bit float"
+
+
+def test_columns_are_found_by_their_names(river: Path, tmp_path: Path, capsys: Captured) -> None:
+    """By apply and by try, which says the same of a table whose columns stand in another order."""
+    table = [line.split(",") for line in (river / "days.csv").read_text().splitlines()]
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(f"{sun},{flow},{rain}" for rain, sun, flow in table))
+    said, played_out = [], []
+    for data in (river / "days.csv", other):
+        out = tmp_path / f"{data.stem}-out.csv"
+        assert main(["apply", str(river / "run"), str(data), "--out", str(out)]) == 0
+        played_out.append(out.read_text())
+        capsys.readouterr()
+        assert main(["try", str(river / "run"), str(data)]) == 0
+        said.append(capsys.readouterr().out.splitlines()[-1])
+    assert played_out[0] == played_out[1]
+    assert said[0] == said[1]
+    assert "error-to-signal ratio" in said[0]
 
 
 def test_what_clips_is_said(

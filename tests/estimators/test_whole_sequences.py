@@ -135,13 +135,47 @@ def test_what_makes_no_sense_is_one_sentence(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", [{"pooling": "sum"}, {"class_weight": "heavy"}, {"steps": -1}, {"hidden": 0}]
+    "argument",
+    [
+        *({"pooling": "sum"}, {"class_weight": "heavy"}, {"steps": -1}, {"hidden": 0}),
+        *({"steps": 0}, {"steps": "5"}, {"validation_share": 0}, {"validation_share": 0.8}),
+        *({"seed": None}, {"seed": -1}, {"label_smoothing": 1.0}),
+    ],
 )
 def test_an_argument_that_makes_no_sense_is_one_sentence(argument: dict[str, Any]) -> None:
     x, y, _ = sequences(8)
-    with pytest.raises(ValueError, match=str(next(iter(argument.values())))) as caught:
+    said = str(next(iter(argument.values())))
+    with pytest.raises((ValueError, TypeError), match=said) as caught:
         LSTMClassifier(**{**SMALL, **argument}).fit(x, y)
     assert one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("groups", [3, [None] * 4 + ["a"] * 4, [float("nan")] * 8, ["a"] * 8])
+def test_groups_that_make_no_sense_are_one_sentence(groups: Any) -> None:
+    x, y, _ = sequences(8)
+    with pytest.raises((ValueError, TypeError), match="group") as caught:
+        LSTMClassifier(**SMALL).fit(x, y, groups=groups)
+    assert one_sentence(caught.value)
+
+
+def test_what_stands_beside_a_sequence_changes_nothing_and_neither_what_lies_behind_it() -> None:
+    x, y, _ = sequences()
+    x[0][1, 0] = x[1][-1] = np.nan  # values are missing, in a list also at a sequence's end
+    fitted = LSTMClassifier(**SMALL).fit(x, y)
+    alone = np.concatenate([fitted.predict_proba([one]) for one in x])
+    assert np.allclose(alone, fitted.predict_proba(x), atol=1e-6)
+    array, lengths = padded(x, np.inf)
+    assert np.allclose(fitted.predict_proba(array, lengths=lengths), alone, atol=1e-6)
+
+
+def test_it_learns_where_no_gradient_is_wanted_and_a_score_is_of_every_answer() -> None:
+    x, y, _ = sequences(12)
+    with torch.no_grad():
+        fitted = LSTMClassifier(**SMALL).fit(x, y)
+    for wrong in (y[:1], "high"):
+        with pytest.raises((ValueError, TypeError)):
+            fitted.score(x, wrong)
+    assert fitted.score(x, y[:, None]) == fitted.score(x, y)
 
 
 # What scikit-learn's own checks of tables do not fit: a sequence may have any number of steps.

@@ -13,7 +13,7 @@ from unrolled.files.sound import write_sound
 from unrolled.files.tables import Reading
 from unrolled.recipes._labels.archive import read_archive_file
 from unrolled.recipes._labels.collection import Collection
-from unrolled.recipes._labels.files import Asked, joined, read_collection
+from unrolled.recipes._labels.files import Asked, fitting, joined, read_collection
 from unrolled.recipes._labels.sounds import read_sound_files, read_sound_folder
 from unrolled.recipes._labels.tabled import Columns, read_long_table, read_padded
 
@@ -125,7 +125,9 @@ def test_rows_that_do_not_lie_together_are_gathered_and_that_is_said(tmp_path: P
         ("", "", COLUMNS._replace(sequence="no"), "has no column 'no'"),
         ("", "", COLUMNS._replace(label="wat"), "has no column 'wat'"),
         ("", "", COLUMNS._replace(channels=("z",)), "has no column 'z'"),
-        ("", "", COLUMNS._replace(channels=("who",)), "no channel is left out by naming"),
+        ("", "", COLUMNS._replace(channels=("x", "what")), "'what' of long.csv is named as some"),
+        ("2,0,0.5,1,bert", "2,0,0.5,1,", COLUMNS, "sequence '2' of long.csv is blank in column"),
+        ("", "", COLUMNS._replace(group="", channels=("who",)), "no channel is left out by naming"),
         ("1,1,2.5", "1,0,2.5", COLUMNS, "expected a later time"),
         ("3,anna,up", "3,anna,down", COLUMNS, "several values in column 'what'"),
         ("3,anna", "3,bert", COLUMNS, "several values in column 'who'"),
@@ -273,9 +275,9 @@ def test_a_damaged_folder_of_sound_is_one_sentence(folder: Path, tmp_path: Path)
 
 def test_a_sound_alone_is_read_at_the_rate_that_was_learned_from(folder: Path) -> None:
     path = folder / "no" / "anna_1.wav"
-    assert not read_sound_files([path], 10, 8000).labels
+    assert not read_sound_files([path], folder, 10, 8000).labels
     with pytest.raises(ValueError, match="expected one rate"):
-        read_sound_files([path], 10, 44100)
+        read_sound_files([path], folder, 10, 44100)
 
 
 # --- whatever path ---
@@ -294,9 +296,47 @@ def test_a_path_is_read_by_what_it_is(folder: Path, tmp_path: Path) -> None:
             read_collection(path, named)
 
 
+def test_channels_are_found_by_their_names(tmp_path: Path) -> None:
+    """Another order is put right, another name refused; what names none is taken as it stands."""
+    found = {}
+    for name, channels in (
+        ("ab", ["a", "b"]),
+        ("ba", ["b", "a"]),
+        ("ac", ["a", "c"]),
+        ("no", None),
+    ):
+        path = tmp_path / f"{name}.npz"
+        named = {} if channels is None else {"channels": np.array(channels)}
+        np.savez(path, values=np.arange(12.0).reshape(2, 3, 2), **named)
+        found[name] = read_padded(path)
+    turned = fitting(found["ba"], found["ab"])
+    assert turned.channels == ("a", "b")
+    np.testing.assert_array_equal(turned.sequences[0], found["ba"].sequences[0][:, ::-1])
+    assert fitting(found["no"], found["ab"]) is found["no"]
+    with pytest.raises(ValueError, match=r"ac\.npz has a channel 'c', which ab\.npz has not"):
+        fitting(found["ac"], found["ab"])
+
+
+def test_what_was_learned_from_judges_nothing(tmp_path: Path) -> None:
+    one = table(tmp_path, TABLE, COLUMNS._replace(group=""))
+    with pytest.raises(ValueError, match=r"every sequence of long\.csv is in long\.csv too"):
+        joined(one, one)
+    other = table(tmp_path, TABLE.replace("1.5", "7"), COLUMNS._replace(group=""))
+    assert "1 test sequence learned from too" in joined(one, other).said
+
+
+def test_the_folder_that_was_learned_from_is_labelled(folder: Path) -> None:
+    asked = Asked(Columns(), Reading(), 10, labelled=False)
+    assert read_collection(folder, asked, 8000).names[0] == "no/anna_1.wav"
+
+
 def test_a_group_is_not_on_both_sides(tmp_path: Path) -> None:
-    one, other = table(tmp_path, TABLE), table(tmp_path, TABLE.replace("anna", "carl"))
+    one, other = (
+        table(tmp_path, TABLE),
+        table(tmp_path, TABLE.replace("anna", "carl").replace("1.5", "7")),
+    )
     with pytest.raises(ValueError, match=r"'bert' is in long\.csv and in long\.csv"):
         joined(one, other)
-    other = table(tmp_path, TABLE.replace("anna", "carl").replace("bert", "dora"))
+    text = TABLE.replace("anna", "carl").replace("bert", "dora").replace("1.5", "7")
+    other = table(tmp_path, text)
     assert len(joined(one, other)) == 4

@@ -160,14 +160,14 @@ def test_a_class_that_is_nowhere_to_be_learned_from_is_refused() -> None:
     classes = np.array([0] * 20 + [1] * 2)
     division = divide(classes, [], np.array([20, 21]), (0.25, 0.2), 1, 0)
     for groups, sentence in (
-        ([], "the label 'b' has 2 sequences, too few"),
-        (["p"] * 20 + ["q"] * 2, "the label 'b' comes from the group 'q' alone"),
+        ([], "the label 'b' has 2 sequences, of which 0 would be left"),
+        (["p"] * 20 + ["q"] * 2, "the label 'b' has 2 sequences, of which 0 would be left"),
     ):
         with pytest.raises(ValueError, match=sentence):
             check_classes(division, classes, ["a", "b"], groups)
     with pytest.raises(ValueError, match="every sequence has the label 'a'"):
         check_classes(division, classes, ["a"], [])
-    with pytest.raises(ValueError, match="1 groups leave no validation part"):
+    with pytest.raises(ValueError, match="too few groups for a validation part"):
         divide(classes, ["p"] * 22, None, (0.25, 0.2), 1, 0)
 
 

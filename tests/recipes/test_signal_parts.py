@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from processes import one_sentence
 from unrolled.files.sound import write_sound
 from unrolled.files.tables import Reading
 from unrolled.recipes._signal.delay import delay_between, shifted
 from unrolled.recipes._signal.judging import error_to_signal
 from unrolled.recipes._signal.linear import LinearFilter
 from unrolled.recipes._signal.made_up import drive, played
+from unrolled.recipes._signal.network import BLOCK, _blocks
 from unrolled.recipes._signal.parts import Windows, divide, drawn, scales_of, windows_of
 from unrolled.recipes._signal.reading import Asked, Signal, read_signal
 
@@ -33,6 +36,19 @@ def test_a_delay_is_found_of_what_is_no_filter(late: int) -> None:
     assert abs(found - late) <= 2
     if not late:
         assert found == 0
+
+
+@pytest.mark.parametrize("late", [0, 300, 6000])
+@pytest.mark.parametrize("effect", [np.abs, np.square])
+def test_where_the_sign_is_lost_there_is_no_delay_to_say(effect: Any, late: int) -> None:
+    x = played(48_000, 3).astype(np.float64)
+    assert delay_between(x, np.roll(effect(x), late), 4000) is None
+
+
+def test_a_delay_that_lies_beyond_what_is_looked_at_is_none() -> None:
+    x = played(48_000, 3).astype(np.float64)
+    assert delay_between(x, np.roll(np.tanh(4 * x), 6000), 4000) is None
+    assert delay_between(x, np.roll(np.tanh(4 * x), 3000), 4000) == 3000
 
 
 def test_a_filter_that_answers_slowly_makes_no_delay() -> None:
@@ -172,3 +188,28 @@ def test_what_is_no_pair_is_one_sentence(
     with pytest.raises(ValueError, match=message) as caught:
         read_signal(asked(tmp_path / data, tmp_path / target if target else None, ins, outs))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (range(1, 199), "a.csv has 200 rows and b.csv 198"),
+        (range(100, 300), "row 2 of column 'day' is 'd0' in a.csv and 'd100' in b.csv"),
+    ],
+)
+def test_two_tables_of_other_days_are_no_pair(tmp_path: Path, rows: Any, sentence: str) -> None:
+    for name, column, days in (("a", "rain", range(200)), ("b", "flow", rows)):
+        lines = [f"day,{column}", *(f"d{day},{day % 7}" for day in days)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    asked = Asked(tmp_path / "a.csv", tmp_path / "b.csv", ("rain",), ("flow",), Reading())
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read_signal(asked)
+    assert one_sentence(caught.value)
+
+
+def test_a_long_piece_is_cut_as_many_short_ones_are() -> None:
+    values = np.arange(5 * BLOCK + 7.0, dtype=np.float32)[:, None]
+    whole = list(_blocks([values]))
+    parts = list(_blocks(values[k : k + 999] for k in range(0, len(values), 999)))
+    assert [len(block) for block in whole] == [*[BLOCK] * 5, 7]
+    assert all(map(np.array_equal, whole, parts))

@@ -12,9 +12,9 @@ import numpy as np
 
 from unrolled.cli.refusals import Parser, Refusal, need
 from unrolled.files.whole import check_place
-from unrolled.training import runs
 
 if TYPE_CHECKING:
+    from unrolled.files.sound import SoundFile
     from unrolled.recipes._signal.network import SignalNetwork
     from unrolled.recipes._signal.reading import Numbers
     from unrolled.recipes.signal import Recipe
@@ -95,15 +95,28 @@ def _sound(recipe: Recipe, model: SignalNetwork, options: argparse.Namespace) ->
     each = ins == 1 and len(own.names[1]) == 1  # each channel by itself
     if found.channels != ins and not each:
         raise Refusal(
-            f"{options.data.name} has {found.channels} channels and {options.folder} has learnt "
-            f"from {ins}: expected as many."
+            f"{options.data.name} has {found.channels} of the {ins} channels that {options.folder} "
+            "has learnt from: expected as many."
         )
     if each and found.channels > 1:
         print(f"each of the {found.channels} channels goes through the network by itself")
     pieces = sound_blocks(options.data, options.block)
     played = stream(model, pieces, side_by_side=each)
-    clipped = write_sound(options.out, played, found.rate, options.depth or found.depth)
+    depth = options.depth or _depth(found, options.out)
+    clipped = write_sound(options.out, played, found.rate, depth)
     return _Written(found.length, clipped)
+
+
+def _depth(found: SoundFile, out: Path) -> str:
+    """The file's own depth, or where that cannot be written another, which is said."""
+    from unrolled.files.sound import depths_of
+
+    known = depths_of(out)
+    if found.depth in known:
+        return found.depth
+    depth = "32-bit float" if "32-bit float" in known else "24-bit"
+    print(f"{found.depth} cannot be written into {out.name}: it becomes {depth} (--depth)")
+    return depth
 
 
 # --- tables and arrays ---
@@ -170,7 +183,7 @@ def _check_out(options: argparse.Namespace) -> None:
             raise Refusal(f"--depth is of sound, and {data.name} is none: leave it out.")
         if out.suffix.lower() not in (".csv", ".npy"):
             raise Refusal(f"--out {out} makes no sense: expected a name ending with .csv or .npy.")
-    if out.parent.resolve() == options.folder.resolve() and out.name in (*runs.FILES, runs.DATA):
+    if out.exists() and out.parent.resolve() == options.folder.resolve():
         raise Refusal(f"--out {out} is a file of the run itself: give another name.")
     check_place(out)
 

@@ -45,7 +45,10 @@ def collected(X: Any, lengths: Any = None) -> list[Floats]:
         return [_sequence(one, n) for n, one in enumerate(X)]
     whole = _whole(array)
     ends = _ends(whole) if lengths is None else _checked(lengths, whole)
-    return [one[:end] for one, end in zip(whole, ends, strict=True)]
+    cut = [one[:end] for one, end in zip(whole, ends, strict=True)]
+    for number, one in enumerate(cut):
+        _check_finite(one, f"sequence {number} of X")
+    return cut
 
 
 def _one_array(X: Any) -> npt.NDArray[Any] | None:
@@ -56,12 +59,9 @@ def _one_array(X: Any) -> npt.NDArray[Any] | None:
             "[sequences, steps, channels]."
         )
     if isinstance(X, (list, tuple)):
-        try:
-            found = np.asarray(X)
-        except ValueError:  # arrays of unequal lengths
-            return None
-        # Of equal ones, or of numbers in lists: it is all the same whether they are one array.
-        return found if found.dtype != object else None
+        if not X:
+            raise InvalidValueError("X has 0 sample(s), expected a sequence or more.")
+        return None  # each has its own length, whatever the others have
     found = np.asarray(X)
     return None if found.dtype == object and found.ndim == 1 else found
 
@@ -91,6 +91,7 @@ def _sequence(one: Any, number: int) -> Floats:
             "least one of each, or [steps]."
         )
     values = _numbers(array, f"sequence {number} of X")
+    _check_finite(values, f"sequence {number} of X")
     return values[:, None] if values.ndim == 1 else values
 
 
@@ -102,13 +103,16 @@ def _numbers(array: npt.NDArray[Any], what: str) -> Floats:
     except (TypeError, ValueError) as error:
         kind = InvalidTypeError if isinstance(error, TypeError) else InvalidValueError
         raise kind(f"{what} holds what is no number ({error}): expected numbers.") from None
-    if np.isinf(values).any():
-        place = tuple(int(k) for k in np.argwhere(np.isinf(values))[0])
-        raise InvalidValueError(
-            f"{what} holds an infinity at {place}: expected finite numbers, or NaN where a value "
-            "is missing."
-        )
     return values
+
+
+def _check_finite(values: Floats, what: str) -> None:
+    if np.isinf(values).any():
+        place = int(np.argwhere(np.isinf(values))[0][0])
+        raise InvalidValueError(
+            f"{what} holds an infinity at step {place}: expected finite numbers, or NaN where a "
+            "value is missing."
+        )
 
 
 def _ends(whole: Floats) -> list[int]:

@@ -6,17 +6,19 @@ The recipe `labels` and these learn with the same code: `unrolled.recipes._label
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from unrolled import training
-from unrolled.errors import InvalidValueError
+from unrolled.errors import InvalidTypeError, InvalidValueError
+from unrolled.errors.expected import at_least, check_argument
 from unrolled.estimators.collected import collected
 from unrolled.recipes._labels.learning import Fold, Learning, Lesson
 from unrolled.recipes._labels.parts import check_classes, divide
@@ -53,18 +55,32 @@ class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
     def _learn(
         self, sequences: list[Floats], answers: npt.NDArray[Any], classes: int, folds: Folds
     ) -> None:
-        own = self.get_params()
-        own["balanced"] = own.pop("class_weight", None) == "balanced"
-        recipe = _Taught(report_every=max(self.steps // 20, 1), **own)
+        recipe = replace(self._recipe(), report_every=max(self.steps // 20, 1))
         vars(recipe)["_given"] = Lesson(sequences, answers, classes, folds)
-        training.check(recipe)
-        *_, last = training.train(recipe)
+        with torch.enable_grad():
+            *_, last = training.train(recipe)
         self.model_: Any = last.model.eval()
         self.n_features_in_ = sequences[0].shape[1]
 
+    def _recipe(self) -> _Taught:
+        """The hyperparameters, looked over."""
+        own = self.get_params()
+        own["balanced"] = own.pop("class_weight", None) == "balanced"
+        for name in ("steps", "seed"):
+            if isinstance(own[name], bool) or not isinstance(own[name], (int, np.integer)):
+                raise InvalidTypeError(
+                    f"{name}={own[name]!r} is a {type(own[name]).__name__}, expected a whole "
+                    "number, such as 1."
+                )
+        check_argument("steps", self.steps, at_least(1))
+        recipe = _Taught(**own)
+        training.check(recipe)
+        return recipe
+
     def _drawn(self, places: Integers, names: Sequence[Any], groups: Any) -> Folds:
         """For each network, which sequences it learns from and which choose its weights."""
-        whose = [] if groups is None else [str(name) for name in groups]
+        self._recipe()
+        whose = [] if groups is None else _named(groups)
         if whose and len(whose) != len(places):
             raise InvalidValueError(
                 f"groups names {len(whose)} sequences, and there are {len(places)}: expected as "
@@ -204,7 +220,9 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """The share of sequences whose class is right."""
-        return float((self.predict(X, lengths) == np.asarray(y)).mean())
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X, lengths)))
 
 
 class LSTMRegressor(RegressorMixin, _OfSequences):  # type: ignore[misc]
@@ -278,10 +296,27 @@ batch_size, ensemble, validation_share, refit, seed
         return float(r2_score(y, self.predict(X, lengths)))
 
 
+def _named(groups: Any) -> list[str]:
+    """The names of groups, each of which is one."""
+    if np.ndim(groups) != 1:
+        raise InvalidTypeError(
+            f"groups is {type(groups).__name__} of {np.ndim(groups)} dimensions: expected a name "
+            "for each sequence."
+        )
+    for number, name in enumerate(groups):
+        if name is None or name != name or name == "":
+            raise InvalidValueError(
+                f"groups[{number}] is {name!r}: expected the name of a group for each sequence."
+            )
+    return [str(name) for name in groups]
+
+
 def _paired(X: Any, y: Any, lengths: Any) -> tuple[list[Floats], npt.NDArray[Any]]:
     if y is None:
         raise InvalidValueError("fit requires y to be passed, but the target y is None.")
     sequences, answers = collected(X, lengths), np.asarray(y)
+    if not answers.ndim:
+        raise InvalidTypeError(f"y is {y!r}: expected an answer for each sequence.")
     if answers.ndim == 2 and answers.shape[1] == 1:
         answers = column_or_1d(answers, warn=True)
     if len(answers) != len(sequences):

@@ -32,6 +32,7 @@ __all__ = [
     "SOUNDS",
     "Samples",
     "SoundFile",
+    "depths_of",
     "read_sound",
     "sound_blocks",
     "sound_file",
@@ -161,17 +162,32 @@ def write_sound(
     return clipped
 
 
-def _format(path: Path, depth: str) -> str:
-    soundfile = library()
+def depths_of(path: Path) -> list[str]:
+    """The depths that a file with that ending can have.
+
+    Raises
+    ------
+    ValueError
+        If the ending is of no sound that is written.
+    """
+    soundfile, kind = library(), _kind(path)
+    return [name for name in DEPTHS if soundfile.check_format(kind, _subtype(kind, name))]
+
+
+def _kind(path: Path) -> str:
     kind = WRITTEN.get(path.suffix.lower())
     if kind is None:
         raise InvalidValueError(
             f"{path.name} has no ending of sound that is written: expected {', '.join(WRITTEN)}."
         )
+    return kind
+
+
+def _format(path: Path, depth: str) -> str:
+    kind = _kind(path)
     if depth not in DEPTHS:
         raise InvalidValueError(f"depth={depth!r} is not known: expected {', '.join(DEPTHS)}.")
-    if not soundfile.check_format(kind, _subtype(kind, depth)):
-        known = [name for name in DEPTHS if soundfile.check_format(kind, _subtype(kind, name))]
+    if depth not in (known := depths_of(path)):
         raise InvalidValueError(
             f"{kind} has no depth {depth!r}: expected {', '.join(known)}, or a .wav file."
         )

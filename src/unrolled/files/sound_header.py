@@ -124,7 +124,7 @@ def library() -> Any:
 
 
 def damaged(path: Path, error: Exception) -> InvalidValueError:
-    said = one_line(str(error).rpartition("': ")[2] or str(error), 120).rstrip(".")
+    said = one_line(str(error).rpartition(": ")[2] or str(error), 120).rstrip(".")
     return InvalidValueError(
         f"{path.name} is no file of sound that can be read ({said}): expected WAV, FLAC, AIFF or "
         "Ogg Vorbis, whole; export it again."

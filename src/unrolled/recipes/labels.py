@@ -19,7 +19,7 @@ import numpy as np
 from torch import nn
 
 from unrolled.errors import InvalidValueError
-from unrolled.errors.expected import between, share
+from unrolled.errors.expected import between
 from unrolled.explorer import Explorable
 from unrolled.files.columns import Floats, Integers
 from unrolled.files.tables import Reading
@@ -27,7 +27,7 @@ from unrolled.inside.passage import Passage
 from unrolled.recipes._labels import answers, told
 from unrolled.recipes._labels.collection import Collection, counted, labelled
 from unrolled.recipes._labels.files import Asked, classes_of, fitting, joined, read_collection
-from unrolled.recipes._labels.learning import Learning, Lesson
+from unrolled.recipes._labels.learning import Learning, Lesson, part
 from unrolled.recipes._labels.made_up import made_up
 from unrolled.recipes._labels.mattering import explorables, mattering
 from unrolled.recipes._labels.parts import Division, check_classes, divide
@@ -66,8 +66,9 @@ class Recipe(Learning, Reading):
     group: str = ""
     """What all sequences of one person share, so that they lie on one side: a column of a table; of
     sound, a mark before which a file's name says who speaks, such as _ for anna_1.wav."""
-    test_share: Annotated[float, share] = 0.25
-    """The share that judges, where there is no --test-data."""
+    test_share: Annotated[float, part] = 0.25
+    """The share that judges, where there is no --test-data; as one over the nearest whole number,
+    so that .25 is every fourth."""
     mel_bands: Annotated[int, between(4, 256)] = 40
     """Of sound: bands of the log-mel features, 25 ms wide, one every 10 ms."""
     count: Annotated[int, between(30, 1_000_000)] = 600

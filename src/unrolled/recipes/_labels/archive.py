@@ -15,7 +15,7 @@ import numpy as np
 from unrolled.errors import InvalidValueError
 from unrolled.errors.expected import ending
 from unrolled.files.columns import Floats
-from unrolled.recipes._labels.collection import Collection
+from unrolled.recipes._labels.collection import Collection, channel_names
 
 __all__ = ["read_archive_file"]
 
@@ -58,7 +58,7 @@ def read_archive_file(path: Path) -> Collection:
             names.append(f"case {len(cases)}")
     if not cases:
         raise InvalidValueError(f"{path.name} has no case after @data: is it cut short?")
-    channels = tuple(f"channel {k + 1}" for k in range(cases[0].shape[1]))
+    channels = channel_names(cases[0].shape[1])
     return Collection(
         path.name, cases, labels if header.labelled else (), names, channels, said=".ts"
     )

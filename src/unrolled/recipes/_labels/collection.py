@@ -12,7 +12,7 @@ from unrolled.errors.expected import flagged
 from unrolled.files.columns import Floats
 from unrolled.recipes._labels.sequences import check_sequences
 
-__all__ = ["Collection", "counted", "labelled"]
+__all__ = ["Collection", "channel_names", "counted", "labelled"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class Collection:
             f"{self.file}: {self.said}, {counted(len(self), 'sequence')} of {steps} steps and "
             f"{counted(len(self.channels), 'channel')}"
         )
+
+
+def channel_names(count: int) -> tuple[str, ...]:
+    """What channels are called where a file does not name them."""
+    return tuple(f"channel {k + 1}" for k in range(count))
 
 
 def counted(count: int, what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from unrolled.errors.expected import ending
 from unrolled.files.columns import Integers
 from unrolled.files.tables import Reading
 from unrolled.recipes._labels.archive import read_archive_file
-from unrolled.recipes._labels.collection import Collection, labelled
+from unrolled.recipes._labels.collection import Collection, channel_names, counted, labelled
 from unrolled.recipes._labels.sounds import (
     is_sound,
     read_sound_files,
@@ -47,23 +47,27 @@ def read_collection(path: Path, asked: Asked, rate: int = 0) -> Collection:
         raise InvalidValueError(f"there is no file or folder {path}.")
     columns = asked.columns
     if path.is_dir():
-        _none(path, "is a folder of sound", columns._replace(group=""))
+        _none(path, "is a folder of sound", columns._replace(group=""), asked.labelled)
         if not asked.labelled:
-            return read_sound_files(sound_files(path), asked.bands, rate)
+            return read_sound_files(sound_files(path), path, asked.bands, rate)
         return read_sound_folder(path, columns.group, asked.bands, rate)
     if is_sound(path):
-        return read_sound_files([path], asked.bands, rate)
+        return read_sound_files([path], path.parent, asked.bands, rate)
     if path.suffix.lower() == ".ts":
-        _none(path, "is a .ts file", columns)
+        _none(path, "is a .ts file", columns, asked.labelled)
         return read_archive_file(path)
     if path.suffix.lower() == ".npz":
-        _none(path, "is a .npz file", columns)
+        _none(path, "is a .npz file", columns, asked.labelled)
         return read_padded(path)
     return read_long_table(path, columns, asked.reading, labelled=asked.labelled)
 
 
-def _none(path: Path, what: str, columns: Columns) -> None:
-    """Raise where a column is named of what has none."""
+def _none(path: Path, what: str, columns: Columns, labelled: bool) -> None:
+    """Raise where a column is named of what has none; a run that was trained named its own."""
+    if not labelled and columns.sequence:
+        raise InvalidValueError(
+            f"this run learned from a table, and {path.name} {what}: expected a table too."
+        )
     for name, value in columns._asdict().items():
         if value:
             flag = "channels" if name == "channels" else name
@@ -75,12 +79,14 @@ def _none(path: Path, what: str, columns: Columns) -> None:
 
 
 def fitting(other: Collection, known: Collection) -> Collection:
-    """The other collection, where it has the channels of what is known.
+    """The other collection, with the channels of what is known, in their order.
+
+    Channels are found by their names, where both files name them.
 
     Raises
     ------
     ValueError
-        If it has not.
+        If it has others.
     """
     if len(other.channels) != len(known.channels):
         raise InvalidValueError(
@@ -88,7 +94,21 @@ def fitting(other: Collection, known: Collection) -> Collection:
             f"expected the {len(known.channels)} of {known.file}, "
             f"{', '.join(known.channels[:6])}."
         )
-    return other
+    if other.channels == known.channels or _unnamed(other) or _unnamed(known):
+        return other
+    if strange := sorted(set(other.channels) - set(known.channels)):
+        raise InvalidValueError(
+            f"{other.file} has a channel {strange[0]!r}, which {known.file} has not: expected "
+            f"{', '.join(known.channels[:6])}."
+        )
+    order = [other.channels.index(name) for name in known.channels]
+    sequences = [values[:, order] for values in other.sequences]
+    return replace(other, sequences=sequences, channels=known.channels)
+
+
+def _unnamed(collection: Collection) -> bool:
+    """Whether a file names no channels, so that they are counted."""
+    return collection.channels == channel_names(len(collection.channels))
 
 
 def joined(known: Collection, test: Collection) -> Collection:
@@ -99,14 +119,22 @@ def joined(known: Collection, test: Collection) -> Collection:
     ValueError
         If they do not fit each other, or a group is in both.
     """
-    fitting(test, known)
+    test = fitting(test, known)
+    held = {values.tobytes() for values in known.sequences}
+    both = sum(values.tobytes() in held for values in test.sequences)
+    if both == len(test):
+        raise InvalidValueError(
+            f"every sequence of {test.file} is in {known.file} too, so that it can judge nothing: "
+            "give another file, or leave --test-data out."
+        )
+    said = known.said + (f"; {counted(both, 'test sequence')} learned from too" if both else "")
     if bool(known.groups) != bool(test.groups):
         without = test if known.groups else known
         raise InvalidValueError(f"{without.file} does not say its groups, and the other file does.")
-    if both := sorted(set(known.groups) & set(test.groups)):
+    if shared := sorted(set(known.groups) & set(test.groups)):
         raise InvalidValueError(
-            f"{both[0]!r} is in {known.file} and in {test.file}: expected every group on one side, "
-            "so that what was learned of it cannot help to judge."
+            f"{shared[0]!r} is in {known.file} and in {test.file}: expected every group on one "
+            "side, so that what was learned of it cannot help to judge."
         )
     return Collection(
         known.file,
@@ -115,7 +143,7 @@ def joined(known: Collection, test: Collection) -> Collection:
         [*known.names, *test.names],
         known.channels,
         [*known.groups, *test.groups],
-        known.said,
+        said,
         known.rate,
     )
 

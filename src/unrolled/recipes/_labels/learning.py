@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from unrolled import training
-from unrolled.errors.expected import Count, Layers, at_least, below_one, between, only, share
+from unrolled.errors.expected import Count, Expected, Layers, at_least, below_one, between, only
 from unrolled.files.columns import Floats, Integers
 from unrolled.recipes._labels.reader import PoolingName, Reader, Readers, Shape, Targets, predict
 from unrolled.recipes._labels.sequences import Changes, Padded, Scaling, check_sequences, pad
@@ -26,7 +26,9 @@ from unrolled.training.optimizers import make_optimizer
 from unrolled.training.recipe import CellName
 from unrolled.training.schedules import Schedule
 
-__all__ = ["Fold", "Learning", "Lesson", "log_loss"]
+__all__ = ["Fold", "Learning", "Lesson", "log_loss", "part"]
+
+part = Expected("a share above 0 and at most 0.5, such as 0.2", lambda value: 0 < value <= 0.5)
 
 Answers = npt.NDArray[Any]  # classes by number [N], or numbers [N, K]
 
@@ -105,8 +107,9 @@ class Learning(training.Recipe):
     probabilities' calibration."""
     batch_size: Count = 32
     """Sequences in one update, for each network."""
-    validation_share: Annotated[float, share] = 0.2
-    """The share of what is learned from that chooses which weights are kept."""
+    validation_share: Annotated[float, part] = 0.2
+    """The share of what is learned from that chooses which weights are kept; as one over the
+    nearest whole number, so that .2 is every fifth."""
     refit: bool = True
     """Once validation has chosen the number of updates, learn anew from all but the test part."""
 

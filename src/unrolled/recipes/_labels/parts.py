@@ -104,10 +104,10 @@ def divide(
     generator = np.random.default_rng([seed, 5])
     every = np.arange(len(classes))
     if test is None:
-        test = folds_of(every, classes, groups, _count(shares[0]), generator)[0]
+        test = folds_of(every, classes, groups, _count(shares[0], len(every)), generator)[0]
         _some(test, "test", groups)
     known = np.setdiff1d(every, test)
-    dealt = folds_of(known, classes, groups, _count(shares[1]), generator)
+    dealt = folds_of(known, classes, groups, _count(shares[1], len(known)), generator)
     dealt = [fold for fold in dealt if len(fold)]
     if len(dealt) < 2:
         _some(np.zeros(0, dtype=np.int64), "validation", groups)
@@ -115,16 +115,16 @@ def divide(
     return Division([folds[number % len(folds)] for number in range(members)], test)
 
 
-def _count(share: float) -> int:
-    return max(2, round(1 / share))
+def _count(share: float, most: int) -> int:
+    return min(max(2, round(1 / share)), max(2, most))
 
 
 def _some(places: Integers, part: str, groups: Sequence[str]) -> None:
     if not len(places):
-        what = f"{len(set(groups))} groups" if groups else "so few sequences"
+        who = "group" if groups else "sequence"
         raise InvalidValueError(
-            f"{what} leave no {part} part: bring more, or change --test-share or "
-            "--validation-share."
+            f"there are too few {who}s for a {part} part: bring more, or take a larger share for "
+            "it."
         )
 
 
@@ -144,6 +144,13 @@ def check_classes(
         )
     for number, word in enumerate(words):
         held = np.flatnonzero(classes == number)
+        left = np.setdiff1d(held, division.test)
+        if len(left) < 2:
+            raise InvalidValueError(
+                f"the label {word!r} has {len(held)} sequences, of which {len(left)} would be left "
+                "beside the test part: expected 2 or more, to learn from one and choose by the "
+                "other; bring more, or take the label out."
+            )
         for fold in division.folds:
             if not np.isin(held, fold.training).any():
                 raise InvalidValueError(_lacking(word, held, groups))
@@ -157,6 +164,6 @@ def _lacking(word: str, held: Integers, groups: Sequence[str]) -> str:
             "side: bring more groups with it, or leave the label out."
         )
     return (
-        f"the label {word!r} has {len(held)} sequences, too few to be in every part: expected 3 "
-        "or more that are not all in the test part."
+        f"the sequences with the label {word!r} all lie in one validation part, so that nothing "
+        "could be learned from: bring more of them, or choose another seed."
     )

@@ -14,7 +14,7 @@ from unrolled.recipes._labels.warping import nearest, steps_needed
 
 __all__ = ["Rival", "rivals"]
 
-MOST_PAIRS = 400_000_000  # pairs of steps that time warping looks at: about a minute
+MOST_PAIRS = 100_000_000  # pairs of steps that time warping looks at: some fifteen seconds
 
 
 class Rival(NamedTuple):

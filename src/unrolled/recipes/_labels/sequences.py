@@ -91,7 +91,13 @@ class Scaling:
                 f"channel {int(np.argmax(empty))} (from 0) is missing in every sequence that is "
                 "learned from: leave it out."
             )
-        mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        if (wild := ~(np.isfinite(mean) & np.isfinite(spread))).any():
+            raise InvalidValueError(
+                f"channel {int(np.argmax(wild))} (from 0) has values so large that their squares "
+                "are not finite: give it in another unit."
+            )
         still = spread <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
         return cls(mean, np.where(still, 1.0, spread), bool(np.isnan(values).any()))
 

@@ -69,9 +69,9 @@ def read_sound_folder(folder: Path, mark: str, bands: int, rate: int = 0) -> Col
     )
 
 
-def read_sound_files(paths: Sequence[Path], bands: int, rate: int) -> Collection:
-    """Read files of sound whose labels are not known."""
-    return _read(paths, paths[0].parent, bands, rate)
+def read_sound_files(paths: Sequence[Path], folder: Path, bands: int, rate: int) -> Collection:
+    """Read files of sound in a folder, whose labels are not known."""
+    return _read(paths, folder, bands, rate)
 
 
 def sound_files(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from unrolled.files.arrays import read_array
 from unrolled.files.columns import Floats, Integers
 from unrolled.files.tables import Reading, Table, read_table
 from unrolled.files.timed import row_times
-from unrolled.recipes._labels.collection import Collection, counted
+from unrolled.recipes._labels.collection import Collection, channel_names, counted
 
 __all__ = ["Columns", "read_long_table", "read_padded"]
 
@@ -69,6 +70,11 @@ def read_long_table(
         )
     others = {table.find(name) for name in asked[:4] if name}
     channels = asked.channels or tuple(name for name in table.names if name not in others)
+    if taken := sorted(others & set(channels)):
+        raise InvalidValueError(
+            f"column {taken[0]!r} of {path.name} is named as something else, and cannot be one of "
+            "the channels too: leave it out of --channels."
+        )
     if not channels:
         raise InvalidValueError(f"{path.name} has no column left that could be a channel.")
     values = np.column_stack([_numbers(table, name) for name in channels])
@@ -79,14 +85,10 @@ def read_long_table(
     return Collection(
         path.name,
         [values[rows] for rows in parts.values()],
-        [_one(table, asked.label, rows, name) for name, rows in parts.items()]
-        if asked.label
-        else (),
+        _each(table, asked.label, parts),
         list(parts),
         tuple(channels),
-        [_one(table, asked.group, rows, name) for name, rows in parts.items()]
-        if asked.group
-        else (),
+        _each(table, asked.group, parts, needed=True),
         ", ".join(said),
     )
 
@@ -124,12 +126,33 @@ def _apart(parts: Mapping[str, Integers]) -> list[str]:
 
 def _check_times(table: Table, parts: Mapping[str, Integers], time: str) -> None:
     """Raise where a row of a sequence is not later than the one before it."""
+    name = table.find(time)
+    alone = replace(table, columns={name: table.columns[name]})
     for rows in parts.values():
-        row_times(table.take(rows), time)
+        row_times(alone.take(rows), time)
 
 
-def _one(table: Table, column: str, rows: Integers, name: str) -> str:
-    each = table.take(rows).words(column)
+def _each(
+    table: Table, column: str, parts: Mapping[str, Integers], *, needed: bool = False
+) -> list[str]:
+    """What a column says of each sequence; nothing, if no column is named."""
+    if not column:
+        return []
+    words = table.words(column)
+    found = {
+        name: _one(table, column, rows, name, [words[row] for row in rows.tolist()])
+        for name, rows in parts.items()
+    }
+    if needed and "" in found.values():
+        blank = next(name for name, word in found.items() if not word)
+        raise InvalidValueError(
+            f"sequence {blank!r} of {table.file} is blank in column {column!r}: expected a name in "
+            "each; fill it in, or take the sequence out."
+        )
+    return list(found.values())
+
+
+def _one(table: Table, column: str, rows: Integers, name: str, each: list[str]) -> str:
     words = sorted({word for word in each if word})
     if words and "" in each:
         blank = table.rows[rows[each.index("")]]
@@ -167,9 +190,7 @@ def read_padded(path: Path) -> Collection:
     values = _values(named, path.name)
     count, steps, width = values.shape
     lengths = _lengths(named, path.name, count, steps)
-    channels = _words(named, "channels", path.name, width) or [
-        f"channel {k + 1}" for k in range(width)
-    ]
+    channels = _words(named, "channels", path.name, width) or list(channel_names(width))
     if len(set(channels)) < width:
         twice = next(name for name in channels if channels.count(name) > 1)
         raise InvalidValueError(

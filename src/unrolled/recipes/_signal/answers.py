@@ -9,12 +9,12 @@ import numpy as np
 
 from unrolled.errors import InvalidValueError
 from unrolled.recipes._asked import TryParser
-from unrolled.recipes._signal.data import Data
+from unrolled.recipes._signal.data import Data, late
 from unrolled.recipes._signal.delay import delay_between, shifted
 from unrolled.recipes._signal.judging import error_to_signal, steps_told
 from unrolled.recipes._signal.made_up import RATE, drive, played
 from unrolled.recipes._signal.network import SignalNetwork, predict
-from unrolled.recipes._signal.reading import Signal
+from unrolled.recipes._signal.reading import Signal, kind_of
 
 __all__ = ["judged_anew"]
 
@@ -58,14 +58,17 @@ def _asked(recipe: Data, words: Sequence[str]) -> tuple[Signal, Sequence[str]]:
             "what is to be tried? `unrolled try DIR IN TARGET` names what goes in and what comes "
             "out; `unrolled apply DIR IN --out OUT` needs what goes in alone."
         )
-    signal = recipe.read(asked.data, asked.target)
-    if not signal.is_sound:
-        return signal, signal.said
+    if asked.target is None and kind_of(asked.data) == "sound":
+        raise InvalidValueError(
+            f"{asked.data.name} is what goes in: name a second file, the same as it comes out."
+        )
+    signal = recipe.read(asked.data, asked.target, recipe.signal.names)
     delay = recipe.delay
-    if delay is None:
+    if delay is None and signal.is_sound:
         delay = delay_between(signal.inputs[:, 0], signal.outputs[:, 0], round(signal.rate / 2))
+    delay = delay or 0
     x, y = shifted(signal.inputs, signal.outputs, delay)
-    told = f"the target comes {delay:,} steps later than what goes in, which is undone"
+    told = f"the target comes {late(delay)}, which is undone"
     return Signal(x, y, signal.names, signal.rate), [*signal.said, *([told] if delay else [])]
 
 
@@ -79,6 +82,10 @@ def _check_like(own: Signal, other: Signal) -> None:
     for one, two, what in zip(own.names, other.names, ("in", "out"), strict=True):
         if len(one) != len(two):
             raise InvalidValueError(
-                f"the run has {len(one)} channels that go {what} and this has {len(two)}: "
-                "expected as many."
+                f"the run has {_channels(len(one))} going {what} and this has {len(two)}: expected "
+                "as many; `unrolled apply` plays each channel of a file by itself."
             )
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"

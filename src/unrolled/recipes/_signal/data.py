@@ -25,7 +25,7 @@ from unrolled.recipes._signal.parts import (
     scales_of,
     windows_of,
 )
-from unrolled.recipes._signal.reading import Asked, Signal, read_signal
+from unrolled.recipes._signal.reading import Asked, Signal, kind_of, read_signal
 
 __all__ = ["Data"]
 
@@ -75,7 +75,7 @@ class Data(training.Recipe, Reading):
         for name in named:
             if getattr(self, name) not in (None, ()):
                 raise InvalidValueError(
-                    f"{name} = {getattr(self, name)!r} is of no file: add --data FILE."
+                    f"{name} = {getattr(self, name)} is of no file: add --data FILE."
                 )
 
     # --- the data ---
@@ -96,9 +96,17 @@ class Data(training.Recipe, Reading):
             return Signal(*pair, (("0",), ("0",)), RATE, "32-bit float")
         return self._undelayed(self.read(self.data, self.target))
 
-    def read(self, data: Path, target: Path | None) -> Signal:
-        """Other files, read as this run's own."""
-        return read_signal(Asked(data, target, self.inputs, self.outputs, self))
+    def read(
+        self,
+        data: Path,
+        target: Path | None,
+        named: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
+    ) -> Signal:
+        """Other files, read as this run's own; of tables by these names, where they are known."""
+        ins, outs = (self.inputs, self.outputs) if named is None else named
+        if kind_of(data) == "sound":
+            ins, outs = (), ()
+        return read_signal(Asked(data, target, ins, outs, self))
 
     def _undelayed(self, signal: Signal) -> Signal:
         found = self.delay
@@ -106,8 +114,11 @@ class Data(training.Recipe, Reading):
             most = round(SECONDS * signal.rate) or len(signal) // 8
             found = delay_between(signal.inputs[:, 0], signal.outputs[:, 0], most)
             if not signal.is_sound:
-                told = f"the target comes {_late(found)}, which is left to be learnt (--delay)"
-                return signal.telling(told) if found else signal
+                return signal.telling(_left(found)) if found else signal
+            if found is None:
+                return signal.telling(
+                    "no delay could be made out, and none is undone (--delay says one)"
+                )
         if abs(found) > len(signal) // 2:
             raise InvalidValueError(
                 f"delay = {found} leaves less than half of the {len(signal):,} steps: expected a "
@@ -115,7 +126,7 @@ class Data(training.Recipe, Reading):
             )
         x, y = shifted(signal.inputs, signal.outputs, found)
         why = "found; --delay says another" if self.delay is None else "as was said"
-        undone = f"the target comes {_late(found)}, which is undone ({why})"
+        undone = f"the target comes {late(found)}, which is undone ({why})"
         shorter = dataclasses.replace(signal, inputs=x, outputs=y)
         return shorter.telling(undone if found else f"no delay ({why})")
 
@@ -135,5 +146,15 @@ class Data(training.Recipe, Reading):
         return scales_of(self.parts.training)
 
 
-def _late(delay: int) -> str:
+def late(delay: int) -> str:
     return f"{abs(delay):,} steps {'later' if delay >= 0 else 'earlier'} than what goes in"
+
+
+def _left(found: int) -> str:
+    """What is said of a table's delay: one that is earlier than its cause cannot be learnt."""
+    if found > 0:
+        return f"the target comes {late(found)}, which is left to be learnt (--delay)"
+    return (
+        f"the target comes {late(found)}, which nothing that reads step by step can learn: are the "
+        f"rows of one time? --delay {found} shifts them"
+    )

@@ -12,6 +12,9 @@ from unrolled.recipes._signal.reading import Numbers
 __all__ = ["error_to_signal", "steps_told", "table", "winner"]
 
 
+SMALL = 0.01  # of the target's energy: a filter that leaves less is enough
+
+
 def error_to_signal(output: Numbers, target: Numbers, silence: Numbers) -> float:
     """The energy of the error as a share of the target's own, both [T, D]; 0 is perfect.
 
@@ -48,7 +51,8 @@ def winner(figures: Mapping[str, Any]) -> str:
     """Who is nearer to the target, in a sentence."""
     ours, linear = figures["test_esr"], figures["test_esr_linear"]
     if not ours < linear:
-        return "The linear filter wins: a filter is all that is needed here, or learn for longer."
+        enough = "a filter is all that is needed here" if linear < SMALL else "learn for longer"
+        return f"The linear filter wins: {enough}."
     return f"The LSTM wins: its error has {ours / linear:.1%} of the energy of the filter's."
 
 

@@ -126,11 +126,12 @@ def _blocks(pieces: Iterable[Numbers]) -> Iterator[Numbers]:
     for piece in pieces:
         held.append(piece)
         count += len(piece)
-        while count >= BLOCK:
+        if count >= BLOCK:
             together = np.concatenate(held)
-            yield together[:BLOCK]
-            held = [together[BLOCK:]]
-            count -= BLOCK
+            count = len(together) % BLOCK
+            for begin in range(0, len(together) - count, BLOCK):
+                yield together[begin : begin + BLOCK]
+            held = [together[len(together) - count :]]
     if count:
         yield np.concatenate(held)
 

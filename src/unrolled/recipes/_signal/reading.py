@@ -118,6 +118,11 @@ def _check(signal: Signal) -> None:
         spread = np.ptp(values, axis=0)
         if not spread.all():
             place = int(np.argmin(spread))
+            if signal.is_sound:
+                raise InvalidValueError(
+                    f"channel {place + 1} of {what} is {values[0, place]:g} at every step: there "
+                    "is nothing to learn of it; write the file again without that channel."
+                )
             raise InvalidValueError(
                 f"{names[place]!r} of {what} is {values[0, place]:g} at every step: there is "
                 "nothing to learn of it; leave it out, or record it again."
@@ -176,9 +181,39 @@ def _of_columns(asked: Asked, kind: str) -> Signal:
         return Signal(x, y, (names, asked.outputs), said=tuple(said))
     other = _source(asked.target, kind, asked.reading)
     ins, outs = asked.inputs or tuple(source.names), asked.outputs or tuple(other.names)
+    if len(source.rows) != len(other.rows):
+        raise InvalidValueError(
+            f"{asked.data.name} has {len(source.rows):,} rows and {asked.target.name} "
+            f"{len(other.rows):,}: expected a row of each for every step; put both into one table."
+        )
+    _check_times(source, other, (asked.data.name, asked.target.name))
     x, y = columns_of(source, ins, "--inputs"), columns_of(other, outs, "--outputs")
-    x, y, more = _shorter(x, y, (asked.data.name, asked.target.name))
-    return Signal(x, y, (ins, outs), said=(*said, *more))
+    return Signal(x, y, (ins, outs), said=tuple(said))
+
+
+def _check_times(one: Table | Arrays, other: Table | Arrays, files: tuple[str, str]) -> None:
+    """Refuse two tables whose columns of one name and no numbers, such as days, are not alike."""
+    if not (isinstance(one, Table) and isinstance(other, Table)):
+        return
+    for name in one.names:
+        if name not in other.names or one.columns[name].dtype == np.float64:
+            continue
+        words = one.words(name), other.words(name)
+        row = next((k for k, (a, b) in enumerate(zip(*words, strict=True)) if a != b), None)
+        if row is not None and not _is_numeric(one, name):
+            raise InvalidValueError(
+                f"row {one.rows[row]} of column {name!r} is {words[0][row]!r} in {files[0]} and "
+                f"{words[1][row]!r} in {files[1]}: expected the same in each row; put both into "
+                "one table."
+            )
+
+
+def _is_numeric(source: Table, name: str) -> bool:
+    try:
+        source.numbers(name)
+    except InvalidValueError:
+        return False
+    return True
 
 
 def read_inputs(path: Path, names: Sequence[str], reading: Reading) -> Floats:
@@ -237,7 +272,16 @@ def _whole(source: Table | Arrays, name: str, flag: str) -> Floats:
             f"column {name!r} of {source.file} holds times, not numbers: name the others with "
             f"{flag}."
         )
-    values = source.numbers(name)
+    try:
+        values = source.numbers(name)
+    except InvalidValueError as error:
+        said = str(error).replace("naming the others with --channels", f"naming others: {flag}")
+        raise InvalidValueError(
+            f"{said.rstrip('.')}; a column that is no signal is left out by naming the others with "
+            f"{flag}."
+            if flag not in said
+            else said
+        ) from None
     missing = np.flatnonzero(~np.isfinite(values))
     if len(missing):
         raise InvalidValueError(
