@@ -182,7 +182,7 @@ DAMAGED = {
     "a blank label": (GOOD.replace("5.1,blink", "5.1,"), "row 3 of column 'label' .*is blank"),
     "backwards": (GOOD.replace("1,2,s", "2,1,s"), "row 2 of ev.csv ends before it starts"),
     "before the first": (GOOD.replace("1,2,s", "-1,2,s"), "row 2 of ev.csv, -1 to 2, does not lie"),
-    "after the last": (GOOD.replace("9.5,10", "9.5,11"), "whose seconds go from 0 to 9.75"),
+    "after the last": (GOOD.replace("9.5,10", "9.5,11"), "where the seconds go from 0 to 9.75"),
     "milliseconds": (GOOD.replace("1,2,s", "1000,2000,s"), "in the same units"),
     "ragged": (GOOD.replace("1,2,s", "1,s"), "row . of ev.csv has . cells, but the header has"),
     "two columns of a name": (GOOD.replace("label\n", "label,end\n"), "ev.csv"),

@@ -221,6 +221,7 @@ def test_a_damaged_record_of_the_signal_is_one_sentence(run: Path, tmp_path: Pat
         ({"window": 9_000}, "lower --window"),
         ({"warm_up": 256}, "lower --warm-up"),
         ({"validation_share": 0.00001}, "the validation part"),
+        ({"validation_share": 0.6, "test_share": 0.6}, "expected less than 1 together"),
         ({"steps_per_update": 5}, "--window says"),
     ],
 )

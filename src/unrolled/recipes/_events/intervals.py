@@ -57,7 +57,7 @@ def read_intervals(path: Path, times: Timeline, recording: str) -> tuple[dict[st
     _check_inside(spans, table, times, recording)
     events = _flags(spans, times)
     told = f"{len(spans.labels):,} intervals of {table.file}, by {', '.join(names)}"
-    return events, f"{told} in the {times.name}s of {recording}"
+    return events, f"{told} in {_unit(times)} of {recording}"
 
 
 def _names(table: Table) -> tuple[str, str, str]:
@@ -145,9 +145,9 @@ def _check_inside(spans: Spans, table: Table, times: Timeline, recording: str) -
         place = int(np.argmax(outside))
         cells = " to ".join(table.words(name)[place] for name in _names(table)[:2])
         raise InvalidValueError(
-            f"row {spans.rows[place]} of {table.file}, {cells}, does not lie in {recording}, whose "
-            f"{times.name}s go from {times.labels[0]} to {times.labels[len(times) - 1]}: is it the "
-            "file of this recording, in the same units?"
+            f"row {spans.rows[place]} of {table.file}, {cells}, does not lie in {recording}, where "
+            f"{_unit(times)} go from {times.labels[0]} to {times.labels[len(times) - 1]}: is it "
+            "the file of this recording, in the same units?"
         )
 
 
@@ -165,3 +165,9 @@ def _flags(spans: Spans, times: Timeline) -> dict[str, Bools]:
         if label in events:
             events[label][begin : max(stop, begin + 1)] = True
     return events
+
+
+def _unit(times: Timeline) -> str:
+    """What intervals are counted in: seconds, steps, or the values of a column."""
+    plain = times.name in ("second", "step", "row")
+    return f"the {times.name}s" if plain else f"the values of column {times.name!r}"

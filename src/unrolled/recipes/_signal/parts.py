@@ -58,6 +58,11 @@ def divide(signal: Signal, validation_share: float, test_share: float) -> Parts:
     ValueError
         If a part has no step, or is the same at every step.
     """
+    if validation_share + test_share >= 1:
+        raise InvalidValueError(
+            f"validation_share = {validation_share:g} and test_share = {test_share:g} leave "
+            "nothing to learn from: expected less than 1 together."
+        )
     count = len(signal)
     second = count - round(test_share * count)
     first = second - round(validation_share * count)
