@@ -34,18 +34,18 @@ BINARY = b"t,a,e\n1,2,0\n\0\n"
 
 BROKEN: dict[str, tuple[tuple[str, ...], str, bytes, str]] = {
     # text
-    "text empty": (("text",), "a.txt", b"", "a.txt is empty: expected UTF-8 text."),
+    "text empty": (("text",), "a.txt", b"", "a.txt is empty: expected text."),
     "text not UTF-8": (
         ("text",),
         "a.txt",
         b"abc" * 99 + b"\xe9",
-        "a.txt is not UTF-8 text (byte 297 is 0xe9): save it as UTF-8.",
+        "a.txt is not UTF-8 text (byte 297 is 0xe9): save it as UTF-8, or say in which",
     ),
     "text UTF-16": (
         ("text",),
         "a.txt",
-        ("abc " * 99).encode("utf-16"),
-        "a.txt is not UTF-8 text (byte 0 is 0xff)",
+        ("abc " * 99).encode("utf-16-le"),
+        "a.txt holds bytes of 0 all through, as UTF-16 does: say so with",
     ),
     "text too short": (("text",), "a.txt", b"Once", "a.txt has 4 characters, which makes"),
     "text one character": (

@@ -24,11 +24,13 @@ Captured = pytest.CaptureFixture[str]
 TINY: dict[str, dict[str, Any]] = {
     "adder": {"hidden": 3, "bits": 6, "steps": 4},
     "events": {"length": 16_000, "steps": 2},
+    "labels": {"count": 60, "hidden": 4, "steps": 2},
     "memory": {"networks": ("vanilla", "elman", "000"), "hidden": 4, "steps": 2},
     "pairs": {"hidden": 8, "embedding": 4, "steps": 2, "batch_size": 8},
     "primes": {"count": 20_000, "hidden": 4, "steps": 2},
     "sequence": {"hidden": 4, "steps": 2},
     "series": {"hidden": 4, "steps": 2},
+    "signal": {"length": 16_000, "windows": 4, "batch_size": 4, "hidden": 4, "steps": 2},
     "text": {"hidden": 8, "embedding": 4, "steps": 2, "learning_on": 0.0},
 }
 

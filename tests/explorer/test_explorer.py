@@ -136,7 +136,7 @@ def test_every_recipe_says_whether_it_can_be_explored(capsys: Captured, tmp_path
     words = ["primes", "--steps", "1", "--count", "1000", "--window", "8", "--hidden", "2"]
     assert cli.main(["train", *words, "--out", str(folder)]) == 0
     said = refused(capsys, str(folder))
-    assert "no method explorer(model), as those of adder, memory, series, text have" in said
+    assert "no method explorer(model), as those of adder, labels, memory, series," in said
     elman = tmp_path / "elman"
     assert cli.main(["train", "adder", *QUICK, "--network", "elman", "--out", str(elman)]) == 0
     assert "Elman network" in refused(capsys, str(elman))

@@ -155,10 +155,10 @@ def _finite(pieces: Iterable[Numbers]) -> Iterator[Numbers]:
         yield piece
 
 
-def _write_csv(path: Path, names: tuple[str, ...], pieces: Iterable[Numbers]) -> None:
+def _write_csv(beside: Path, names: tuple[str, ...], pieces: Iterable[Numbers]) -> None:
     import csv
 
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(beside, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(names)
         for piece in pieces:

@@ -64,6 +64,12 @@ def text_blocks(path: Path, size: int = BLOCK, encoding: str = "") -> Iterator[s
                 text = decoder.decode(block, final=not block)
                 if first and text:  # of a decoder that was named without its mark
                     text, first = text.removeprefix("\ufeff"), False
+                if text.count("\0") * 4 > len(text) and not encoding:  # as letters of 2 bytes have
+                    raise InvalidValueError(
+                        f"{path.name} holds bytes of 0 all through, as UTF-16 does: say so "
+                        "with --encoding utf-16-le, or say --encoding utf-8 to take them as they "
+                        "are."
+                    )
                 yield text
                 if not block:
                     return

@@ -47,9 +47,13 @@ def has_names(rows: Sequence[Sequence[str]], file: str) -> bool:
     first, below = rows[0], rows[1:]
     if any(list(row) == list(first) for row in below):
         return False  # a row that comes twice is data
-    named = [_is_name(cell) for cell in first]
+    columns = _columns(below, len(first))
+    # Where cells below are such names too, "word 0" above "word 1", it is what the column holds.
+    named = [
+        _is_name(c) and not any(map(_is_name, col)) for c, col in zip(first, columns, strict=True)
+    ]
     codes = [cell.casefold() in CODES for cell in first]
-    if all(named) or any(map(_above_numbers, first, _columns(below, len(first)))):
+    if all(named) or any(map(_above_numbers, first, columns)):
         return True
     if all(map(max, named, codes)) and _longer(below) > len(below) / 2:
         return True
