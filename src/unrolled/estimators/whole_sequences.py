@@ -45,6 +45,31 @@ class _Taught(Learning):
 class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """What the two have in common: how sequences are learnt from, and answered."""
 
+    def __init__(
+        self,
+        *,
+        hidden: int = 64,
+        layers: int = 1,
+        cell: str = "vanilla",
+        both_directions: bool = True,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+        input_noise: float = 0.1,
+        steps: int = 1000,
+        learning_rate: float = 0.003,
+        batch_size: int = 32,
+        ensemble: int = 1,
+        validation_share: float = 0.2,
+        refit: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.hidden, self.layers, self.cell = hidden, layers, cell
+        self.both_directions, self.pooling = both_directions, pooling
+        self.dropout, self.input_noise = dropout, input_noise
+        self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
+        self.ensemble, self.validation_share = ensemble, validation_share
+        self.refit, self.seed = refit, seed
+
     def __sklearn_tags__(self) -> Any:
         """Which X is taken: sequences of one length in an array, and missing values."""
         tags = super().__sklearn_tags__()
@@ -167,13 +192,23 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         class_weight: str | None = None,
         seed: int = 0,
     ) -> None:
-        self.hidden, self.layers, self.cell = hidden, layers, cell
-        self.both_directions, self.pooling = both_directions, pooling
-        self.dropout, self.input_noise = dropout, input_noise
-        self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
-        self.ensemble, self.validation_share = ensemble, validation_share
-        self.refit, self.class_weight, self.seed = refit, class_weight, seed
-        self.label_smoothing = label_smoothing
+        super().__init__(
+            hidden=hidden,
+            layers=layers,
+            cell=cell,
+            both_directions=both_directions,
+            pooling=pooling,
+            dropout=dropout,
+            input_noise=input_noise,
+            steps=steps,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            ensemble=ensemble,
+            validation_share=validation_share,
+            refit=refit,
+            seed=seed,
+        )
+        self.label_smoothing, self.class_weight = label_smoothing, class_weight
 
     def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMClassifier:
         """Learn from sequences.
@@ -249,31 +284,6 @@ batch_size, ensemble, validation_share, refit, seed
     >>> bool(regressor.score(X, y) > 0.8)
     True
     """
-
-    def __init__(
-        self,
-        *,
-        hidden: int = 64,
-        layers: int = 1,
-        cell: str = "vanilla",
-        both_directions: bool = True,
-        pooling: str = "mean",
-        dropout: float = 0.0,
-        input_noise: float = 0.1,
-        steps: int = 1000,
-        learning_rate: float = 0.003,
-        batch_size: int = 32,
-        ensemble: int = 1,
-        validation_share: float = 0.2,
-        refit: bool = True,
-        seed: int = 0,
-    ) -> None:
-        self.hidden, self.layers, self.cell = hidden, layers, cell
-        self.both_directions, self.pooling = both_directions, pooling
-        self.dropout, self.input_noise = dropout, input_noise
-        self.steps, self.learning_rate, self.batch_size = steps, learning_rate, batch_size
-        self.ensemble, self.validation_share = ensemble, validation_share
-        self.refit, self.seed = refit, seed
 
     def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMRegressor:
         """Learn from sequences and their numbers: y is [N] or [N, K]; else as `LSTMClassifier`."""
