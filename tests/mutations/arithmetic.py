@@ -91,7 +91,7 @@ MUTANTS: list[tuple[str, str, str, str, list[str]]] = [
         "recipes/_labels/files.py",
         "order = [other.channels.index(name) for name in known.channels]",
         "order = list(range(len(known.channels)))",
-        ["test_labels_files.py"],
+        ["test_labels_parts.py"],
     ),
     (
         "what is taken away from a signal's input stays out of the exported weights",

@@ -13,7 +13,7 @@ from unrolled.files.sound import write_sound
 from unrolled.files.tables import Reading
 from unrolled.recipes._labels.archive import read_archive_file
 from unrolled.recipes._labels.collection import Collection
-from unrolled.recipes._labels.files import Asked, fitting, joined, read_collection
+from unrolled.recipes._labels.files import Asked, joined, read_collection
 from unrolled.recipes._labels.sounds import read_sound_files, read_sound_folder
 from unrolled.recipes._labels.tabled import Columns, read_long_table, read_padded
 
@@ -294,27 +294,6 @@ def test_a_path_is_read_by_what_it_is(folder: Path, tmp_path: Path) -> None:
     for path, what in ((ts(tmp_path, TS), "is a .ts file"), (folder, "is a folder of sound")):
         with pytest.raises(ValueError, match=f"--label what names a column.*{what}"):
             read_collection(path, named)
-
-
-def test_channels_are_found_by_their_names(tmp_path: Path) -> None:
-    """Another order is put right, another name refused; what names none is taken as it stands."""
-    found = {}
-    for name, channels in (
-        ("ab", ["a", "b"]),
-        ("ba", ["b", "a"]),
-        ("ac", ["a", "c"]),
-        ("no", None),
-    ):
-        path = tmp_path / f"{name}.npz"
-        named = {} if channels is None else {"channels": np.array(channels)}
-        np.savez(path, values=np.arange(12.0).reshape(2, 3, 2), **named)
-        found[name] = read_padded(path)
-    turned = fitting(found["ba"], found["ab"])
-    assert turned.channels == ("a", "b")
-    np.testing.assert_array_equal(turned.sequences[0], found["ba"].sequences[0][:, ::-1])
-    assert fitting(found["no"], found["ab"]) is found["no"]
-    with pytest.raises(ValueError, match=r"ac\.npz has a channel 'c', which ab\.npz has not"):
-        fitting(found["ac"], found["ab"])
 
 
 def test_what_was_learned_from_judges_nothing(tmp_path: Path) -> None:

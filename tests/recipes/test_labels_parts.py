@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from unrolled.files.columns import Floats
+from unrolled.recipes._labels.files import fitting
 from unrolled.recipes._labels.kernels import ridge
 from unrolled.recipes._labels.mattering import explorables, mattering
 from unrolled.recipes._labels.melody import log_mel
@@ -15,6 +18,7 @@ from unrolled.recipes._labels.parts import check_classes, divide
 from unrolled.recipes._labels.reader import Reader, Readers, Shape, Targets, predict
 from unrolled.recipes._labels.scores import bins_of, scores
 from unrolled.recipes._labels.sequences import Changes, Padded, Scaling, in_batches, pad
+from unrolled.recipes._labels.tabled import read_padded
 from unrolled.recipes._labels.warping import nearest, warped
 
 
@@ -267,3 +271,24 @@ def test_the_page_shows_each_direction_so_that_they_add_up() -> None:
     torch.testing.assert_close(logits, model(*batch)[0])
     with pytest.raises(ValueError, match="in both directions in several layers"):
         explorables(reader(layers=2), {"one": values}, ("x", "y"), ("a", "b", "c"))
+
+
+def test_channels_are_found_by_their_names(tmp_path: Path) -> None:
+    """Another order is put right, another name refused; what names none is taken as it stands."""
+    found = {}
+    for name, channels in (
+        ("ab", ["a", "b"]),
+        ("ba", ["b", "a"]),
+        ("ac", ["a", "c"]),
+        ("no", None),
+    ):
+        path = tmp_path / f"{name}.npz"
+        named = {} if channels is None else {"channels": np.array(channels)}
+        np.savez(path, values=np.arange(12.0).reshape(2, 3, 2), **named)
+        found[name] = read_padded(path)
+    turned = fitting(found["ba"], found["ab"])
+    assert turned.channels == ("a", "b")
+    np.testing.assert_array_equal(turned.sequences[0], found["ba"].sequences[0][:, ::-1])
+    assert fitting(found["no"], found["ab"]) is found["no"]
+    with pytest.raises(ValueError, match=r"ac\.npz has a channel 'c', which ab\.npz has not"):
+        fitting(found["ac"], found["ab"])

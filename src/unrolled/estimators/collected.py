@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.validation import column_or_1d
 
 from unrolled.errors import InvalidTypeError, InvalidValueError
 
-__all__ = ["collected"]
+__all__ = ["collected", "finite", "named", "paired"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -137,3 +138,53 @@ def _checked(lengths: Any, whole: Floats) -> Sequence[int]:
         )
     ends: list[int] = found.tolist()
     return ends
+
+
+# --- what is to be said of them ---
+
+
+def named(groups: Any) -> list[str]:
+    """The names of groups, each of which is one."""
+    if np.ndim(groups) != 1:
+        raise InvalidTypeError(
+            f"groups is {type(groups).__name__} of {np.ndim(groups)} dimensions: expected a name "
+            "for each sequence."
+        )
+    for number, name in enumerate(groups):
+        if name is None or name != name or name == "":
+            raise InvalidValueError(
+                f"groups[{number}] is {name!r}: expected the name of a group for each sequence."
+            )
+    return [str(name) for name in groups]
+
+
+def paired(X: Any, y: Any, lengths: Any) -> tuple[list[Floats], npt.NDArray[Any]]:
+    """Sequences, and an answer for each."""
+    if y is None:
+        raise InvalidValueError("fit requires y to be passed, but the target y is None.")
+    sequences, answers = collected(X, lengths), np.asarray(y)
+    if not answers.ndim:
+        raise InvalidTypeError(f"y is {y!r}: expected an answer for each sequence.")
+    if answers.ndim == 2 and answers.shape[1] == 1:
+        answers = column_or_1d(answers, warn=True)
+    if len(answers) != len(sequences):
+        raise InvalidValueError(
+            f"X has {len(sequences)} sequences and y {len(answers)} answers: expected as many."
+        )
+    if len(sequences) < 2:
+        raise InvalidValueError("X has 1 sample: expected 2 or more, one of which chooses weights.")
+    return sequences, answers
+
+
+def finite(given: npt.NDArray[Any]) -> Floats:
+    """Answers that are numbers, [N] or [N, K]."""
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidValueError(f"y holds {given.dtype}, expected numbers.") from None
+    if numbers.ndim not in (1, 2) or not np.isfinite(numbers).all():
+        raise InvalidValueError(
+            "y holds NaN or an infinity, or has more than two dimensions: expected finite numbers "
+            "[N] or [N, K]."
+        )
+    return numbers

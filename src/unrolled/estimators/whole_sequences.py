@@ -14,12 +14,12 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from unrolled import training
 from unrolled.errors import InvalidTypeError, InvalidValueError
 from unrolled.errors.expected import at_least, check_argument
-from unrolled.estimators.collected import collected
+from unrolled.estimators.collected import collected, finite, named, paired
 from unrolled.recipes._labels.learning import Fold, Learning, Lesson
 from unrolled.recipes._labels.parts import check_classes, divide
 from unrolled.recipes._labels.reader import predict
@@ -105,7 +105,7 @@ class _OfSequences(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
     def _drawn(self, places: Integers, names: Sequence[Any], groups: Any) -> Folds:
         """For each network, which sequences it learns from and which choose its weights."""
         self._recipe()
-        whose = [] if groups is None else _named(groups)
+        whose = [] if groups is None else named(groups)
         if whose and len(whose) != len(places):
             raise InvalidValueError(
                 f"groups names {len(whose)} sequences, and there are {len(places)}: expected as "
@@ -228,7 +228,7 @@ class LSTMClassifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         ValueError, TypeError
             In one sentence, if an argument makes no sense.
         """
-        sequences, labels = _paired(X, y, lengths)
+        sequences, labels = paired(X, y, lengths)
         check_classification_targets(labels)
         if self.class_weight not in (None, "balanced"):
             raise InvalidValueError(
@@ -287,8 +287,8 @@ batch_size, ensemble, validation_share, refit, seed
 
     def fit(self, X: Any, y: Any, lengths: Any = None, groups: Any = None) -> LSTMRegressor:
         """Learn from sequences and their numbers: y is [N] or [N, K]; else as `LSTMClassifier`."""
-        sequences, given = _paired(X, y, lengths)
-        numbers = _finite(given)
+        sequences, given = paired(X, y, lengths)
+        numbers = finite(given)
         self._flat = numbers.ndim == 1
         folds = self._drawn(np.zeros(len(sequences), np.int64), (), groups)
         self._learn(sequences, numbers.reshape(len(sequences), -1), 0, folds)
@@ -304,48 +304,3 @@ batch_size, ensemble, validation_share, refit, seed
         from sklearn.metrics import r2_score
 
         return float(r2_score(y, self.predict(X, lengths)))
-
-
-def _named(groups: Any) -> list[str]:
-    """The names of groups, each of which is one."""
-    if np.ndim(groups) != 1:
-        raise InvalidTypeError(
-            f"groups is {type(groups).__name__} of {np.ndim(groups)} dimensions: expected a name "
-            "for each sequence."
-        )
-    for number, name in enumerate(groups):
-        if name is None or name != name or name == "":
-            raise InvalidValueError(
-                f"groups[{number}] is {name!r}: expected the name of a group for each sequence."
-            )
-    return [str(name) for name in groups]
-
-
-def _paired(X: Any, y: Any, lengths: Any) -> tuple[list[Floats], npt.NDArray[Any]]:
-    if y is None:
-        raise InvalidValueError("fit requires y to be passed, but the target y is None.")
-    sequences, answers = collected(X, lengths), np.asarray(y)
-    if not answers.ndim:
-        raise InvalidTypeError(f"y is {y!r}: expected an answer for each sequence.")
-    if answers.ndim == 2 and answers.shape[1] == 1:
-        answers = column_or_1d(answers, warn=True)
-    if len(answers) != len(sequences):
-        raise InvalidValueError(
-            f"X has {len(sequences)} sequences and y {len(answers)} answers: expected as many."
-        )
-    if len(sequences) < 2:
-        raise InvalidValueError("X has 1 sample: expected 2 or more, one of which chooses weights.")
-    return sequences, answers
-
-
-def _finite(given: npt.NDArray[Any]) -> Floats:
-    try:
-        numbers = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidValueError(f"y holds {given.dtype}, expected numbers.") from None
-    if numbers.ndim not in (1, 2) or not np.isfinite(numbers).all():
-        raise InvalidValueError(
-            "y holds NaN or an infinity, or has more than two dimensions: expected finite numbers "
-            "[N] or [N, K]."
-        )
-    return numbers
