@@ -109,14 +109,18 @@ def _read(path: Path, file: Any, size: int, at: int) -> Samples:
             f"{path.name} ends at sample {at + len(block):,}, and its header says that there are "
             "more: it is cut short; copy it again."
         )
+    _check_finite(block, at, f" of {path.name}", "write the file again, or cut it there")
+    return block
+
+
+def _check_finite(block: Samples, at: int, where: str, mend: str) -> None:
     bad = np.argwhere(~np.isfinite(block))
     if len(bad):
         step, channel = bad[0]
         raise InvalidValueError(
-            f"sample {at + step:,} of channel {channel} of {path.name} is {block[step, channel]}, "
-            "expected a finite number: write the file again, or cut it there."
+            f"sample {at + step:,} of channel {channel}{where} is {block[step, channel]}, expected "
+            f"a finite number: {mend}."
         )
-    return block
 
 
 # --- writing ---
@@ -207,7 +211,7 @@ def _write(beside: Path, blocks: Iterable[Samples], rate: int, kind: str, depth:
             if file is None:
                 subtype = _subtype(kind, depth)
                 file = soundfile.SoundFile(beside, "w", rate, block.shape[1], subtype, format=kind)
-            _check_finite(block, at)
+            _check_finite(block, at, "", "sound has no other numbers")
             stored, beyond = _stored(block, depth)
             clipped += beyond
             file.write(stored)
@@ -220,16 +224,6 @@ def _write(beside: Path, blocks: Iterable[Samples], rate: int, kind: str, depth:
         if file is not None:
             file.close()
     return clipped
-
-
-def _check_finite(block: Samples, at: int) -> None:
-    bad = np.argwhere(~np.isfinite(block))
-    if len(bad):
-        step, channel = bad[0]
-        raise InvalidValueError(
-            f"sample {at + step:,} of channel {channel} is {block[step, channel]}: what is written "
-            "as sound must be finite."
-        )
 
 
 def _stored(block: Samples, depth: str) -> tuple[npt.NDArray[Any], int]:
