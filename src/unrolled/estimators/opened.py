@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -29,6 +29,9 @@ __all__ = [
     "open_signal",
     "open_trained",
 ]
+
+
+Kind = TypeVar("Kind", bound=Recipe)
 
 
 class OpenedRun(NamedTuple):
@@ -123,13 +126,7 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
     from unrolled.recipes._series import keeping, settings
     from unrolled.recipes.series import Recipe as Series
 
-    config = runs.read_config(folder)
-    if config.recipe != "series":
-        raise runs.RunError(
-            f"{folder} is a run of {runs.printable(config.recipe)}, which forecasts no series: "
-            "expected a run of `unrolled train series`."
-        )
-    recipe = runs.decode_fields(Series, config.fields)
+    recipe = _recipe_of(folder, "series", Series, "which forecasts no series")
     path = folder / runs.DATA
     if not path.is_file():
         lacks = (
@@ -138,9 +135,7 @@ def open_forecaster(folder: Path) -> OpenedForecaster:
             else "finish it with `unrolled train series --resume`, or train again"
         )
         raise runs.RunError(f"{folder} holds nothing of its series to go on from: {lacks}.")
-    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
-    _check_sizes(folder, recipe, weights)
-    tree = checkpoint.read_tree(path)
+    weights, tree = _held(folder, recipe)
     try:
         kept = keeping.revived(tree, recipe.horizon)
         each = [settings.revived(one) for one in tree["settings"]]
@@ -172,22 +167,14 @@ def open_signal(folder: Path) -> OpenedSignal:
     """
     from unrolled.recipes.signal import Recipe as Signal
 
-    config = runs.read_config(folder)
-    if config.recipe != "signal":
-        raise runs.RunError(
-            f"{folder} is a run of {runs.printable(config.recipe)}, through which no signal goes: "
-            "expected a run of `unrolled train signal`."
-        )
-    recipe = runs.decode_fields(Signal, config.fields)
+    recipe = _recipe_of(folder, "signal", Signal, "through which no signal goes")
     path = folder / runs.DATA
     if not path.is_file():
         raise runs.RunError(
             f"{folder} is not finished, so it does not say what it reads: finish it with `unrolled "
             "train signal --resume`."
         )
-    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
-    _check_sizes(folder, recipe, weights)
-    tree = checkpoint.read_tree(path)
+    weights, tree = _held(folder, recipe)
     try:
         recipe = recipe.remembering(tree)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -198,6 +185,24 @@ def open_signal(folder: Path) -> OpenedSignal:
         raise runs.RunError(f"{folder / runs.CONFIG} asks for too much memory.") from error
     fit(folder / runs.WEIGHTS, weights, model)
     return OpenedSignal(recipe, cast("SignalNetwork", model.eval()))
+
+
+def _recipe_of(folder: Path, name: str, kind: type[Kind], what: str) -> Kind:
+    """The recipe of a run, which has to be of that name."""
+    config = runs.read_config(folder)
+    if config.recipe != name:
+        raise runs.RunError(
+            f"{folder} is a run of {runs.printable(config.recipe)}, {what}: expected a run of "
+            f"`unrolled train {name}`."
+        )
+    return runs.decode_fields(kind, config.fields)
+
+
+def _held(folder: Path, recipe: Recipe) -> tuple[dict[str, Tensor], Any]:
+    """The weights of a run, of sizes that the recipe can have, and what it holds of its data."""
+    weights = checkpoint.read_weights(folder / runs.WEIGHTS)
+    _check_sizes(folder, recipe, weights)
+    return weights, checkpoint.read_tree(folder / runs.DATA)
 
 
 def _named(recipe: Recipe) -> list[Path]:
